@@ -1,0 +1,104 @@
+# The only door: every task of the project is a target here, and CI runs these same targets.
+PYTHON  ?= python3.13
+BIN     := .venv/bin
+UV      := $(BIN)/uv
+STAMPS  := .local/stamps
+
+# Arguments of `make run`: seconds to send for (until Ctrl-C when empty) and readings a second.
+FOR  ?=
+RATE ?= 100
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run down build check format test unit fuzz bench invoke lock clean
+
+help:  ## Show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- environments ------------------------------------------------------------------------------------------
+
+$(STAMPS)/python:
+	@command -v $(PYTHON) >/dev/null && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
+		{ echo "Python 3.13 not found as '$(PYTHON)': install it, or name it: make PYTHON=/path/to/python3.13 …" >&2; exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/uv: requirements/setup.txt | $(STAMPS)/python
+	@echo "environment: .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt
+	@touch $@
+
+$(STAMPS)/run: requirements/run.txt pyproject.toml $(STAMPS)/uv
+	@echo "environment: what the local stack needs (requirements/run.txt)"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
+	@touch $@
+
+$(STAMPS)/ministack: requirements/ministack.txt $(STAMPS)/uv
+	@echo "environment: ministack's own (requirements/ministack.txt)"
+	@$(PYTHON) -m venv --without-pip .local/venv-ministack
+	@$(UV) pip install --quiet --python .local/venv-ministack/bin/python --require-hashes -r requirements/ministack.txt
+	@touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
+	@echo "environment: what check, test and bench need (requirements/dev.txt)"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
+	@echo "environment: what the benchmarks compare with (requirements/bench.txt)"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	@touch $@
+
+setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the other targets do so by themselves)
+
+# ---- the system on this machine ----------------------------------------------------------------------------
+
+run: setup  ## Run the whole system here: make run [FOR=seconds] [RATE=readings/s]
+	@$(BIN)/iot-stream run --rate $(RATE) $(if $(FOR),--for $(FOR))
+
+down: setup  ## Stop what an interrupted `iot-stream up` left running
+	@$(BIN)/iot-stream down
+
+build: setup  ## sam build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build
+
+invoke: $(STAMPS)/dev build  ## sam local invoke with every sample event (needs a Docker engine)
+	@$(BIN)/python -m pytest tests/e2e/test_sam_local_invoke.py --run-sam-local
+
+# ---- quality -----------------------------------------------------------------------------------------------
+
+check: $(STAMPS)/dev  ## Formatter, linter, strict types, the template's rules; edits nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1
+
+format:  ## Format and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+unit: $(STAMPS)/dev  ## The tests that need no process: seconds
+	$(BIN)/python -m pytest tests/unit -q
+
+test: $(STAMPS)/dev $(STAMPS)/ministack  ## All tests: unit, integration with the real OpenSearch, end to end
+	$(BIN)/python -m pytest
+
+fuzz: $(STAMPS)/dev  ## Fuzz the enrichment function, guided by coverage: make fuzz [FOR=seconds]
+	$(BIN)/python tests/fuzz/enrichment.py -max_total_time=$(or $(FOR),600)
+
+bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Benchmarks, side by side in one run; JSON in build/bench/
+	@mkdir -p build/bench
+	$(BIN)/python benchmarks/enrichment.py
+	$(BIN)/python benchmarks/delivery.py
+
+lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes newer versions)
+	@for name in setup run dev bench ministack; do \
+		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
+			--no-emit-index-url requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@for name in enrichment role_mapper; do \
+		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
+			--no-emit-index-url requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
+	@$(BIN)/python requirements/lock_opensearch.py
+
+clean:  ## Remove everything the project made here
+	rm -rf .venv .local .aws-sam build
