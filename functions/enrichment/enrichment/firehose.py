@@ -1,0 +1,190 @@
+"""The envelope of Firehose's Lambda transformation: records in, the answer out.
+
+Contract: Amazon Data Firehose Developer Guide, "Transform source data in Amazon Data Firehose" (the parameters of
+an answer's record, the 6 MB of request and answer). Every recordId comes back once, in order.
+"""
+
+from binascii import a2b_base64
+from datetime import tzinfo
+from itertools import batched
+from typing import Any, Final, Literal, TypedDict
+
+import msgspec
+
+from enrichment import reading
+from enrichment.reasons import Cause, ReadingError, Reason
+
+__all__ = ["ANSWER_LIMIT", "Batch", "EventError", "Result", "transform"]
+
+ANSWER_LIMIT: Final = 6_000_000  # bytes: Lambda's 6 MB for a synchronous answer, in the smaller sense of MB
+_ANSWER_OVERHEAD: Final = len('{"records": }')
+_RESULT_OVERHEAD: Final = len('{"recordId": "", "result": "ProcessingFailed", "data": ""}, ')
+_FAILED_OVERHEAD: Final = len("ProcessingFailed") - len("Ok")
+_BLANKS: Final = 6  # after a record's colons and commas: Lambda's runtime writes them, msgspec does not
+_CHUNK: Final = 500  # records at a time: a large batch then stays in the processor's cache, and takes a sixth less
+_ESCAPED: Final = 6  # bytes that JSON makes of one character at most
+_NOT_CONVERTED: Final = (msgspec.ValidationError, UnicodeEncodeError)  # the latter for half a surrogate pair
+_NOT_FIREHOSE_S: Final = (
+    "the event is not one of Firehose's Lambda transformation: it has no list 'records' of objects with a 'recordId'."
+    " Invoke this function through a delivery stream, or with a file of events/."
+)
+
+
+class EventError(ValueError):
+    """The event is none of Firehose's: an invocation by mistake, to be seen among the function's errors."""
+
+
+class KinesisRecordMetadata(msgspec.Struct, rename="camel", gc=False):
+    """What a record has only where a Kinesis stream is the source."""
+
+    approximate_arrival_timestamp: Any = None  # epoch milliseconds, when Kinesis took the record
+
+
+class Record(msgspec.Struct, rename="camel", gc=False):
+    """A record of the event, with its data decoded."""
+
+    record_id: str  # opaque, about 160 characters
+    data: bytes | None = b""  # None: what came is no base64
+    approximate_arrival_timestamp: Any = None  # epoch milliseconds, when Firehose took the record
+    kinesis_record_metadata: KinesisRecordMetadata | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    records: list[Any]
+
+
+class Result(TypedDict):
+    """A record of the answer. None is ever `Dropped`: Firehose counts that as success and keeps no copy."""
+
+    recordId: str
+    result: Literal["Ok", "ProcessingFailed"]
+    data: str
+
+
+class Batch(msgspec.Struct):
+    """The answer to one invocation, and what its metrics and logs are made from."""
+
+    results: list[Result]
+    timestamps: list[str]
+    """Device times of the readings that became documents."""
+    bytes_in: int
+    bytes_out: int
+    failures: dict[Cause, list[str]] = msgspec.field(default_factory=dict)
+    """Ids of the failed records by cause."""
+
+    def fail(self, cause: Cause, record_id: str) -> None:
+        """Note why a record failed."""
+        self.failures.setdefault(cause, []).append(record_id)
+
+
+def transform(event: dict[str, Any], zone: tzinfo, limit: int = ANSWER_LIMIT) -> Batch:
+    """Turn each record of a Firehose event into a document, or into ProcessingFailed with its own data.
+
+    Args:
+        event: `{"records": [{"recordId", "data" (base64), "approximateArrivalTimestamp" (epoch ms),
+            "kinesisRecordMetadata" (with a Kinesis source only)}]}`.
+        zone: what a device time without an offset means.
+        limit: most bytes that the answer may have as JSON.
+
+    Raises:
+        EventError: the event has no such records.
+    """
+    given = _records_of(event)
+    batch = Batch([], [], 0, 0)
+    for some in batched(given, _CHUNK, strict=False):
+        _transform_some(some, zone, batch)
+    _fit(batch, given, limit)
+    return batch
+
+
+def _records_of(event: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        return msgspec.convert(event, _Event).records
+    except msgspec.ValidationError:
+        raise EventError(_NOT_FIREHOSE_S) from None
+
+
+def _transform_some(given: tuple[dict[str, Any], ...], zone: tzinfo, batch: Batch) -> None:
+    records = _decode(given)
+    documents, causes = _enrich_all(records, zone)
+    lines = reading.encode(documents)
+    texts = iter(msgspec.to_builtins(lines))  # base64, in 60 % of the time that binascii takes line by line
+    batch.results += [
+        {"recordId": record.record_id, "result": "Ok", "data": next(texts)}
+        if position not in causes
+        else _failed(given[position])
+        for position, record in enumerate(records)
+    ]
+    batch.timestamps += [document.timestamp for document in documents]
+    batch.bytes_in += sum([len(record.data or b"") for record in records])
+    batch.bytes_out += sum(map(len, lines))
+    for position, cause in causes.items():
+        batch.fail(cause, records[position].record_id)
+
+
+def _decode(given: tuple[dict[str, Any], ...]) -> list[Record]:
+    try:
+        return msgspec.convert(given, list[Record])
+    except _NOT_CONVERTED:  # one record that is no base64 is enough
+        return [_decode_alone(record) for record in given]
+
+
+def _decode_alone(record: dict[str, Any]) -> Record:
+    try:
+        return msgspec.convert(record, Record)
+    except _NOT_CONVERTED:
+        pass
+    try:
+        return msgspec.convert({**record, "data": None}, Record)
+    except (msgspec.ValidationError, TypeError):
+        raise EventError(_NOT_FIREHOSE_S) from None
+
+
+def _enrich_all(records: list[Record], zone: tzinfo) -> tuple[list[reading.Document], dict[int, Cause]]:
+    """Return the documents in order, and by position why the other records have none."""
+    documents: list[reading.Document] = []
+    causes: dict[int, Cause] = {}
+    for position, record in enumerate(records):
+        if record.data is None:
+            causes[position] = Cause(Reason.NOT_BASE64)
+            continue
+        arrival = record.kinesis_record_metadata or record
+        try:
+            documents.append(reading.enrich(record.data, arrival.approximate_arrival_timestamp, zone))
+        except ReadingError as error:
+            causes[position] = error.cause
+    return documents, causes
+
+
+def _failed(record: dict[str, Any]) -> Result:
+    data = record.get("data")
+    # What is no text can't stand where base64 does, and half a surrogate pair can't be written at all.
+    original = data.encode(errors="replace").decode() if isinstance(data, str) else ""
+    return {"recordId": record["recordId"], "result": "ProcessingFailed", "data": original}
+
+
+def _fit(batch: Batch, given: list[dict[str, Any]], limit: int) -> None:
+    """Fail the fewest documents whose original data in their place brings the answer within the limit.
+
+    That is always enough: the request, with the same data in a larger envelope, had the same limit.
+    """
+    results = batch.results
+    ids = sum([len(result["recordId"]) for result in results])
+    documents = (batch.bytes_out + 2 * len(results)) * 4 // 3  # in base64, padded
+    if not batch.failures and documents + _ESCAPED * ids + _RESULT_OVERHEAD * len(results) + _ANSWER_OVERHEAD <= limit:
+        return  # every usual batch: the exact size is not worth its time
+    excess = _ANSWER_OVERHEAD + len(msgspec.json.encode(results)) + _BLANKS * len(results) - 1 - limit
+    if excess <= 0:
+        return
+    savings = [
+        (len(result["data"]) - len(original["data"]) - _FAILED_OVERHEAD, index)
+        for index, (result, original) in enumerate(zip(results, given, strict=True))
+        if result["result"] == "Ok"
+    ]
+    for saved, index in sorted(savings, reverse=True):
+        if excess <= 0 or saved <= 0:
+            return
+        excess -= saved
+        batch.bytes_out -= len(a2b_base64(results[index]["data"]))
+        results[index] = _failed(given[index])
+        batch.fail(Cause(Reason.ANSWER_TOO_LARGE), given[index]["recordId"])

@@ -1,0 +1,51 @@
+"""Documents as the enrichment function writes them, put straight into an index."""
+
+import json
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.places import PROJECT
+
+ACTIVITIES = ("Running", "Sitting", "Traveling", "Walking", "Working")
+_TEMPLATE = PROJECT / "functions" / "role_mapper" / "opensearch" / "index-template.json"
+
+
+def readings(count: int, *, end: datetime, over: timedelta, seed: int = 1) -> list[dict[str, Any]]:
+    """`count` documents, evenly over the time before `end`, of devices 0 to 50."""
+    chance = random.Random(seed)
+    return [_reading(chance, end - over * (count - 1 - number) / count) for number in range(count)]
+
+
+def _reading(chance: random.Random, at: datetime) -> dict[str, Any]:
+    celsius = chance.choices((28, 32, 34, 40), (3, 4, 2, 1))[0]
+    return {
+        "uuid": f"{chance.getrandbits(64):016x}",
+        "timestamp": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3],
+        "device_id": chance.randint(0, 50),
+        "temp_celsius": celsius,
+        "temp_fahrenheit": round(celsius * 1.8 + 32, 1),
+        "track_id": chance.randint(0, 30),
+        "activity_type": chance.choice(ACTIVITIES),
+        "ingested_at": (at + timedelta(milliseconds=200)).astimezone(UTC).isoformat(timespec="milliseconds")[:23],
+    }
+
+
+def make_index(server: OpenSearch, index: str, documents: Iterable[dict[str, Any]] = ()) -> None:
+    """Make `index` with the project's own mapping if need be, and put documents into it, searchable at once."""
+    mappings = json.loads(_TEMPLATE.read_text(encoding="utf-8"))["template"]["mappings"]
+    lines = [part for document in documents for part in ('{"create":{}}', json.dumps(document))]
+    with server.admin_session() as session:
+        if session.head(f"{server.url}/{index}").status_code == 404:
+            made = session.put(f"{server.url}/{index}", json={"mappings": mappings})
+            assert made.ok, made.text
+        if lines:
+            answer = session.post(
+                f"{server.url}/{index}/_bulk?refresh=true",
+                data="\n".join(lines) + "\n",
+                headers={"Content-Type": "application/x-ndjson"},
+            )
+            assert answer.ok, answer.text
+            assert not answer.json()["errors"], answer.text

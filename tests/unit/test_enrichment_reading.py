@@ -1,0 +1,214 @@
+"""One reading → one document: the decisions of docs/fields.md, each in a line."""
+
+import json
+from datetime import UTC
+
+import msgspec
+import pytest
+
+from enrichment.careful import LARGEST_TEXT
+from enrichment.reading import encode, enrich
+from enrichment.reasons import Cause, ReadingError, Reason
+from tests import seed_function
+from tests.builders import ARRIVED_AT, device_reading, firehose_event
+
+
+def enriched(**changes):
+    """Return the document of a reading with these changes, as OpenSearch reads it."""
+    [line] = encode([enrich(json.dumps(device_reading(**changes)).encode(), ARRIVED_AT, UTC)])
+    return json.loads(line)
+
+
+def refusal(raw):
+    """Return the cause for which the bytes are refused."""
+    with pytest.raises(ReadingError) as refused:
+        enrich(raw, ARRIVED_AT, UTC)
+    return refused.value.cause
+
+
+def test_document_has_the_seed_s_fields_in_order_and_when_it_arrived():
+    """A document is one line of compact JSON that ends in a newline."""
+    document = enrich(json.dumps(device_reading()).encode(), ARRIVED_AT, UTC)
+    [line] = encode([document])
+    assert line == (
+        b'{"uuid":"3f0c6f0e-8a3b-4a57-9a53-0d5f4f1f6a11","timestamp":"2026-11-22T10:15:30.123","device_id":17,'
+        b'"temp_celsius":32,"temp_fahrenheit":89.6,"track_id":4,"activity_type":"Walking",'
+        b'"ingested_at":"2026-11-22T10:15:30.456"}\n'
+    )
+
+
+@pytest.mark.parametrize("celsius", [28, 32, 34, 40, 0, -40, 100, "34"])
+@pytest.mark.parametrize("identity", [0, 50, "7"])
+def test_seven_fields_are_as_the_seed_wrote_them(celsius, identity, capsys):
+    """For whole-number temperatures each of the seed's fields has the same text as before, digit for digit."""
+    reading = device_reading(device_temp=celsius, device_id=identity, track_id=identity, activity_type="Läufer \n")
+    answer = seed_function.lambda_handler(firehose_event(reading), None)
+    capsys.readouterr()
+    seed = json.loads(msgspec.convert(answer["records"][0]["data"], bytes))
+    new = enriched(**reading)
+    del new["ingested_at"]
+    assert json.dumps(new) == json.dumps(seed)
+
+
+def test_fahrenheit_drops_the_binary_noise_that_the_seed_wrote():
+    """26 °C is 78.8 °F; the seed wrote 78.80000000000001. It is the one digit in which documents differ."""
+    assert enriched(device_temp=26)["temp_fahrenheit"] == 78.8
+    assert 26 * 1.8 + 32 != 78.8
+
+
+@pytest.mark.parametrize(
+    ("given", "celsius", "fahrenheit"),
+    [
+        (28.7, "28.7", "83.66"),
+        ("28.70", "28.7", "83.66"),
+        (36.6, "36.6", "97.88"),
+        (32.0, "32", "89.6"),
+        ("3.2e1", "32", "89.6"),
+        ("+32", "32", "89.6"),
+        (-0.0, "0", "32.0"),
+        ("-0", "0", "32.0"),
+        (-273.15, "-273.15", "-459.67"),
+        (-0.5, "-0.5", "31.1"),
+        (1e-7, "1e-7", "32.00000018"),
+        (1e12, "1000000000000", "1800000000032.0"),
+    ],
+)
+def test_temperature_is_kept_as_it_is(given, celsius, fahrenheit):
+    """Decimals are kept, whole numbers have no point, minus zero is zero, °F has ten decimals at most."""
+    [line] = encode([enrich(json.dumps(device_reading(device_temp=given)).encode(), None, UTC)])
+    assert f'"temp_celsius":{celsius},"temp_fahrenheit":{fahrenheit},' in line.decode()
+
+
+@pytest.mark.parametrize("given", [17, "17", " 017 ", "+17", 17.0, "17.0", "1.7e1"])
+def test_id_may_be_any_whole_number(given):
+    """A whole number is an id, also as a string, with a fraction of zeros or an exponent."""
+    document = enriched(device_id=given, track_id=given)
+    assert (document["device_id"], document["track_id"]) == (17, 17)
+    assert isinstance(document["device_id"], int)
+
+
+@pytest.mark.parametrize("given", [2**63 - 1, -(2**63), 2**53 + 1, str(2**53 + 1)])
+def test_large_id_keeps_every_digit(given):
+    """An id may be any signed 64-bit number, and does not go through a double."""
+    assert enriched(device_id=given)["device_id"] == int(given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "field"),
+    [
+        ({"uuid": ...}, Reason.FIELD_MISSING, "uuid"),
+        ({"device_ts": ...}, Reason.FIELD_MISSING, "device_ts"),
+        ({"track_id": None}, Reason.WRONG_TYPE, "track_id"),
+        ({"device_id": True}, Reason.WRONG_TYPE, "device_id"),
+        ({"device_temp": False}, Reason.WRONG_TYPE, "device_temp"),
+        ({"device_temp": [32]}, Reason.WRONG_TYPE, "device_temp"),
+        ({"device_temp": "1_000"}, Reason.WRONG_TYPE, "device_temp"),
+        ({"device_temp": "٣٢"}, Reason.WRONG_TYPE, "device_temp"),
+        ({"device_temp": "nan"}, Reason.WRONG_TYPE, "device_temp"),
+        ({"device_temp": "0x20"}, Reason.WRONG_TYPE, "device_temp"),
+        ({"activity_type": 3}, Reason.WRONG_TYPE, "activity_type"),
+        ({"device_ts": 1795342530}, Reason.WRONG_TYPE, "device_ts"),
+        ({"device_id": 0.5}, Reason.NOT_WHOLE, "device_id"),
+        ({"track_id": "1e-1"}, Reason.NOT_WHOLE, "track_id"),
+        ({"device_id": 2**63}, Reason.NUMBER_OUT_OF_RANGE, "device_id"),
+        ({"device_id": -(2**63) - 1}, Reason.NUMBER_OUT_OF_RANGE, "device_id"),
+        ({"device_id": 9223372036854775808.0}, Reason.NUMBER_OUT_OF_RANGE, "device_id"),
+        ({"track_id": "1e999"}, Reason.NUMBER_OUT_OF_RANGE, "track_id"),
+        ({"device_id": "9" * 5000}, Reason.NUMBER_OUT_OF_RANGE, "device_id"),
+        ({"device_temp": "-" + "9" * 5000}, Reason.NUMBER_OUT_OF_RANGE, "device_temp"),
+        ({"device_temp": -273.16}, Reason.NUMBER_OUT_OF_RANGE, "device_temp"),
+        ({"device_temp": -274}, Reason.NUMBER_OUT_OF_RANGE, "device_temp"),
+        ({"device_temp": 1.1e12}, Reason.NUMBER_OUT_OF_RANGE, "device_temp"),
+        ({"uuid": "\udc00"}, Reason.LONE_SURROGATE, "uuid"),
+        ({"uuid": "x" * (LARGEST_TEXT + 1)}, Reason.TEXT_TOO_LONG, "uuid"),
+        ({"activity_type": "é" * (LARGEST_TEXT // 2 + 1)}, Reason.TEXT_TOO_LONG, "activity_type"),
+    ],
+)
+def test_reading_is_refused_for_its_field(changes, reason, field):
+    """What a field can't be is refused with the reason and the field's name."""
+    assert refusal(json.dumps(device_reading(**changes)).encode()) == Cause(reason, field)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", Reason.EMPTY),
+        (b" \r\n\t", Reason.EMPTY),
+        (b"\xff", Reason.NOT_UTF8),
+        (json.dumps(device_reading()).encode()[:-1] + b', "note": "\xff"}', Reason.NOT_UTF8),
+        (json.dumps(device_reading()).encode("utf-16"), Reason.NOT_UTF8),
+        (b"\xef\xbb\xbf" + json.dumps(device_reading()).encode(), Reason.NOT_JSON),
+        (b"{", Reason.NOT_JSON),
+        (json.dumps(device_reading(device_temp=float("nan"))).encode(), Reason.NOT_JSON),
+        (json.dumps(device_reading(note=float("inf"))).encode(), Reason.NOT_JSON),
+        (b'{"uuid": 1,}', Reason.NOT_JSON),
+        (b"null", Reason.NOT_AN_OBJECT),
+        (b"[" * 9000 + b"]" * 9000, Reason.NOT_AN_OBJECT),
+        (b"[" * 100_000, Reason.NESTED_TOO_DEEP),
+    ],
+)
+def test_bytes_that_hold_no_object_are_refused(raw, reason):
+    """What is no JSON object is refused with what it is instead."""
+    assert refusal(raw) == Cause(reason)
+
+
+def test_syntax_is_checked_before_fields():
+    """A reading that is cut off is no JSON, even when one of its fields was wrong before the cut."""
+    assert refusal(json.dumps(device_reading(uuid=5)).encode()[:-1]).reason is Reason.NOT_JSON
+
+
+def test_first_wrong_field_is_named():
+    """Of several wrong fields the first in the reading's order is the one to blame."""
+    assert refusal(json.dumps({"track_id": None, "device_id": "x", "uuid": "u", "device_ts": "t"}).encode()) == Cause(
+        Reason.WRONG_TYPE, "device_id"
+    )
+
+
+@pytest.mark.parametrize("longest", ["x" * LARGEST_TEXT, "é" * (LARGEST_TEXT // 2), "😀" * (LARGEST_TEXT // 4)])
+def test_text_as_long_as_a_keyword_may_be_is_kept(longest):
+    """The limit counts bytes of UTF-8, as Lucene does."""
+    assert enriched(activity_type=longest)["activity_type"] == longest
+
+
+@pytest.mark.parametrize("text", ["", "Läufer", "走る 🏃", "a\u2028b", "\x00", 'quote " and \\', "line\nend", "\x7f"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_text_keeps_its_unicode(text, ascii_only):
+    """Text comes out as it went in, escaped or not, on one line."""
+    raw = json.dumps(device_reading(activity_type=text, uuid=text), ensure_ascii=ascii_only).encode()
+    [line] = encode([enrich(raw, ARRIVED_AT, UTC)])
+    document = json.loads(line)
+    assert (document["activity_type"], document["uuid"]) == (text, text)
+    assert line.count(b"\n") == 1
+
+
+def test_extra_fields_are_left_out_whatever_they_hold():
+    """Only the six fields matter: `_id`, which Firehose would not deliver, and huge numbers included."""
+    raw = (
+        json.dumps(device_reading(_id="x", ingested_at="x", note="\ud800"))[:-1] + ', "big": 1e999, "n": ' + "9" * 5000
+    )
+    assert set(json.loads(encode([enrich((raw + "}").encode(), None, UTC)])[0])) == {
+        "uuid", "timestamp", "device_id", "temp_celsius", "temp_fahrenheit", "track_id", "activity_type",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["1", "null", "true", '"warm"', "[]"])
+def test_last_of_duplicate_keys_counts(first):
+    """A key given twice has its last value, whatever the first was."""
+    raw = json.dumps(device_reading())[1:]
+    assert enrich(f'{{"device_temp": {first}, {raw}'.encode(), None, UTC).temp_celsius == 32
+
+
+@pytest.mark.parametrize("arrival", [None, "1795342530456", 1.5, True, 10**18, -(10**18), 2**70])
+def test_document_has_no_ingested_at_without_a_usable_arrival(arrival):
+    """An arrival time that is absent or no time of the calendar is left out; the reading is not lost for it."""
+    [line] = encode([enrich(json.dumps(device_reading()).encode(), arrival, UTC)])
+    assert b"ingested_at" not in line
+
+
+def test_error_quotes_nothing_of_the_payload():
+    """What is raised may be logged: it holds the reason and a field's name, and no cause that holds more."""
+    with pytest.raises(ReadingError) as refused:
+        enrich(json.dumps(device_reading(device_temp="secret")).encode(), None, UTC)
+    assert str(refused.value) == "wrong_type: device_temp"
+    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None
