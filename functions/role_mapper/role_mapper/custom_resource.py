@@ -1,0 +1,88 @@
+"""Create, Update and Delete of the custom resource, as calls to a domain; and Show, for people."""
+
+import boto3
+
+from role_mapper import provision
+from role_mapper.cloudformation import Answer, Request
+from role_mapper.domain import Domain
+from role_mapper.errors import PropertiesError
+from role_mapper.master_user import sign_in
+from role_mapper.ownership import Owner
+from role_mapper.patience import Patience
+from role_mapper.properties import Properties
+from role_mapper.report import as_data
+
+__all__ = ["handle"]
+
+
+def handle(request: Request, patience: Patience) -> Answer:
+    """Do what the request asks for; returns only when it is done, so always a SUCCESS.
+
+    Raises:
+        RoleMapperError: why it could not be done.
+    """
+    match request.kind:
+        case "Create":
+            return _apply(request, None, patience)
+        case "Update":
+            return _apply(request, _before(request), patience)
+        case "Delete":
+            return _delete(request, patience)
+        case "Show":  # by hand only: CloudFormation never asks so
+            return _show(request, patience)
+        case kind:
+            raise PropertiesError(f"RequestType must be Create, Update, Delete or Show, not {kind!r}")
+
+
+def _before(request: Request) -> Properties | None:
+    """The old properties, or None where nothing can have been made with them."""
+    try:
+        return Properties.of(request.old_properties)
+    except PropertiesError:
+        return None
+
+
+def _apply(request: Request, before: Properties | None, patience: Patience) -> Answer:
+    wanted = Properties.of(request.properties)
+    owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
+    domain = _domain(wanted, patience)
+    try:
+        changes = provision.apply(domain, wanted, owner)
+        # What was made at another endpoint has another id: CloudFormation sends a Delete for that one.
+        if before is not None and before.domain_endpoint == wanted.domain_endpoint:
+            changes += provision.withdraw(domain, before, wanted, owner)
+    finally:
+        domain.close()
+    return Answer("SUCCESS", owner.name, data=as_data(changes))
+
+
+def _delete(request: Request, patience: Patience) -> Answer:
+    try:
+        before = Properties.of(request.properties)
+    except PropertiesError as error:
+        # With such properties Create fails before it touches the domain; its Delete must not block the rollback.
+        return Answer("SUCCESS", request.physical_id, f"nothing was made: {error}")
+    owner = Owner.of(request.stack_id, request.logical_id, before.domain_endpoint)
+    domain = _domain(before, patience)
+    try:
+        if not provision.exists(domain):
+            return Answer("SUCCESS", request.physical_id, "the domain no longer exists")
+        changes = provision.remove(domain, before, owner)
+    finally:
+        domain.close()
+    return Answer("SUCCESS", request.physical_id, data=as_data(changes))
+
+
+def _show(request: Request, patience: Patience) -> Answer:
+    wanted = Properties.of(request.properties)
+    owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
+    domain = _domain(wanted, patience, read_only=True)
+    try:
+        return Answer("SUCCESS", owner.name, data=as_data(provision.preview(domain, wanted, owner)))
+    finally:
+        domain.close()
+
+
+def _domain(properties: Properties, patience: Patience, *, read_only: bool = False) -> Domain:
+    master_user = sign_in(properties, boto3.Session())
+    return Domain(properties.domain_endpoint, master_user, patience, read_only=read_only)

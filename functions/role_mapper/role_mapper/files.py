@@ -1,0 +1,73 @@
+"""What the domain is told beside its role: the files in `opensearch/`, filled in for one stack (pure but for reading).
+
+The files say what is the same for everybody; what depends on the stack's parameters is put in here.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from role_mapper.properties import Properties
+
+__all__ = ["index_template", "retention_policy", "rotated_indices", "saved_objects"]
+
+_FOLDER = Path(__file__).parent.parent / "opensearch"
+# The index that the dashboards' files are written for.
+_DASHBOARDS_INDEX = "iot-stream"
+# A longer name is a more specific pattern: `iot-stream*` wins over another stack's `iot*`, and neither is refused for
+# having the other's priority.
+_LOWEST_PRIORITY = 200
+
+
+@cache
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _priority(properties: Properties) -> int:
+    return _LOWEST_PRIORITY + len(properties.index_name)
+
+
+def index_template(properties: Properties, description: str) -> dict[str, Any]:
+    """The composable index template: fields, shards, replicas and refresh of every new index of the stream."""
+    document: dict[str, Any] = json.loads(_read("index-template.json"))
+    document["index_patterns"] = [f"{properties.index_name}*"]
+    document["priority"] = _priority(properties)
+    document["_meta"] = {"description": description}
+    document["template"]["settings"] = {
+        "index": {
+            "number_of_shards": str(properties.number_of_shards),
+            "number_of_replicas": str(properties.number_of_replicas),
+            "refresh_interval": properties.refresh_interval,
+        }
+    }
+    return document
+
+
+def retention_policy(properties: Properties, description: str) -> dict[str, Any]:
+    """The policy of Index State Management that deletes an index once it is `retention_days` old.
+
+    It holds for rotated indices only, so that it can never match an index that is written to for ever.
+    """
+    document: dict[str, Any] = json.loads(_read("retention-policy.json"))
+    policy = document["policy"]
+    policy["description"] = description
+    for state in policy["states"]:
+        for transition in state["transitions"]:
+            transition["conditions"] = {"min_index_age": f"{properties.retention_days}d"}
+    policy["ism_template"] = [
+        {"index_patterns": [rotated_indices(properties.index_name)], "priority": _priority(properties)}
+    ]
+    return document
+
+
+def rotated_indices(index_name: str) -> str:
+    """The pattern of the indices that rotation makes: it appends `-` and a year (of this millennium)."""
+    return f"{index_name}-2*"
+
+
+def saved_objects(properties: Properties) -> list[dict[str, Any]]:
+    """The saved objects of OpenSearch Dashboards, for the stream's index: ids, titles of patterns, queries."""
+    text = _read("dashboards/saved_objects.ndjson").replace(_DASHBOARDS_INDEX, properties.index_name)
+    return [json.loads(line) for line in text.splitlines() if line.strip()]

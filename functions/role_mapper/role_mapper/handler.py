@@ -1,0 +1,76 @@
+"""The function: one event of CloudFormation in, one answer out, whatever happens.
+
+What it imports here is the standard library's and its own; the clients are imported inside, under the guard, so that
+a package that can't be imported is answered too.
+"""
+
+import logging
+import traceback
+from typing import Any, Protocol
+
+from role_mapper import logs
+from role_mapper.cloudformation import Answer, Request
+from role_mapper.errors import RoleMapperError
+from role_mapper.ownership import Owner
+from role_mapper.patience import Patience
+from role_mapper.reply import Reply
+
+__all__ = ["lambda_handler"]
+
+logger = logging.getLogger("role_mapper")
+
+
+class Context(Protocol):
+    """What is used of Lambda's context object."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the function."""
+
+
+def lambda_handler(event: object, context: Context) -> dict[str, Any]:
+    """Prepare the domain as the event asks for, and answer CloudFormation.
+
+    Args:
+        event: a request as in AWS page "Custom resource request and response reference". Without a `ResponseURL`
+            nothing is sent: the event was made by hand.
+        context: Lambda's; only the remaining time is read.
+
+    Returns:
+        The answer, as it was sent.
+
+    Raises:
+        NotAnsweredError: CloudFormation did not accept the answer.
+    """
+    logs.configure()
+    request = Request.of(event)
+    seconds = min(context.get_remaining_time_in_millis() / 1000, request.service_timeout)
+    physical_id = _physical_id(request)
+    with Reply(request, seconds, physical_id) as reply:
+        return reply.give(_answer(request, physical_id, reply.patience))
+
+
+def _answer(request: Request, physical_id: str, patience: Patience) -> Answer:
+    try:
+        from role_mapper import custom_resource  # noqa: PLC0415  # under the guard, see above
+
+        return custom_resource.handle(request, patience)
+    except RoleMapperError as error:
+        return Answer("FAILED", physical_id, str(error))
+    except ImportError as error:
+        return Answer(
+            "FAILED", physical_id, f"cannot import {error.name}: the function's package is incomplete, run sam build"
+        )
+    except Exception as error:  # noqa: BLE001  # anything unforeseen is answered as well
+        # Its text may quote what it stumbled over, so only its type and place are told.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} at {place.name}, line {place.lineno} of {place.filename}"
+        logger.error("unexpected", extra={"fields": {"error": where}})  # noqa: TRY400  # no traceback with values
+        return Answer("FAILED", physical_id, f"unexpected {where}: please report it")
+
+
+def _physical_id(request: Request) -> str:
+    """The resource's id: the same as long as it is the same resource at the same domain."""
+    endpoint = request.properties.get("DomainEndpoint")
+    if request.kind != "Delete" and isinstance(endpoint, str) and endpoint:
+        return Owner.of(request.stack_id, request.logical_id, endpoint).name
+    return request.physical_id or Owner.of(request.stack_id, request.logical_id, "").name

@@ -1,0 +1,107 @@
+"""Roles and mappings of the security plugin, as documents (pure).
+
+What Firehose needs of a domain with fine-grained access control: AWS page "Controlling access with Amazon Data
+Firehose", a role with these permissions and the delivery role's ARN as one of its backend roles.
+
+Changes to a mapping are JSON Patches (the plugin knows `add`, `remove` and `replace`), because the plugin applies a
+patch to what is there at that moment. A PUT would replace what others wrote since it was read.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["addition", "is_empty", "new_mapping", "protection", "removal", "role", "same_role"]
+
+type Document = Mapping[str, Any]
+type Operation = dict[str, Any]
+
+_CLUSTER_PERMISSIONS = ("cluster_composite_ops", "cluster_monitor")
+_INDEX_PERMISSIONS = ("create_index", "crud", "manage")
+_MEMBERS = ("backend_roles", "and_backend_roles", "users", "hosts")
+_PROTECTIONS = ("reserved", "hidden", "static")
+
+
+def role(index_pattern: str, description: str) -> dict[str, Any]:
+    """The body that creates or replaces the role: writes to `index_pattern`, and nothing else."""
+    return {
+        "description": description,
+        "cluster_permissions": list(_CLUSTER_PERMISSIONS),
+        "index_permissions": [
+            {"index_patterns": [index_pattern], "allowed_actions": list(_INDEX_PERMISSIONS)},
+        ],
+        "tenant_permissions": [],
+    }
+
+
+def same_role(found: Document, wanted: Document) -> bool:
+    """Whether the role that was read grants exactly what the wanted one does, whatever the order."""
+    return _essence(found) == _essence(wanted)
+
+
+def _essence(document: Document) -> tuple[Any, ...]:
+    return (
+        document.get("description"),
+        frozenset(document.get("cluster_permissions", ())),
+        frozenset(_grant(grant) for grant in document.get("index_permissions", ())),
+        bool(document.get("tenant_permissions")),
+    )
+
+
+def _grant(grant: Document) -> tuple[Any, ...]:
+    """An index permission; one that hides documents or fields is another one."""
+    return (
+        frozenset(grant.get("index_patterns", ())),
+        frozenset(grant.get("allowed_actions", ())),
+        grant.get("dls") or "",
+        frozenset(grant.get("fls") or ()),
+        frozenset(grant.get("masked_fields") or ()),
+    )
+
+
+def new_mapping(arn: str, description: str) -> dict[str, Any]:
+    """The body that creates a mapping with one backend role."""
+    return {"description": description, "backend_roles": [arn]}
+
+
+def addition(mapping: Document, arn: str) -> list[Operation]:
+    """The patch that adds a backend role; empty when it is there.
+
+    It appends to what is there when it is applied, so that it commutes with everybody else's changes.
+    """
+    members = _backend_roles(mapping)
+    if arn in members:
+        return []
+    if members:
+        return [{"op": "add", "path": "/backend_roles/-", "value": arn}]
+    return [
+        {"op": "add", "path": "/backend_roles", "value": [arn]}
+    ]  # an empty list is not stored: no list to append to
+
+
+def removal(mapping: Document, arn: str) -> list[Operation]:
+    """The patch that removes a backend role; empty when it is not there.
+
+    A patch removes by position, and the plugin knows no `test`. Appending does not move positions; the first two
+    operations make the whole patch fail (400) if the list has become shorter since it was read.
+    """
+    members = _backend_roles(mapping)
+    places = [place for place, member in enumerate(members) if member == arn]
+    if not places:
+        return []
+    end = f"/backend_roles/{len(members)}"
+    unchanged = [{"op": "add", "path": end, "value": arn}, {"op": "remove", "path": end}]
+    return unchanged + [{"op": "remove", "path": f"/backend_roles/{place}"} for place in reversed(places)]
+
+
+def is_empty(mapping: Document, *, but: Iterable[str] = ()) -> bool:
+    """Whether nobody is mapped, apart from the backend roles in `but`."""
+    return all(set(mapping.get(kind) or ()) <= (set(but) if kind == "backend_roles" else set()) for kind in _MEMBERS)
+
+
+def protection(document: Document) -> str:
+    """Why the plugin lets nobody change this object: `reserved`, `hidden`, `static`, or nothing."""
+    return next((kind for kind in _PROTECTIONS if document.get(kind)), "")
+
+
+def _backend_roles(mapping: Document) -> list[str]:
+    return list(mapping.get("backend_roles") or ())

@@ -1,0 +1,111 @@
+"""Two ways in: the domain's master user as an internal user, or as this function's own IAM role."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from requests import PreparedRequest
+from requests.auth import AuthBase
+from requests_aws4auth import AWS4Auth
+
+from role_mapper.errors import SecretError
+from role_mapper.properties import MasterUserMode, Properties
+
+__all__ = ["IamMaster", "InternalUser", "sign_in"]
+
+# At DEBUG, botocore logs what it receives: the secret.
+logging.getLogger("botocore").setLevel(logging.WARNING)
+
+_CLIENT = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
+# What IAM answers while a new role's policy is not effective everywhere, and what passes by itself.
+_PASSING_CODES = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "InternalServiceError",
+    "InternalServiceErrorException",
+    "Throttling",
+    "ThrottlingException",
+    "UnrecognizedClientException",
+}
+
+
+class InternalUser(AuthBase):
+    """Basic authentication with the user name and password of a secret, read when they are first needed.
+
+    Args:
+        read: the secret's text: JSON with `username` and `password` (the shape that RDS and others use too).
+    """
+
+    def __init__(self, read: Callable[[], str]) -> None:
+        self._read = read
+        self._header: str | None = None
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign one request in."""
+        if self._header is None:
+            self._header = self._make_header()
+        request.headers["Authorization"] = self._header
+        return request
+
+    def credentials(self) -> tuple[str, str]:
+        """User name and password as the secret has them now.
+
+        Raises:
+            SecretError: the secret can't be read or has another shape.
+        """
+        try:
+            secret = json.loads(self._read())
+            return str(secret["username"]), str(secret["password"])
+        except (ValueError, TypeError, KeyError):
+            # The parser's own error holds the text that it could not parse: it must not be chained.
+            raise SecretError(
+                'the master user\'s secret must be JSON with "username" and "password"', passing=False
+            ) from None
+
+    def forget(self) -> None:
+        """Read the secret again next time: it may have been rotated."""
+        self._header = None
+
+    def _make_header(self) -> str:
+        user, password = self.credentials()
+        # UTF-8, as the security plugin reads it; requests' own basic authentication fails outside Latin-1.
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+class IamMaster(AWS4Auth):  # type: ignore[misc]  # requests-aws4auth ships no types
+    """Signature Version 4 with this function's own, refreshable credentials."""
+
+    def __init__(self, session: boto3.Session) -> None:
+        credentials, region = session.get_credentials(), session.region_name
+        if credentials is None or region is None:
+            raise SecretError("there are no AWS credentials, or no region, to sign with", passing=False)
+        super().__init__(refreshable_credentials=credentials, region=region, service="es")
+
+    def forget(self) -> None:
+        """Nothing to read again: the credentials renew themselves."""
+
+
+def sign_in(properties: Properties, session: boto3.Session) -> InternalUser | IamMaster:
+    """The way in that the properties ask for."""
+    if properties.master_user_mode is MasterUserMode.IAM_ROLE:
+        return IamMaster(session)
+    return InternalUser(lambda: _read_secret(session, properties.master_user_secret_arn))
+
+
+def _read_secret(session: boto3.Session, arn: str) -> str:
+    """The secret's text, as it is now."""
+    call = f"GetSecretValue of {arn}"
+    try:
+        client = session.client("secretsmanager", config=_CLIENT)
+        return client.get_secret_value(SecretId=arn).get("SecretString", "")
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        raise SecretError(f"{call} answered {code}: {error}", passing=code in _PASSING_CODES) from None
+    except (NoCredentialsError, NoRegionError) as error:
+        raise SecretError(f"{call} is not possible: {error}", passing=False) from None
+    except BotoCoreError as error:
+        raise SecretError(f"{call} got no answer: {error}", passing=True) from None

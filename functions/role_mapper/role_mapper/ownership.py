@@ -1,0 +1,99 @@
+"""Who made an object: told from a line in its description (pure).
+
+Roles, mappings, index templates and policies all carry a free text. What this function makes says there which
+CloudFormation resource it belongs to, so that it is recognised later and nobody else's object is touched.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from role_mapper.errors import OwnershipError
+
+__all__ = ["Owner", "Standing"]
+
+_MOST_BYTES = 1024
+_MARK = re.compile(r"(?P<how>Made|Taken over) by (?P<name>\S+)\Z")
+
+
+class Standing(Enum):
+    """How an existing object stands to an owner."""
+
+    MADE = "made by it"
+    TAKEN_OVER = "somebody else's, which it was told to take over"
+    FOREIGN = "somebody else's"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The custom resource that an object belongs to, at the domain that it was made for.
+
+    Attributes:
+        resource: the stack's ARN without its unique end, and the resource's logical id, so that a stack which is
+            removed and deployed again knows its own.
+        endpoint: the domain's endpoint. A resource that moves to another domain is another owner there, and the
+            removal of the old one never touches what the new one made.
+    """
+
+    resource: str
+    endpoint: str
+
+    @classmethod
+    def of(cls, stack_id: str, logical_id: str, endpoint: str) -> "Owner":
+        """The owner that a request of CloudFormation speaks for.
+
+        Args:
+            stack_id: `arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/UNIQUE`.
+            logical_id: the resource's name in the template.
+            endpoint: the domain's `host[:port]`.
+        """
+        stack = stack_id.rsplit("/", 1)[0] if stack_id.count("/") > 1 else stack_id
+        resource = "_".join(f"{stack}/{logical_id}".split())
+        return cls(resource, "_".join(endpoint.split()))
+
+    @property
+    def name(self) -> str:
+        """What identifies it, in descriptions and as PhysicalResourceId: 1 to 1,024 bytes, no white space."""
+        name = f"{self.resource}@{self.endpoint}"
+        if len(name.encode("utf-8", "replace")) > _MOST_BYTES:
+            return "sha256:" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+        return name
+
+    def sign(self, text: str, standing: Standing = Standing.MADE) -> str:
+        """A description that says what the object is for and who it belongs to."""
+        how = "Taken over" if standing is Standing.TAKEN_OVER else "Made"
+        return f"{text} {how} by {self.name}"
+
+    def standing(self, description: object) -> Standing:
+        """How the object with this description stands to this owner, here or at an earlier domain."""
+        return self._standing(description, anywhere=True)
+
+    def standing_here(self, description: object) -> Standing:
+        """The same, but what it made for another domain's endpoint counts as somebody else's."""
+        return self._standing(description, anywhere=False)
+
+    def claim(self, what: str, description: object, *, take_over: bool) -> Standing:
+        """How an existing object of that description may be changed by this owner.
+
+        Raises:
+            OwnershipError: it is somebody else's, and `take_over` is off.
+        """
+        standing = self.standing(description)
+        if standing is not Standing.FOREIGN:
+            return standing
+        if not take_over:
+            raise OwnershipError(
+                f"{what} exists and was not made by this stack: choose another name, "
+                "or set TakeOver=true to replace what it says"
+            )
+        return Standing.TAKEN_OVER
+
+    def _standing(self, description: object, *, anywhere: bool) -> Standing:
+        mark = _MARK.search(description) if isinstance(description, str) else None
+        if not mark:
+            return Standing.FOREIGN
+        name = mark["name"]
+        if name != self.name and not (anywhere and name.startswith(f"{self.resource}@")):
+            return Standing.FOREIGN
+        return Standing.MADE if mark["how"] == "Made" else Standing.TAKEN_OVER

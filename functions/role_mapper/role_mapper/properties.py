@@ -1,0 +1,135 @@
+"""The custom resource's properties: strings in, one frozen object out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from role_mapper.errors import PropertiesError
+
+__all__ = ["MasterUserMode", "Properties"]
+
+NO_ROTATION = "NoRotation"
+_ROTATIONS = (NO_ROTATION, "OneHour", "OneDay", "OneWeek", "OneMonth")
+_DIGITS = 9
+_BOOLEANS = {"true": True, "false": False}
+
+
+class MasterUserMode(StrEnum):
+    """Who the domain's master user is (AdvancedSecurityOptions of the OpenSearch Service API)."""
+
+    INTERNAL_USER = "InternalUser"
+    IAM_ROLE = "IamRole"
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What the domain should be prepared for.
+
+    CloudFormation hands every scalar over as a string (AWS page "Custom resource request objects").
+
+    Attributes:
+        domain_endpoint: `host[:port]` of the domain, without a scheme.
+        master_user_mode: how to sign in.
+        master_user_secret_arn: the secret with `username` and `password`; empty with an IAM master.
+        role_name: the OpenSearch role to make.
+        index_pattern: the indices that the role may write to.
+        delivery_role_arn: the IAM role that is mapped to it.
+        index_name: the delivery stream's index, before rotation appends a time.
+        index_rotation_period: as in Firehose's OpenSearch destination.
+        retention_days: indices older than this are deleted; 0 keeps them.
+        number_of_shards: primary shards of a new index.
+        number_of_replicas: copies of each of them.
+        refresh_interval: how soon written documents are found, as OpenSearch writes times (`1s`).
+        take_over: use a role, template or policy of that name that somebody else made.
+        overwrite_dashboards: replace saved objects that people changed (after a copy of them is made).
+    """
+
+    domain_endpoint: str
+    delivery_role_arn: str
+    index_name: str
+    role_name: str = "kinesis-firehose"
+    index_pattern: str = ""
+    master_user_mode: MasterUserMode = MasterUserMode.INTERNAL_USER
+    master_user_secret_arn: str = ""
+    index_rotation_period: str = NO_ROTATION
+    retention_days: int = 0
+    number_of_shards: int = 1
+    number_of_replicas: int = 1
+    refresh_interval: str = "1s"
+    take_over: bool = False
+    overwrite_dashboards: bool = False
+
+    @classmethod
+    def of(cls, properties: Mapping[str, object]) -> "Properties":
+        """The properties of a request; keys this function does not know are left alone.
+
+        Raises:
+            PropertiesError: one is missing, of the wrong kind or out of range; names it.
+        """
+        given = _Reader(properties)
+        index_name = given.text("IndexName")
+        mode = MasterUserMode(given.choice("MasterUserMode", tuple(MasterUserMode), MasterUserMode.INTERNAL_USER))
+        return cls(
+            domain_endpoint=given.text("DomainEndpoint"),
+            master_user_mode=mode,
+            master_user_secret_arn=given.text(
+                "MasterUserSecretArn", None if mode is MasterUserMode.INTERNAL_USER else ""
+            ),
+            role_name=given.text("RoleName", cls.role_name),
+            index_pattern=given.text("IndexPattern", f"{index_name}*"),
+            delivery_role_arn=given.text("DeliveryRoleArn"),
+            index_name=index_name,
+            index_rotation_period=given.choice("IndexRotationPeriod", _ROTATIONS, NO_ROTATION),
+            retention_days=given.number("RetentionDays", 0, least=0),
+            number_of_shards=given.number("NumberOfShards", 1, least=1),
+            number_of_replicas=given.number("NumberOfReplicas", 1, least=0),
+            refresh_interval=given.text("RefreshInterval", cls.refresh_interval),
+            take_over=given.truth("TakeOver"),
+            overwrite_dashboards=given.truth("OverwriteDashboards"),
+        )
+
+    @property
+    def rotates(self) -> bool:
+        """Whether Firehose starts a new index from time to time."""
+        return self.index_rotation_period != NO_ROTATION
+
+    def check(self) -> None:
+        """Refuse what would do harm.
+
+        Raises:
+            PropertiesError: the retention would delete the one live index.
+        """
+        if self.retention_days and not self.rotates:
+            raise PropertiesError(
+                f"RetentionDays={self.retention_days} with IndexRotationPeriod={NO_ROTATION} would delete the live "
+                "index: choose a rotation period, or RetentionDays=0 to keep everything"
+            )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    properties: Mapping[str, object]
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self.properties.get(key, "")
+        if not isinstance(value, str):
+            raise PropertiesError(f"{key} must be a string, not {type(value).__name__}")
+        value = value.strip()
+        if not value and default is None:
+            raise PropertiesError(f"{key} is missing: set it in the custom resource's properties")
+        return value or default or ""
+
+    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        value = self.text(key, default)
+        if value not in choices:
+            raise PropertiesError(f"{key} must be one of {', '.join(choices)}, not {value!r}")
+        return value
+
+    def number(self, key: str, default: int, *, least: int) -> int:
+        value = self.text(key, str(default))
+        if not (value.isascii() and value.isdecimal() and len(value) <= _DIGITS and int(value) >= least):
+            raise PropertiesError(f"{key} must be a whole number from {least} up, not {value!r}")
+        return int(value)
+
+    def truth(self, key: str) -> bool:
+        return _BOOLEANS[self.choice(key, tuple(_BOOLEANS), "false")]

@@ -1,0 +1,156 @@
+"""Roles and mappings on the domain, through the security plugin's REST API.
+
+Each function reads, decides, writes and reads back, so that it can be tried again as a whole at any moment. Contract:
+OpenSearch documentation, "Security APIs".
+"""
+
+from typing import Any
+
+from role_mapper import mapping
+from role_mapper.domain import Domain, path
+from role_mapper.errors import DiffersError, OwnershipError, RefusedError
+from role_mapper.ownership import Owner, Standing
+from role_mapper.report import ROLE, ROLE_MAPPING, Change, Outcome
+
+__all__ = ["ensure_mapping", "ensure_role", "remove_from_mapping", "remove_role"]
+
+_BAD_REQUEST = 400
+_NOT_FOUND = 404
+
+
+def ensure_role(domain: Domain, name: str, index_pattern: str, owner: Owner, *, take_over: bool) -> Change:
+    """The role exists, is the owner's and grants writing to `index_pattern`.
+
+    Raises:
+        OwnershipError: somebody else made it and `take_over` is off, or OpenSearch reserves it.
+        TroubleError: a call failed, or the role reads back otherwise.
+    """
+    found = _find_role(domain, name)
+    standing = Standing.MADE
+    if found is not None:
+        protection = mapping.protection(found)
+        if protection:
+            raise OwnershipError(
+                f"role {name} is {protection}: OpenSearch lets nobody change it; choose another RoleName"
+            )
+        standing = owner.claim(f"role {name}", found.get("description"), take_over=take_over)
+    wanted = mapping.role(index_pattern, owner.sign(f"Lets Data Firehose write to {index_pattern} indices.", standing))
+    if found is not None and mapping.same_role(found, wanted):
+        return Change(ROLE, name, Outcome.UNCHANGED)
+    domain.call("PUT", _role_path(name), wanted)
+    written = _find_role(domain, name)
+    if written is None or not mapping.same_role(written, wanted):
+        raise DiffersError(f"role {name} reads back otherwise than it was written")
+    return Change(ROLE, name, Outcome.CREATED if found is None else Outcome.CHANGED)
+
+
+def ensure_mapping(domain: Domain, role: str, arn: str, owner: Owner) -> Change:
+    """The IAM role `arn` is a backend role of `role`; everybody else who is mapped stays so.
+
+    Raises:
+        OwnershipError: the mapping is reserved or hidden.
+        TroubleError: a call failed, or the ARN is not there when it is read back.
+    """
+    found = _find_mapping(domain, role)
+    if found is None:
+        purpose = f"Makes Data Firehose's delivery role {role}."
+        _write(domain, "PUT", role, mapping.new_mapping(arn, owner.sign(purpose)), found)
+        outcome = Outcome.CREATED
+    else:
+        protection = mapping.protection(found)
+        if protection:
+            raise OwnershipError(f"the mapping of role {role} is {protection}: choose another RoleName")
+        patch = mapping.addition(found, arn)
+        if not patch:
+            return Change(ROLE_MAPPING, role, Outcome.UNCHANGED)
+        _write(domain, "PATCH", role, patch, found)
+        outcome = Outcome.CHANGED
+    written = _find_mapping(domain, role)
+    if written is None or mapping.addition(written, arn):
+        raise DiffersError(f"the mapping of role {role} reads back without {arn}")
+    return Change(ROLE_MAPPING, role, outcome)
+
+
+def remove_from_mapping(domain: Domain, role: str, arn: str, owner: Owner) -> Change:
+    """`arn` is no backend role of `role` any more; a mapping that this owner made and nobody needs goes too.
+
+    Where the role itself is somebody else's, nothing was ever mapped to it here, so nothing is taken away.
+
+    Raises:
+        TroubleError: a call failed, or the ARN is still there when it is read back.
+    """
+    found = _find_mapping(domain, role)
+    if found is None:
+        return Change(ROLE_MAPPING, role, Outcome.ABSENT)
+    found_role = _find_role(domain, role)
+    if found_role is not None and owner.standing_here(found_role.get("description")) is Standing.FOREIGN:
+        return Change(ROLE_MAPPING, role, Outcome.KEPT, "the role is not this stack's")
+    made_here = owner.standing_here(found.get("description")) is Standing.MADE
+    if made_here and mapping.is_empty(found, but=[arn]):
+        domain.delete(_mapping_path(role))
+        return Change(ROLE_MAPPING, role, Outcome.REMOVED)
+    patch = mapping.removal(found, arn)
+    if not patch:
+        return Change(ROLE_MAPPING, role, Outcome.ABSENT)
+    if found_role is None:
+        # The plugin changes no mapping whose role is gone (404), and nobody is anything through it.
+        return Change(ROLE_MAPPING, role, Outcome.KEPT, "its role is gone, others are still named in it")
+    _write(domain, "PATCH", role, patch, found)
+    written = _find_mapping(domain, role)
+    if written is not None and mapping.removal(written, arn):
+        raise DiffersError(f"the mapping of role {role} reads back with {arn} still in it")
+    return Change(ROLE_MAPPING, role, Outcome.REMOVED, "only this stack's entry; others are mapped too")
+
+
+def remove_role(domain: Domain, name: str, owner: Owner) -> Change:
+    """The role is gone, unless somebody else made it or is mapped to it.
+
+    Raises:
+        TroubleError: a call failed, or the role still reads back.
+    """
+    found = _find_role(domain, name)
+    if found is None:
+        return Change(ROLE, name, Outcome.ABSENT)
+    if owner.standing_here(found.get("description")) is not Standing.MADE:
+        return Change(ROLE, name, Outcome.KEPT, "not made by this stack")
+    mapped = _find_mapping(domain, name)
+    if mapped is not None and not mapping.is_empty(mapped):
+        return Change(ROLE, name, Outcome.KEPT, "others are mapped to it")
+    domain.delete(_role_path(name))
+    if _find_role(domain, name) is not None:
+        raise DiffersError(f"role {name} is still there after it was deleted")
+    return Change(ROLE, name, Outcome.REMOVED)
+
+
+def _write(domain: Domain, method: str, role: str, body: object, seen: dict[str, Any] | None) -> None:
+    """Change a mapping that was read as `seen`; an error that somebody else's change explains is a passing one."""
+    try:
+        domain.call(method, _mapping_path(role), body)
+    except RefusedError as refusal:
+        if refusal.status not in {_BAD_REQUEST, _NOT_FOUND}:
+            raise
+        if _find_mapping(domain, role) == seen and _find_role(domain, role) is not None:
+            raise
+        raise DiffersError(f"{refusal}; it was changed at the same moment") from None
+
+
+def _role_path(name: str) -> str:
+    return path("_plugins", "_security", "api", "roles", name)
+
+
+def _mapping_path(role: str) -> str:
+    return path("_plugins", "_security", "api", "rolesmapping", role)
+
+
+def _find_role(domain: Domain, name: str) -> dict[str, Any] | None:
+    return _only(domain.find(_role_path(name)), name)
+
+
+def _find_mapping(domain: Domain, role: str) -> dict[str, Any] | None:
+    return _only(domain.find(_mapping_path(role)), role)
+
+
+def _only(answer: Any, name: str) -> dict[str, Any] | None:
+    """The one object of an answer, which the plugin puts under its name."""
+    found = answer.get(name) if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else None

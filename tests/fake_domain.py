@@ -1,0 +1,400 @@
+"""A domain in memory that answers as real ones were seen to: the statuses and texts are recorded.
+
+Roles, mappings and templates: OpenSearch 3.4 with its security plugin, as `tests/integration` runs it. Index State
+Management: its source and its own tests (opensearch-project/index-management). Dashboards: its source; neither of the
+two can be had where these tests run.
+"""
+
+import copy
+import json
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import jsonpatch
+import pytest
+import requests
+
+from role_mapper.domain import Domain
+from role_mapper.master_user import InternalUser
+from role_mapper.patience import Patience
+from tests.secrets import make_secret
+
+PASSWORD = make_secret("Correct-Horse.Battery+Staple=7")
+JSON = "application/json; charset=UTF-8"
+TEXT = "text/plain; charset=UTF-8"
+
+PLAIN_TEXT = {
+    401: "Unauthorized",
+    503: "OpenSearch Security not initialized.",
+}
+"""Answers of the security plugin that are no JSON."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as the domain got it."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    body: Any
+    content_type: str = JSON
+
+    @property
+    def text(self) -> str:
+        """The bytes on the wire, as text."""
+        return self.body if isinstance(self.body, str) else json.dumps(self.body)
+
+
+@dataclass
+class Clock:
+    """Seconds that pass when somebody waits."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; a wait of nothing still takes a moment, as every call does."""
+        self.now += max(seconds, 0.001)
+
+
+def error(status: int, words: str = "the domain's own words") -> Reply:
+    """Return an error in the form that this status has."""
+    if status in PLAIN_TEXT:
+        return Reply(status, PLAIN_TEXT[status], TEXT)
+    return Reply(status, {"status": "ERROR", "message": words})
+
+
+@dataclass
+class FakeDomain:
+    """The state of a domain, what it was asked, and what is to go wrong.
+
+    Attributes:
+        users: names and passwords of those who may do everything.
+        faults: the answer, or the exception, that the n-th call (from 0) gets instead of its own.
+        always: the same for every call.
+        meanwhile: what somebody else does just before the first call of that method is answered; the action may
+            return what that call gets instead of its own answer.
+    """
+
+    host: str = "search-builders.us-east-1.es.amazonaws.com"
+    users: dict[str, str] = field(default_factory=lambda: {"admin": PASSWORD})
+    installed: set[str] = field(default_factory=set)
+    roles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    index_templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    component_templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    indices: dict[str, str | None] = field(default_factory=dict)
+    followed: dict[str, int] = field(default_factory=dict)
+    saved_objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    faults: dict[int, Reply | Exception] = field(default_factory=dict)
+    always: Reply | Exception | None = None
+    meanwhile: dict[str, Callable[[], Reply | None]] = field(default_factory=dict)
+    form_login: bool = True
+    _sequence: int = 0
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Answer every request of the `requests` library that goes to this host; others are refused."""
+
+        def send(_: Any, request: requests.PreparedRequest, **__: Any) -> requests.Response:
+            assert urlsplit(request.url or "").hostname == self.host, f"unexpected request to {request.url}"
+            return self._answer(request)
+
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+
+    def client(self, seconds: float = 60) -> Domain:
+        """Return the function's own client, signed in as this domain's user, whose seconds pass only in waits."""
+        clock = Clock()
+        user, password = next(iter(self.users.items()))
+        secret = json.dumps({"username": user, "password": password})
+        master = InternalUser(lambda: secret)
+        return Domain(self.host, master, Patience(seconds, clock=clock, wait=clock.wait))
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that a client can change, to compare."""
+        parts = ("roles", "mappings", "index_templates", "component_templates", "indices", "saved_objects")
+        state = {part: copy.deepcopy(getattr(self, part)) for part in parts}
+        state["policies"] = {name: found["policy"] for name, found in copy.deepcopy(self.policies).items()}
+        return state
+
+    # ---- one request ----
+
+    def _answer(self, request: requests.PreparedRequest) -> requests.Response:
+        call = _call(request)
+        number = len(self.calls)
+        self.calls.append(call)
+        action = self.meanwhile.pop(call.method, None)
+        fault = (action() if action else None) or self.faults.get(number, self.always)
+        if isinstance(fault, Exception):
+            raise fault
+        reply = fault or self._serve(call)
+        response = requests.Response()
+        response.status_code = reply.status
+        response._content = reply.text.encode()
+        response.headers["Content-Type"] = reply.content_type
+        response.request, response.url = request, request.url or ""
+        return response
+
+    def _serve(self, call: Call) -> Reply:
+        if not self._signed_in(call) and not call.path.endswith("/auth/login"):
+            return error(401)
+        for pattern, serve in (
+            (r"/", lambda *_: Reply(200, {"version": {"number": "3.4.0"}})),
+            (r"/_plugins/_security/api/roles/([^/]+)", self._role),
+            (r"/_plugins/_security/api/rolesmapping/([^/]+)", self._mapping),
+            (r"/_index_template/([^/]+)", self._index_template),
+            (r"/_component_template/([^/]+)", self._component_template),
+        ):
+            if match := re.fullmatch(pattern, call.path):
+                return serve(call, *map(unquote, match.groups()))
+        if "ism" in self.installed and call.path.startswith("/_plugins/_ism/"):
+            return self._ism(call, *map(unquote, call.path.split("/")[3:]))
+        if "dashboards" in self.installed and call.path.startswith("/_dashboards/"):
+            return self._dashboards(call)
+        return Reply(400, {"error": f"no handler found for uri [{call.path}] and method [{call.method}]"})
+
+    def _signed_in(self, call: Call) -> bool:
+        kind, _, value = call.headers.get("Authorization", "").partition(" ")
+        if kind != "Basic":
+            return kind == "AWS4-HMAC-SHA256"
+        user, _, password = b64decode(value).decode().partition(":")
+        return user in self.users and self.users[user] == password
+
+    # ---- the security plugin ----
+
+    def _role(self, call: Call, name: str) -> Reply:
+        found = self.roles.get(name)
+        if call.method == "GET" or (found is None and call.method == "DELETE"):
+            return Reply(200, {name: found}) if found else _missing("role", name)
+        if refusal := _protected(name, found):
+            return refusal
+        if call.method == "DELETE":
+            del self.roles[name]
+            return Reply(200, {"status": "OK", "message": f"'{name}' deleted."})
+        flags = {"reserved": False, "hidden": False, "static": False}
+        if flags.keys() & call.body.keys():
+            return Reply(
+                400, {"status": "error", "reason": "Invalid configuration", "invalid_keys": {"keys": "reserved"}}
+            )
+        grants = [{"fls": [], "masked_fields": []} | grant for grant in call.body["index_permissions"]]
+        self.roles[name] = flags | call.body | {"index_permissions": grants}
+        return _written(name, found)
+
+    def _mapping(self, call: Call, name: str) -> Reply:
+        found = self.mappings.get(name)
+        if call.method == "GET" or (found is None and call.method == "DELETE"):
+            return Reply(200, {name: found}) if found else _missing("rolesmapping", name)
+        if refusal := _protected(name, found):
+            return refusal
+        if call.method == "DELETE":
+            del self.mappings[name]
+            return Reply(200, {"status": "OK", "message": f"'{name}' deleted."})
+        if name not in self.roles:
+            return _missing("role", name)
+        if call.method == "PATCH":
+            if found is None:
+                return _missing("rolesmapping", name)
+            # Empty lists are not stored, so there is no such field to patch inside.
+            stored = {key: value for key, value in found.items() if value != []}
+            try:
+                found = jsonpatch.apply_patch(stored, call.body)
+            except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as failure:
+                return Reply(400, {"status": "BAD_REQUEST", "message": str(failure)})
+            self.mappings[name] = _whole_mapping(found)
+            return Reply(200, {"status": "OK", "message": f"'{name}' updated."})
+        if {"reserved", "hidden", "static"} & call.body.keys():
+            return Reply(
+                400, {"status": "error", "reason": "Invalid configuration", "invalid_keys": {"keys": "reserved"}}
+            )
+        self.mappings[name] = _whole_mapping(call.body)
+        return _written(name, found)
+
+    # ---- templates ----
+
+    def _index_template(self, call: Call, name: str) -> Reply:
+        if call.method == "PUT":
+            self.index_templates[name] = copy.deepcopy(call.body) | {"composed_of": []}
+            return Reply(200, {"acknowledged": True})
+        found = self.index_templates.get(name)
+        if found is None:
+            return _missing_template(f"index template matching [{name}] not found")
+        if call.method == "DELETE":
+            del self.index_templates[name]
+            return Reply(200, {"acknowledged": True})
+        return Reply(200, {"index_templates": [{"name": name, "index_template": found}]})
+
+    def _component_template(self, call: Call, name: str) -> Reply:
+        if call.method == "PUT":
+            self.component_templates[name] = copy.deepcopy(call.body)
+            return Reply(200, {"acknowledged": True})
+        found = self.component_templates.get(name)
+        if found is None:
+            return _missing_template(f"component template matching [{name}] not found")
+        if call.method == "DELETE":
+            del self.component_templates[name]
+            return Reply(200, {"acknowledged": True})
+        return Reply(200, {"component_templates": [{"name": name, "component_template": found}]})
+
+    # ---- Index State Management ----
+
+    def _ism(self, call: Call, verb: str, name: str = "") -> Reply:
+        if verb == "policies" and not name:
+            return Reply(200, {"policies": list(self.policies.values()), "total_policies": len(self.policies)})
+        if verb == "policies":
+            return self._policy(call, name)
+        if verb == "explain":
+            pattern = re.compile(re.escape(name).replace(r"\*", ".*"))
+            key = "index.plugins.index_state_management.policy_id"
+            told: dict[str, Any] = {
+                index: {key: of} | ({"policy_seq_no": self.followed[index]} if index in self.followed else {})
+                for index, of in self.indices.items()
+                if pattern.fullmatch(index)
+            }
+            return Reply(200, told | {"total_managed_indices": sum(1 for of in told.values() if of[key])})
+        failed = []
+        for index in name.split(","):
+            if verb == "add" and self.indices[index]:
+                reason = "This index already has a policy, use the update policy API to update index policies"
+                failed.append({"index_name": index, "index_uuid": index, "reason": reason})
+            else:
+                self.indices[index] = None if verb == "remove" else call.body["policy_id"]
+                self.followed[index] = self._sequence
+        return Reply(200, {"updated_indices": 1, "failures": bool(failed), "failed_indices": failed})
+
+    def _policy(self, call: Call, name: str) -> Reply:
+        found = self.policies.get(name)
+        if call.method == "PUT":
+            at = (call.query.get("if_seq_no"), call.query.get("if_primary_term"))
+            if at != ((str(found["_seq_no"]), "1") if found else (None, None)):
+                return Reply(
+                    409,
+                    {
+                        "error": {"type": "version_conflict_engine_exception", "reason": f"[{name}]: version conflict"},
+                        "status": 409,
+                    },
+                )
+            self._sequence += 1
+            policy = copy.deepcopy(call.body["policy"]) | {
+                "policy_id": name,
+                "schema_version": 21,
+                "error_notification": None,
+            }
+            for state in policy["states"]:
+                state["actions"] = [{"retry": {"count": 3}} | action for action in state["actions"]]
+            for template in policy["ism_template"]:
+                template["last_updated_time"] = 1_577_990_761_311
+            self.policies[name] = {
+                "_id": name,
+                "_version": 1,
+                "_seq_no": self._sequence,
+                "_primary_term": 1,
+                "policy": policy,
+            }
+            return Reply(200 if found else 201, self.policies[name])
+        if found is None:
+            return Reply(404, {"error": {"type": "status_exception", "reason": "Policy not found"}, "status": 404})
+        if call.method == "DELETE":
+            del self.policies[name]
+            return Reply(200, {"result": "deleted"})
+        return Reply(200, found)
+
+    # ---- Dashboards ----
+
+    def _dashboards(self, call: Call) -> Reply:
+        if call.path == "/_dashboards/api/status":
+            return Reply(200, {"status": {"overall": {"state": "green"}}})
+        if call.headers.get("osd-xsrf") != "true":
+            return Reply(
+                400, {"statusCode": 400, "error": "Bad Request", "message": "Request must contain a osd-xsrf header."}
+            )
+        if call.path == "/_dashboards/auth/login":
+            if not self.form_login:
+                return Reply(404, {"statusCode": 404, "error": "Not Found", "message": "Not Found"})
+            if self.users.get(call.body["username"]) != call.body["password"]:
+                return Reply(401, {"statusCode": 401, "error": "Unauthorized", "message": "Authentication Exception"})
+            return Reply(200, {"username": call.body["username"], "tenants": {}})
+        assert call.headers.get("securitytenant") == "global"
+        action = call.path.removeprefix("/_dashboards/api/saved_objects/")
+        if action == "_bulk_get":
+            return Reply(200, {"saved_objects": [self._saved(asked) for asked in call.body]})
+        if action == "_import":
+            return self._import(call)
+        key = unquote(action)
+        if key not in self.saved_objects:
+            return Reply(404, {"statusCode": 404, "error": "Not Found", "message": f"Saved object [{key}] not found"})
+        assert call.method == "DELETE"
+        del self.saved_objects[key]
+        return Reply(200, {})
+
+    def _saved(self, asked: dict[str, str]) -> dict[str, Any]:
+        found = self.saved_objects.get(f"{asked['type']}/{asked['id']}")
+        return copy.deepcopy(found) if found else asked | {"error": {"statusCode": 404, "error": "Not Found"}}
+
+    def _import(self, call: Call) -> Reply:
+        assert call.query == {"overwrite": "true"}
+        boundary = SimpleCookie(call.headers["Content-Type"].split(";", 1)[1])["boundary"].value
+        _, part, end = call.body.split(f"--{boundary}")
+        head, _, lines = part.partition("\r\n\r\n")
+        assert 'name="file"; filename="saved_objects.ndjson"' in head
+        assert end == "--\r\n"
+        for each in map(json.loads, lines.strip().splitlines()):
+            stored = copy.deepcopy(each)
+            if each["type"] == "dashboard":  # as the migrations of a newer Dashboards do
+                stored["attributes"]["migrated"] = True
+            self.saved_objects[f"{each['type']}/{each['id']}"] = stored
+        return Reply(200, {"success": True, "successCount": len(lines.strip().splitlines())})
+
+
+def _call(request: requests.PreparedRequest) -> Call:
+    url = urlsplit(request.url or "")
+    text = request.body.decode() if isinstance(request.body, bytes) else request.body
+    headers = {str(name).title(): str(value) for name, value in request.headers.items()}
+    headers |= {name.lower(): value for name, value in headers.items()}
+    json_body = text and "json" in headers.get("Content-Type", "json")
+    query = {key: values[0] for key, values in parse_qs(url.query).items()}
+    return Call(str(request.method), url.path, query, json.loads(text) if json_body else text, headers)
+
+
+def _whole_mapping(body: dict[str, Any]) -> dict[str, Any]:
+    members: dict[str, Any] = {kind: [] for kind in ("hosts", "users", "backend_roles", "and_backend_roles")}
+    return {"reserved": False, "hidden": False} | members | body
+
+
+def _written(name: str, found: object) -> Reply:
+    if found:
+        return Reply(200, {"status": "OK", "message": f"'{name}' updated."})
+    return Reply(201, {"status": "CREATED", "message": f"'{name}' created."})
+
+
+def _missing(kind: str, name: str) -> Reply:
+    return Reply(404, {"status": "NOT_FOUND", "message": f"{kind} '{name}' not found."})
+
+
+def _missing_template(reason: str) -> Reply:
+    return Reply(404, {"error": {"type": "resource_not_found_exception", "reason": reason}, "status": 404})
+
+
+def _protected(name: str, found: dict[str, Any] | None) -> Reply | None:
+    for flag in ("static", "reserved"):
+        if found and found.get(flag):
+            return Reply(403, {"status": "FORBIDDEN", "message": f"Resource '{name}' is {flag}."})
+    return None

@@ -1,0 +1,331 @@
+"""Access: what the role mapper does to a real security plugin, and what the plugin then lets the delivery role do."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+
+from iot_stream.local.opensearch import OpenSearch
+from role_mapper import provision
+from role_mapper.domain import Domain
+from role_mapper.errors import OwnershipError, RefusedError
+from role_mapper.mapping import role as role_document
+from role_mapper.master_user import InternalUser
+from role_mapper.ownership import Owner
+from role_mapper.patience import Patience
+from role_mapper.properties import Properties
+from role_mapper.report import Outcome
+from role_mapper.security_api import ensure_mapping, remove_from_mapping
+from tests.fake_domain import FakeDomain
+from tests.secrets import make_secret
+
+API = "/_plugins/_security/api"
+# Every kind of character that a password may have: quotes, a colon, shell and URL signs, blanks, beyond Latin-1.
+PASSWORD = make_secret("aA1:\"'\\ %&?#@/$`{}[]|^~ äß€ 漢字 🙂")
+FOREIGNERS = {"backend_roles": ["arn:aws:iam::1:role/other"], "users": ["ann"], "hosts": ["*.example.org"]}
+
+
+@pytest.fixture(scope="module")
+def master_secret(opensearch: OpenSearch) -> Iterator[str]:
+    """The secret of an internal master user of the domain."""
+    with opensearch.admin_session() as admin:
+        user = f"master-{uuid.uuid4().hex[:8]}"
+        path = f"{opensearch.url}{API}/internalusers/{user}"
+        answer = admin.put(path, json={"password": PASSWORD, "opendistro_security_roles": ["all_access"]})
+        assert answer.status_code == 201, answer.text
+        yield json.dumps({"username": user, "password": PASSWORD})
+        admin.delete(path)
+
+
+@pytest.fixture(autouse=True)
+def _authority(opensearch: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verify the domain by its authority, as functions on this machine do: through the environment."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(opensearch.ca_file))
+
+
+@pytest.fixture
+def domain(opensearch: OpenSearch, master_secret: str) -> Iterator[Domain]:
+    """The domain as the function sees it, as its master user."""
+    domain = Domain(f"127.0.0.1:{opensearch.port}", InternalUser(lambda: master_secret), Patience(120))
+    yield domain
+    domain.close()
+
+
+@pytest.fixture
+def wanted(opensearch: OpenSearch) -> Iterator[Properties]:
+    """Properties with names of this test's own; their objects are gone afterwards."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    yield Properties(
+        domain_endpoint=f"127.0.0.1:{opensearch.port}",
+        delivery_role_arn=f"arn:aws:iam::000000000000:role/{name}",
+        index_name=name,
+        role_name=name,
+        index_pattern=f"{name}*",
+    )
+    with opensearch.admin_session() as admin:
+        for role in (name, f"{name}-2"):
+            admin.delete(f"{opensearch.url}{API}/rolesmapping/{role}")
+            admin.delete(f"{opensearch.url}{API}/roles/{role}")
+        admin.delete(f"{opensearch.url}/_index_template/{name}")
+        admin.delete(f"{opensearch.url}/{name}")
+
+
+@pytest.fixture
+def owner(wanted: Properties) -> Owner:
+    """The custom resource that the properties are those of."""
+    stack = f"arn:aws:cloudformation:us-east-1:000000000000:stack/{wanted.role_name}/unique"
+    return Owner.of(stack, "RoleMapping", wanted.domain_endpoint)
+
+
+@pytest.fixture
+def read(opensearch: OpenSearch) -> Iterator[Callable[[str, str], Any]]:
+    """Read one object of the security plugin, or None: `read("roles", name)`."""
+    with opensearch.admin_session() as admin:
+
+        def read(kind: str, name: str) -> Any:
+            answer = admin.get(f"{opensearch.url}{API}/{kind}/{name}")
+            return answer.json()[name] if answer.status_code == 200 else None
+
+        yield read
+
+
+def index_one(opensearch: OpenSearch, arn: str, index: str, document: str = '{"uuid":"u"}') -> int:
+    """Write one document with a bulk request as the IAM role `arn`; its status."""
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(
+            f"{opensearch.url}/_bulk",
+            data=f'{{"index":{{"_index":"{index}"}}}}\n{document}\n',
+            headers={"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {opensearch.token(arn)}"},
+            verify=str(opensearch.ca_file),
+            timeout=20,
+        )
+    if answer.status_code != 200:
+        return answer.status_code
+    status: int = answer.json()["items"][0]["index"]["status"]
+    return status
+
+
+def test_the_delivery_role_writes_only_after_it_is_mapped_and_only_to_its_indices(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner
+) -> None:
+    """403 before, 201 after, 403 for another index, 403 again once it is removed."""
+    arn, index = wanted.delivery_role_arn, wanted.index_name
+    assert index_one(opensearch, arn, index) == 403
+    changes = provision.apply(domain, wanted, owner)
+    outcomes = {change.kind: change.outcome for change in changes}
+    assert outcomes["Role"] is outcomes["RoleMapping"] is Outcome.CREATED
+    assert domain.patience.retry(lambda: index_one(opensearch, arn, index)) == 201
+    assert index_one(opensearch, arn, f"other-{index}") == 403
+    provision.remove(domain, wanted, owner)
+    assert index_one(opensearch, arn, index) == 403
+
+
+def test_applying_twice_changes_nothing_the_second_time(
+    domain: Domain, wanted: Properties, owner: Owner, read: Callable[[str, str], Any]
+) -> None:
+    """Apply is idempotent, and says so."""
+    provision.apply(domain, wanted, owner)
+    before = read("roles", wanted.role_name), read("rolesmapping", wanted.role_name)
+    changes = provision.apply(domain, wanted, owner)
+    assert not {Outcome.CREATED, Outcome.CHANGED} & {change.outcome for change in changes}
+    assert (read("roles", wanted.role_name), read("rolesmapping", wanted.role_name)) == before
+
+
+def test_a_reserved_role_is_refused_by_name(domain: Domain, wanted: Properties, owner: Owner) -> None:
+    """OpenSearch's own roles are not written to."""
+    with pytest.raises(OwnershipError, match="role all_access is reserved"):
+        provision.apply(domain, replace(wanted, role_name="all_access"), owner)
+
+
+def _writers(domain: Domain, count: int) -> list[Domain]:
+    """Clients of their own for `count` writers at the same time."""
+    return [Domain(domain.endpoint, domain.master_user, Patience(120)) for _ in range(count)]
+
+
+def test_concurrent_writers_all_stay_mapped(
+    domain: Domain, wanted: Properties, owner: Owner, read: Callable[[str, str], Any]
+) -> None:
+    """409 under load: every mapper's ARN and everybody else's entries are there in the end, and nobody fails."""
+    provision.apply(domain, wanted, owner)
+    arns = [f"arn:aws:iam::000000000000:role/writer-{number}" for number in range(6)]
+    writers = _writers(domain, len(arns))
+
+    def add(client: Domain, arn: str) -> None:
+        client.patience.retry(lambda: ensure_mapping(client, wanted.role_name, arn, owner))
+
+    with ThreadPoolExecutor(len(arns)) as threads:
+        list(threads.map(add, writers, arns))
+    assert set(read("rolesmapping", wanted.role_name)["backend_roles"]) == {wanted.delivery_role_arn, *arns}
+
+    def leave(client: Domain, arn: str) -> None:
+        client.patience.retry(lambda: remove_from_mapping(client, wanted.role_name, arn, owner))
+
+    with ThreadPoolExecutor(2) as threads:  # some leave while others join
+        leaving = [threads.submit(leave, writers[0], arns[0])]
+        joining = [threads.submit(add, writers[1], "arn:aws:iam::000000000000:role/late")]
+        for future in leaving + joining:
+            future.result()
+    members = set(read("rolesmapping", wanted.role_name)["backend_roles"])
+    assert members == {wanted.delivery_role_arn, *arns[1:], "arn:aws:iam::000000000000:role/late"}
+    for client in writers:
+        client.close()
+
+
+def test_others_in_the_mapping_survive_and_keep_the_role(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner, read: Callable[[str, str], Any]
+) -> None:
+    """Backend roles, users and hosts, through apply, move and remove."""
+    provision.apply(domain, wanted, owner)
+    with opensearch.admin_session() as admin:
+        mine = {**FOREIGNERS, "backend_roles": [*FOREIGNERS["backend_roles"], wanted.delivery_role_arn]}
+        admin.put(f"{opensearch.url}{API}/rolesmapping/{wanted.role_name}", json=mine)
+    moved = replace(wanted, delivery_role_arn=f"{wanted.delivery_role_arn}-new")
+    provision.apply(domain, moved, owner)
+    provision.withdraw(domain, wanted, moved, owner)
+    assert set(read("rolesmapping", wanted.role_name)["backend_roles"]) == {
+        *FOREIGNERS["backend_roles"],
+        moved.delivery_role_arn,
+    }
+    provision.remove(domain, moved, owner)
+    left = read("rolesmapping", wanted.role_name)
+    assert {kind: left[kind] for kind in FOREIGNERS} == FOREIGNERS
+    assert read("roles", wanted.role_name) is not None
+
+
+def test_a_role_made_by_somebody_else_is_taken_over_only_on_request(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner, read: Callable[[str, str], Any]
+) -> None:
+    """And stays, without our entry, when the stack goes."""
+    with opensearch.admin_session() as admin:
+        body = {"description": "by hand", "cluster_permissions": ["cluster_monitor"]}
+        admin.put(f"{opensearch.url}{API}/roles/{wanted.role_name}", json=body)
+    with pytest.raises(OwnershipError, match="was not made by this stack"):
+        provision.apply(domain, wanted, owner)
+    assert read("roles", wanted.role_name)["description"] == "by hand"
+    provision.apply(domain, replace(wanted, take_over=True), owner)
+    provision.remove(domain, wanted, owner)
+    assert read("roles", wanted.role_name) is not None
+    assert read("rolesmapping", wanted.role_name) is None
+
+
+def test_a_renamed_role_moves_and_leaves_nothing_behind(
+    domain: Domain, wanted: Properties, owner: Owner, read: Callable[[str, str], Any]
+) -> None:
+    """The update of the role's name, and its rollback."""
+    provision.apply(domain, wanted, owner)
+    before = read("roles", wanted.role_name), read("rolesmapping", wanted.role_name)
+    renamed = replace(wanted, role_name=f"{wanted.role_name}-2")
+    for old, new in ((wanted, renamed), (renamed, wanted)):
+        provision.apply(domain, new, owner)
+        provision.withdraw(domain, old, new, owner)
+        assert read("roles", old.role_name) is None
+        assert read("rolesmapping", old.role_name) is None
+    assert (read("roles", wanted.role_name), read("rolesmapping", wanted.role_name)) == before
+
+
+def test_a_rotated_secret_is_picked_up(opensearch: OpenSearch, wanted: Properties, owner: Owner) -> None:
+    """The domain's password changes first, the secret a moment later: the 401s in between are waited out."""
+    user = f"rotated-{uuid.uuid4().hex[:8]}"
+    old, new = make_secret("Old-Pa55word.rotated"), make_secret("New-Pa55word.rotated")
+    passwords = [old, old, new]
+    with opensearch.admin_session() as admin:
+        path = f"{opensearch.url}{API}/internalusers/{user}"
+        admin.put(path, json={"password": new, "opendistro_security_roles": ["all_access"]})
+        reader = InternalUser(lambda: json.dumps({"username": user, "password": passwords.pop(0)}))
+        client = Domain(wanted.domain_endpoint, reader, Patience(120))
+        provision.apply(client, wanted, owner)
+        assert passwords == []
+        provision.remove(client, wanted, owner)
+        client.close()
+        admin.delete(path)
+
+
+def test_documents_are_indexed_with_the_template_s_types(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner
+) -> None:
+    """A known document through the delivery role: typed fields, an unknown field kept and not mapped."""
+    provision.apply(domain, wanted, owner)
+    arn, index = wanted.delivery_role_arn, wanted.index_name
+    document = (
+        '{"uuid":"u","timestamp":"2026-11-22T10:15:30.123","device_id":9007199254740993,"temp_celsius":32.25,'
+        '"temp_fahrenheit":90.05,"track_id":4,"activity_type":"Walking","ingested_at":"2026-11-22T10:15:30.456",'
+        '"unknown":{"a":1}}'
+    )
+    assert domain.patience.retry(lambda: index_one(opensearch, arn, index, document)) == 201
+    with opensearch.admin_session() as admin:
+        mappings = admin.get(f"{opensearch.url}/{index}/_mapping").json()[index]["mappings"]
+        admin.post(f"{opensearch.url}/{index}/_refresh")
+        query = {
+            "query": {
+                "bool": {
+                    "filter": [
+                        {"term": {"device_id": 9007199254740993}},
+                        {"range": {"timestamp": {"gte": "2026-11-22T10:15:30.123", "lte": "2026-11-22T10:15:30.123"}}},
+                        {"range": {"temp_celsius": {"gt": 32.24, "lt": 32.26}}},
+                        {"term": {"activity_type": "Walking"}},
+                    ]
+                }
+            }
+        }
+        hits = admin.get(f"{opensearch.url}/{index}/_search", json=query).json()["hits"]["hits"]
+    assert mappings["dynamic"] == "false"
+    assert "unknown" not in mappings["properties"]
+    assert [hit["_source"]["unknown"] for hit in hits] == [{"a": 1}]
+
+
+def _script(role: str) -> list[tuple[str, str, Any]]:
+    """Calls whose answers the domain in memory must know: every kind that the mapper makes, and refusals."""
+    mapping_, role_ = f"{API}/rolesmapping/{role}", f"{API}/roles/{role}"
+    template, component = f"/_index_template/{role}", f"/_component_template/{role}"
+    add_last = [{"op": "add", "path": "/backend_roles/-", "value": "a"}]
+    shorter = [{"op": "add", "path": "/backend_roles/9", "value": "a"}, {"op": "remove", "path": "/backend_roles/9"}]
+    body = role_document("x*", "why")
+    pattern = {"index_patterns": [f"{role}*"], "priority": 900, "_meta": {"description": "x"}, "template": {}}
+    return [
+        ("GET", role_, None), ("DELETE", role_, None), ("PUT", mapping_, {"backend_roles": ["a"]}),
+        ("PUT", role_, body), ("GET", role_, None), ("PUT", role_, body),
+        ("GET", mapping_, None), ("PATCH", mapping_, add_last),
+        ("PUT", mapping_, {"users": ["u"], "backend_roles": [], "description": "d"}), ("PATCH", mapping_, add_last),
+        ("PATCH", mapping_, [{"op": "add", "path": "/backend_roles", "value": ["a"]}]), ("PATCH", mapping_, add_last),
+        ("PATCH", mapping_, shorter), ("GET", mapping_, None),
+        ("PATCH", mapping_, [{"op": "remove", "path": "/backend_roles/0"}]),
+        ("PUT", mapping_, {"backend_roles": ["a"], "reserved": False}),
+        ("DELETE", role_, None), ("GET", mapping_, None), ("PATCH", mapping_, add_last),
+        ("DELETE", mapping_, None), ("DELETE", mapping_, None),
+        ("GET", template, None), ("PUT", template, pattern), ("GET", template, None), ("DELETE", template, None),
+        ("GET", component, None), ("PUT", component, {"template": {}, "_meta": {"a": {"b": "c"}}}),
+        ("GET", component, None), ("DELETE", component, None),
+        ("GET", "/_plugins/_ism/policies", None), ("GET", "/_dashboards/api/status", None),
+    ]  # fmt: skip
+
+
+def test_the_domain_in_memory_answers_as_the_real_one(domain: Domain, wanted: Properties) -> None:
+    """What unit tests rely on: the same statuses and the same bodies, call by call."""
+    fake = FakeDomain(host="127.0.0.1")
+    real_client = domain
+
+    def play(client: Domain) -> list[Any]:
+        answers: list[Any] = []
+        for method, path, body in _script(wanted.role_name):
+            try:
+                answers.append((method, path, client.call(method, path, body)))
+            except RefusedError as refusal:
+                answers.append((method, path, refusal.status, _comparable(str(refusal))))
+        return answers
+
+    expected = play(real_client)
+    with pytest.MonkeyPatch.context() as patch:
+        fake.install(patch)
+        answered = play(fake.client())
+    assert answered == expected
+
+
+def _comparable(words: str) -> str:
+    """Errors of a patch are the JSON Patch library's own words."""
+    return words.split(" answered 400: ", maxsplit=1)[0] if "PATCH" in words and " 400: " in words else words

@@ -1,0 +1,126 @@
+"""`iot-stream domain`: the deployed role mapper, asked by a person."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
+
+from iot_stream import domain
+from iot_stream.cli import cli
+from iot_stream.errors import StackError
+from iot_stream.local.places import PROJECT
+from iot_stream.stack import Stack
+from role_mapper.properties import Properties
+from tests.builders import STACK_ID, mapping_properties
+
+PARAMETERS = {
+    "MasterUserMode": "InternalUser",
+    "OpenSearchRoleName": "kinesis-firehose",
+    "OpenSearchRoleIndexPattern": "",
+    "IndexName": "iot-stream",
+    "IndexRotationPeriod": "NoRotation",
+    "RetentionDays": "0",
+    "NumberOfShards": "1",
+    "NumberOfReplicas": "0",
+    "RefreshInterval": "1s",
+    "TakeOver": "false",
+    "OverwriteDashboards": "false",
+}
+OUTPUTS = {
+    "DomainEndpoint": mapping_properties()["DomainEndpoint"],
+    "DeliveryRoleArn": mapping_properties()["DeliveryRoleArn"],
+    "MasterUserSecretArn": mapping_properties()["MasterUserSecretArn"],
+    "RoleMapperFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper",
+}
+STACK = Stack("iot-stream", STACK_ID, OUTPUTS, PARAMETERS)
+
+
+class Lambda:
+    """Lambda's Invoke, which answers as it is told."""
+
+    def __init__(self, document: Any, **more: str) -> None:
+        self.document, self.more = document, more
+        self.requests: list[Any] = []
+
+    def invoke(self, **call: Any) -> dict[str, Any]:
+        """Take a request."""
+        assert call["FunctionName"] == OUTPUTS["RoleMapperFunctionArn"]
+        self.requests.append(json.loads(call["Payload"]))
+        return {"Payload": io.BytesIO(json.dumps(self.document).encode())} | self.more
+
+
+SUCCESS = {"Status": "SUCCESS", "Reason": "SUCCESS", "Data": {"Role": "created: x", "IndexTemplate": "kept: y"}}
+
+
+@pytest.mark.parametrize(("action", "kind"), [("show", "Show"), ("apply", "Create"), ("remove", "Delete")])
+def test_the_request_is_the_one_of_a_deployment_and_nobody_waits_for_its_answer(action: str, kind: str) -> None:
+    """The same owner and the same properties, so that what runs is what a deployment runs."""
+    client = Lambda(SUCCESS)
+    domain.ask(client, STACK, action)
+    (request,) = client.requests
+    assert request["RequestType"] == kind
+    assert request["ResponseURL"] == ""
+    assert (request["StackId"], request["LogicalResourceId"]) == (STACK_ID, "RoleMapping")
+    assert Properties.of(request["ResourceProperties"]) == Properties.of(mapping_properties())
+
+
+def test_the_table_has_a_line_for_each_kind() -> None:
+    """In columns."""
+    assert domain.ask(Lambda(SUCCESS), STACK, "show").table() == "Role           created: x\nIndexTemplate  kept: y"
+
+
+def test_without_data_the_reason_is_printed() -> None:
+    """A domain that is gone has no objects."""
+    gone = {"Status": "SUCCESS", "Reason": "the domain no longer exists"}
+    assert domain.ask(Lambda(gone), STACK, "remove").table() == "the domain no longer exists"
+
+
+def test_a_failure_is_told_with_its_reason() -> None:
+    """The function's, or Lambda's."""
+    with pytest.raises(domain.DomainError, match="could not apply: role x is reserved"):
+        domain.ask(Lambda({"Status": "FAILED", "Reason": "role x is reserved"}), STACK, "apply")
+    with pytest.raises(domain.DomainError, match="could not show: Task timed out"):
+        domain.ask(Lambda({"errorMessage": "Task timed out"}, FunctionError="Unhandled"), STACK, "show")
+
+
+def test_a_function_that_may_not_be_invoked_is_told() -> None:
+    """With AWS's words."""
+
+    class Refusing:
+        def invoke(self, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "Invoke")
+
+    with pytest.raises(domain.DomainError, match=r"could not be invoked: .*not authorized"):
+        domain.ask(Refusing(), STACK, "show")
+
+
+def test_a_stack_of_an_older_template_is_told() -> None:
+    """It lacks a parameter that the request needs."""
+    with pytest.raises(StackError, match="no parameter RetentionDays: deploy it again"):
+        domain.properties(Stack("s", STACK_ID, OUTPUTS, {k: v for k, v in PARAMETERS.items() if k != "RetentionDays"}))
+
+
+def test_its_properties_are_the_template_s() -> None:
+    """The same names as the custom resource has, but for CloudFormation's own."""
+
+    class Loader(yaml.SafeLoader):
+        """YAML without CloudFormation's short forms."""
+
+    Loader.add_multi_constructor("!", lambda *_: None)
+    text = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    template = yaml.load(text, Loader)  # noqa: S506  # a safe loader
+    wanted = set(template["Resources"]["RoleMapping"]["Properties"]) - {"ServiceToken", "CodeVersion"}
+    assert set(domain.properties(STACK)) == wanted
+    assert set(PARAMETERS) <= set(template["Parameters"])
+    assert set(OUTPUTS) <= set(template["Outputs"])
+
+
+def test_the_commands_are_there() -> None:
+    """Each says what it does."""
+    shown = CliRunner().invoke(cli, ["domain", "--help"]).output
+    for action in ("show", "apply", "remove"):
+        assert action in shown

@@ -1,0 +1,310 @@
+"""The function: every event is answered, once, truthfully and in time."""
+
+import json
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from role_mapper import handler, master_user, reply
+from role_mapper.cloudformation import MOST_BYTES, encode
+from role_mapper.patience import Patience
+from tests.builders import STACK_ID, custom_resource_event, mapping_properties
+from tests.fake_domain import Clock, FakeDomain, error
+from tests.secrets import make_secret
+
+PHYSICAL_ID = (
+    "arn:aws:cloudformation:us-east-1:123456789012:stack/iot-stream/RoleMapping"
+    "@search-builders.us-east-1.es.amazonaws.com"
+)
+
+
+class Context:
+    """Lambda's context: `seconds` are left."""
+
+    def __init__(self, seconds: float = 600) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds left."""
+        return int(self.seconds * 1000)
+
+
+class CloudFormation:
+    """Who gets the answers."""
+
+    def __init__(self) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self.arrived = threading.Event()
+
+    def urlopen(self, request: urllib.request.Request, timeout: float) -> Any:
+        """Take one answer, as the presigned URL does."""
+        assert request.get_method() == "PUT"
+        assert request.get_header("Content-type") == ""
+        assert 0 < timeout <= 10
+        assert isinstance(request.data, bytes)
+        assert len(request.data) <= MOST_BYTES
+        self.answers.append(json.loads(request.data))
+        self.arrived.set()
+        return open("/dev/null", "rb")  # noqa: PTH123  # an empty answer, closed by its reader
+
+
+@pytest.fixture
+def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
+    """CloudFormation, as far as it takes answers."""
+    taker = CloudFormation()
+    monkeypatch.setattr(urllib.request, "urlopen", taker.urlopen)
+    return taker
+
+
+# Whoever gets the answers is there in every test, whether it looks at them or not.
+pytestmark = pytest.mark.usefixtures("cloudformation", "domain")
+
+
+@pytest.fixture
+def domain(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> FakeDomain:
+    """A domain whose master user's secret can be read, and whose waits take no time."""
+    secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
+    monkeypatch.setattr(master_user, "_read_secret", lambda *_: secret)
+    clock = Clock()
+    monkeypatch.setattr(reply, "Patience", lambda seconds: Patience(seconds, clock=clock, wait=clock.wait))
+    return fake_domain
+
+
+def test_create_update_and_delete_are_answered_as_cloudformation_wants_it(
+    domain: FakeDomain, cloudformation: CloudFormation
+) -> None:
+    """The same id throughout, the request's own ids, and what was done as Data."""
+    handler.lambda_handler(custom_resource_event("Create"), Context())
+    changed = mapping_properties(RoleName="renamed")
+    update = custom_resource_event(
+        "Update", changed, PhysicalResourceId=PHYSICAL_ID, OldResourceProperties=mapping_properties()
+    )
+    handler.lambda_handler(update, Context())
+    handler.lambda_handler(custom_resource_event("Delete", changed, PhysicalResourceId=PHYSICAL_ID), Context())
+    for answer in cloudformation.answers:
+        assert answer["Status"] == "SUCCESS"
+        assert answer["PhysicalResourceId"] == PHYSICAL_ID
+        assert answer["StackId"] == STACK_ID
+        assert answer["LogicalResourceId"] == "RoleMapping"
+    assert [answer["Data"]["Role"] for answer in cloudformation.answers] == [
+        "created: kinesis-firehose",
+        "created: renamed; removed: kinesis-firehose",
+        "removed: renamed",
+    ]
+    assert domain.state() == FakeDomain().state()
+
+
+def test_the_answer_is_also_the_functions_result(cloudformation: CloudFormation) -> None:
+    """For people who invoke it by hand; without a ResponseURL nothing is sent at all."""
+    result = handler.lambda_handler(custom_resource_event("Create"), Context())
+    assert [result] == cloudformation.answers
+    again = handler.lambda_handler(custom_resource_event("Create", ResponseURL=""), Context())
+    assert again["Data"]["Role"] == "unchanged: kinesis-firehose"
+    assert len(cloudformation.answers) == 1
+
+
+def test_a_refusal_is_answered_failed_with_the_domains_words(
+    domain: FakeDomain, cloudformation: CloudFormation
+) -> None:
+    """Never SUCCESS on a 4xx."""
+    domain.faults = {1: error(400, "Invalid configuration")}
+    handler.lambda_handler(custom_resource_event("Create"), Context())
+    (answer,) = cloudformation.answers
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == (
+        "PUT /_plugins/_security/api/roles/kinesis-firehose answered 400: Invalid configuration"
+    )
+
+
+def test_the_rollback_of_a_create_that_was_refused_for_its_properties_succeeds(
+    domain: FakeDomain, cloudformation: CloudFormation
+) -> None:
+    """Nothing was made with them, so there is nothing that could block the rollback; the id is CloudFormation's."""
+    broken = mapping_properties(DeliveryRoleArn="")
+    handler.lambda_handler(custom_resource_event("Create", broken), Context())
+    handler.lambda_handler(custom_resource_event("Delete", broken, PhysicalResourceId="iot-stream-1ABC"), Context())
+    assert [answer["Status"] for answer in cloudformation.answers] == ["FAILED", "SUCCESS"]
+    assert "DeliveryRoleArn is missing" in cloudformation.answers[0]["Reason"]
+    assert cloudformation.answers[1]["PhysicalResourceId"] == "iot-stream-1ABC"
+    assert not domain.calls
+
+
+def test_the_rollback_of_retention_without_rotation_cleans_up(cloudformation: CloudFormation) -> None:
+    """These properties are well formed and refused for what they would do."""
+    harmful = mapping_properties(RetentionDays="7")
+    handler.lambda_handler(custom_resource_event("Create", harmful), Context())
+    handler.lambda_handler(custom_resource_event("Delete", harmful, PhysicalResourceId=PHYSICAL_ID), Context())
+    assert [answer["Status"] for answer in cloudformation.answers] == ["FAILED", "SUCCESS"]
+
+
+def test_a_delete_with_an_id_it_never_made_still_removes_its_own(
+    domain: FakeDomain, cloudformation: CloudFormation
+) -> None:
+    """After a Create that was never answered, CloudFormation invents the id."""
+    handler.lambda_handler(custom_resource_event("Create"), Context())
+    handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId="invented"), Context())
+    assert cloudformation.answers[1]["PhysicalResourceId"] == "invented"
+    assert domain.state() == FakeDomain().state()
+
+
+def test_another_endpoint_is_another_resource(domain: FakeDomain, cloudformation: CloudFormation) -> None:
+    """CloudFormation sees a replacement and sends the Delete for the old one by itself."""
+    handler.lambda_handler(custom_resource_event("Create"), Context())
+    domain.host = "search-new.us-east-1.es.amazonaws.com"
+    moved = mapping_properties(DomainEndpoint=domain.host)
+    update = custom_resource_event(
+        "Update", moved, PhysicalResourceId=PHYSICAL_ID, OldResourceProperties=mapping_properties()
+    )
+    handler.lambda_handler(update, Context())
+    assert cloudformation.answers[1]["Status"] == "SUCCESS"
+    assert cloudformation.answers[1]["PhysicalResourceId"] == PHYSICAL_ID.replace("builders", "new")
+
+
+def test_an_update_from_properties_of_an_older_version_removes_nothing(cloudformation: CloudFormation) -> None:
+    """What can't be read can't be told to be ours."""
+    update = custom_resource_event("Update", OldResourceProperties={"Some": "other"}, PhysicalResourceId=PHYSICAL_ID)
+    handler.lambda_handler(update, Context())
+    assert cloudformation.answers[0]["Status"] == "SUCCESS"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=50),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=10,
+)
+keys = (
+    "RequestType",
+    "StackId",
+    "RequestId",
+    "LogicalResourceId",
+    "PhysicalResourceId",
+    "ResourceProperties",
+    "OldResourceProperties",
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.one_of(json_values, st.dictionaries(st.sampled_from(keys), json_values)))
+def test_any_event_is_answered_and_never_successfully_without_a_domain(domain: FakeDomain, event: Any) -> None:
+    """Malformed, empty, of another type: an answer within the limits, and FAILED unless there is nothing to remove."""
+    answer = handler.lambda_handler(event, Context())
+    assert set(answer) >= {"Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"}
+    assert 1 <= len(answer["PhysicalResourceId"].encode("utf-8", "replace")) <= 1024
+    assert len(encode(answer)) <= MOST_BYTES
+    deleted = isinstance(event, dict) and event.get("RequestType") == "Delete"
+    assert answer["Status"] == ("SUCCESS" if deleted else "FAILED")
+    assert not domain.calls
+
+
+def test_a_client_that_cannot_be_imported_is_answered(
+    cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that was built wrong says so at once instead of after ServiceTimeout."""
+    for module in [name for name in sys.modules if name.startswith(("role_mapper.", "requests_aws4auth"))]:
+        if module.rsplit(".", 1)[-1] in {"custom_resource", "master_user", "requests_aws4auth"}:
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "requests_aws4auth", None)
+    monkeypatch.delattr("role_mapper.custom_resource", raising=False)
+    handler.lambda_handler(custom_resource_event("Create"), Context())
+    (answer,) = cloudformation.answers
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == ("cannot import requests_aws4auth: the function's package is incomplete, run sam build")
+
+
+def test_an_unforeseen_error_is_answered_with_its_place_and_not_its_text(
+    domain: FakeDomain, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text may quote what it stumbled over: a secret."""
+
+    def stumble(*_: Any) -> Any:
+        raise UnicodeDecodeError("ascii", domain.users["admin"].encode(), 0, 1, domain.users["admin"])
+
+    monkeypatch.setattr(master_user.InternalUser, "credentials", stumble)
+    handler.lambda_handler(custom_resource_event("Create"), Context())
+    (answer,) = cloudformation.answers
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("unexpected UnicodeDecodeError at stumble, line ")
+
+
+def test_a_call_that_hangs_is_answered_before_lambda_ends_the_function(
+    fake_domain: FakeDomain, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard answers FAILED, and what the work says later is not sent any more."""
+    released = threading.Event()
+    secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
+
+    def hang(*_: Any) -> str:
+        assert cloudformation.arrived.wait(20), "the guard did not answer"
+        released.set()
+        return secret
+
+    monkeypatch.setattr(master_user, "_read_secret", hang)
+    monkeypatch.setattr(reply, "Patience", Patience)
+    result = handler.lambda_handler(custom_resource_event("Create"), Context(seconds=1))
+    assert released.is_set()
+    assert [result] == cloudformation.answers
+    assert result["Status"] == "FAILED"
+    assert result["Reason"].startswith("not finished within 1 s")
+    assert [call.method for call in fake_domain.calls] in ([], ["GET"]), "nothing is written after the answer"
+
+
+@pytest.mark.parametrize(("lambda_seconds", "service_timeout"), [(2, "660"), (600, "2")])
+def test_the_work_ends_with_whoever_stops_listening_first(
+    fake_domain: FakeDomain,
+    monkeypatch: pytest.MonkeyPatch,
+    lambda_seconds: float,
+    service_timeout: str,
+) -> None:
+    """Lambda's time-out or the resource's ServiceTimeout; the Reason says how long was tried."""
+    monkeypatch.setattr(reply, "Patience", Patience)
+    fake_domain.always = error(503)
+    event = custom_resource_event("Create", mapping_properties(ServiceTimeout=service_timeout))
+    answer = handler.lambda_handler(event, Context(lambda_seconds))
+    assert answer["Reason"] == (
+        "GET /_plugins/_security/api/roles/kinesis-firehose answered 503: "
+        "OpenSearch Security not initialized. (gave up after 1 s)"
+    )
+
+
+def test_a_log_line_tells_the_outcome_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for each request, for CloudWatch Logs Insights."""
+    handler.lambda_handler(custom_resource_event("Create"), Context())
+    printed = capsys.readouterr().out
+    print(printed)  # for the search for secrets
+    (line,) = [json.loads(line) for line in printed.splitlines()]
+    assert line["level"] == "INFO"
+    assert line["request"] == "Create"
+    assert line["status"] == "SUCCESS"
+    assert line["data"]["Role"] == "created: kinesis-firehose"
+    assert "X-Amz-Signature" not in printed
+
+
+EVENTS = Path(__file__).parents[2] / "events"
+NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("cloudformation-*.expected.json"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_sample_event_has_its_expected_answer(
+    domain: FakeDomain, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The same pairs that `sam local invoke` is held to."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", make_secret("of-a-sample-event"))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    domain.host = "127.0.0.1"
+    domain.always = ConnectionRefusedError(111, "Connection refused")
+    event = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    expected = json.loads((EVENTS / f"{name}.expected.json").read_text(encoding="utf-8"))
+    assert handler.lambda_handler(event, Context()) == expected
+
+
+def test_there_is_a_sample_of_each_request() -> None:
+    """Create, Update and Delete."""
+    kinds = {json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))["RequestType"] for name in NAMES}
+    assert kinds == {"Create", "Update", "Delete"}

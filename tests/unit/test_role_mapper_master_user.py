@@ -1,0 +1,133 @@
+"""The two ways in: a secret's user and password, or the function's own IAM role."""
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import replace
+
+import boto3
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from role_mapper.errors import SecretError
+from role_mapper.master_user import IamMaster, InternalUser, sign_in
+from role_mapper.properties import MasterUserMode, Properties
+from tests.builders import mapping_properties
+from tests.fake_domain import FakeDomain, error
+from tests.secrets import make_secret
+
+OLD, NEW = make_secret("0ld-Pa55word.of-the-secret"), make_secret("N3w-Pa55word.of-the-secret")
+
+
+@pytest.fixture
+def session() -> Iterator[boto3.Session]:
+    """AWS in this process."""
+    with mock_aws():
+        yield boto3.Session(region_name="us-east-1")
+
+
+def internal_user(session: boto3.Session, secret: str) -> tuple[InternalUser, str]:
+    """Return the user of a secret, and the secret's ARN."""
+    arn = session.client("secretsmanager").create_secret(Name="master", SecretString=secret)["ARN"]
+    user = sign_in(replace(Properties.of(mapping_properties()), master_user_secret_arn=arn), session)
+    assert isinstance(user, InternalUser)
+    return user, arn
+
+
+def header(user: InternalUser) -> str:
+    """Return what the user sends."""
+    request = requests.Request("GET", "https://domain").prepare()
+    return str(user(request).headers["Authorization"])
+
+
+def test_the_secret_is_read_when_it_is_first_needed_and_once(session: boto3.Session) -> None:
+    """Not at import, not for each call."""
+    user, arn = internal_user(session, json.dumps({"username": "admin", "password": OLD}))
+    first = header(user)
+    session.client("secretsmanager").put_secret_value(SecretId=arn, SecretString="{}")
+    assert header(user) == first
+
+
+def test_a_rotated_secret_is_picked_up_after_a_401(session: boto3.Session, fake_domain: FakeDomain) -> None:
+    """The next try reads the secret again."""
+    user, arn = internal_user(session, json.dumps({"username": "admin", "password": OLD}))
+    fake_domain.users = {"admin": OLD}
+    domain = fake_domain.client()
+    domain.master_user = domain._client.transport.connection_pool.connections[0].session.auth = user
+    domain.call("GET", "/")
+    fake_domain.users = {"admin": NEW}
+    rotated = json.dumps({"username": "admin", "password": NEW})
+    session.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=rotated)
+    domain.patience.retry(lambda: domain.call("GET", "/"))
+    assert len(fake_domain.calls) == 3, "one success, one 401, one success"
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_a_password_of_any_characters_arrives_as_it_is(password: str) -> None:
+    """UTF-8, as the security plugin reads it; a colon belongs to the password."""
+    password = password.encode("utf-8", "ignore").decode() or "x"
+    user = InternalUser(lambda: json.dumps({"username": "admin", "password": password}))
+    assert b64decode(header(user).removeprefix("Basic ")).decode() == f"admin:{password}"
+
+
+@pytest.mark.parametrize("secret", [OLD, f'["{OLD}"]', f'{{"user": "{OLD}"}}', f'{{"password": "{OLD}"', "null", ""])
+def test_a_secret_of_another_shape_is_refused_without_being_quoted(secret: str) -> None:
+    """Neither in the error nor in what it was raised from."""
+    with pytest.raises(SecretError, match='must be JSON with "username" and "password"') as raised:
+        header(InternalUser(lambda: secret))
+    assert not raised.value.passing
+    assert OLD not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+def test_a_secret_that_is_not_there_is_told_by_its_arn(session: boto3.Session) -> None:
+    """It does not appear by waiting."""
+    user = sign_in(Properties.of(mapping_properties()), session)
+    with pytest.raises(SecretError, match=r"GetSecretValue of arn:aws:.* answered ResourceNotFoundException") as raised:
+        header(user)  # type: ignore[arg-type]
+    assert not raised.value.passing
+
+
+def test_without_credentials_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand, on a machine that is not signed in to AWS."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    user = sign_in(Properties.of(mapping_properties()), boto3.Session(region_name="us-east-1"))
+    with pytest.raises(SecretError, match="is not possible: Unable to locate credentials"):
+        header(user)  # type: ignore[arg-type]
+
+
+def test_an_iam_master_signs_every_call_anew(fake_domain: FakeDomain) -> None:
+    """Signature Version 4 for the service `es`, with the session's token; no secret is read."""
+    properties = Properties.of(mapping_properties(MasterUserMode=MasterUserMode.IAM_ROLE, MasterUserSecretArn=""))
+    keys = {"aws_access_key_id": "AKID", "aws_secret_access_key": make_secret("testing-secret-access-key")}
+    session = boto3.Session(**keys, aws_session_token=make_secret("testing-token"), region_name="us-east-1")
+    master = sign_in(properties, session)
+    assert isinstance(master, IamMaster)
+    domain = fake_domain.client()
+    domain._client.transport.connection_pool.connections[0].session.auth = master
+    domain.call("GET", "/")
+    (call,) = fake_domain.calls
+    assert re.match(
+        r"AWS4-HMAC-SHA256 Credential=AKID/\d{8}/us-east-1/es/aws4_request, "
+        r"SignedHeaders=[a-z0-9;-]*host[a-z0-9;-]*, Signature=[0-9a-f]{64}$",
+        call.headers["Authorization"],
+    )
+    assert call.headers["X-Amz-Security-Token"] == "testing-token"
+
+
+def test_a_refused_call_shows_no_header(fake_domain: FakeDomain) -> None:
+    """Not in the error, its cause or its context."""
+    fake_domain.always = error(400, "Authorization: Basic YWRtaW46Q29ycmVjdC1Ib3JzZQ==")
+    with pytest.raises(Exception, match="answered 400") as raised:
+        fake_domain.client().call("GET", "/")
+    assert "YWRt" not in str(raised.value)
+    assert raised.value.__suppress_context__

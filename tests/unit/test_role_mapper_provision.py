@@ -1,0 +1,564 @@
+"""Everything a domain is told, in order, and taken back: over a domain in memory with recorded answers."""
+
+import copy
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+
+from role_mapper import files, provision
+from role_mapper.domain import Domain
+from role_mapper.errors import GaveUpError, OwnershipError, PropertiesError, RefusedError, RoleMapperError
+from role_mapper.ownership import Owner
+from role_mapper.properties import Properties
+from role_mapper.report import Change, Outcome
+from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
+from tests.fake_domain import FakeDomain, Reply, error
+
+WANTED = Properties.of(mapping_properties(IndexRotationPeriod="OneDay", RetentionDays="30"))
+OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
+ANOTHER = Owner.of(STACK_ID.replace("iot-stream", "another"), "RoleMapping", DOMAIN_ENDPOINT)
+ROLE, ARN, INDEX = WANTED.role_name, WANTED.delivery_role_arn, WANTED.index_name
+OTHERS = {"backend_roles": ["arn:aws:iam::1:role/x"], "users": ["ann"], "hosts": ["*.example.org"]}
+
+
+@pytest.fixture(autouse=True)
+def _few_saved_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two saved objects stand for all of them: their own tests are in test_role_mapper_dashboards.py."""
+    monkeypatch.setattr(files, "saved_objects", _two_saved_objects)
+
+
+def _two_saved_objects(properties: Properties) -> list[dict[str, Any]]:
+    name = properties.index_name
+    pattern = {"type": "index-pattern", "id": name, "attributes": {"title": f"{name}*"}, "references": []}
+    return [pattern, pattern | {"type": "dashboard", "attributes": {"title": "Live"}}]
+
+
+@pytest.fixture
+def whole(fake_domain: FakeDomain) -> FakeDomain:
+    """A domain with every plugin."""
+    fake_domain.installed = {"ism", "dashboards"}
+    return fake_domain
+
+
+def apply(domain: FakeDomain, wanted: Properties = WANTED, owner: Owner = OWNER, seconds: float = 60) -> list[Change]:
+    """Apply the properties."""
+    return provision.apply(domain.client(seconds), wanted, owner)
+
+
+def remove(domain: FakeDomain, wanted: Properties = WANTED, owner: Owner = OWNER, seconds: float = 60) -> list[Change]:
+    """Remove what the properties had added."""
+    return provision.remove(domain.client(seconds), wanted, owner)
+
+
+def update(domain: FakeDomain, before: Properties, now: Properties) -> list[Change]:
+    """Do what an Update does."""
+    client = domain.client()
+    return provision.apply(client, now, OWNER) + provision.withdraw(client, before, now, OWNER)
+
+
+def outcomes(changes: list[Change]) -> dict[str, set[Outcome]]:
+    """Return what became of each kind of object."""
+    kinds: dict[str, set[Outcome]] = {}
+    for change in changes:
+        kinds.setdefault(change.kind, set()).add(change.outcome)
+    return kinds
+
+
+KINDS = ("Role", "RoleMapping", "IndexTemplate", "RetentionPolicy", "Dashboards")
+
+
+# ---- apply twice = once; apply then remove = before ----
+
+
+def test_everything_is_created_once_and_then_left_alone(whole: FakeDomain) -> None:
+    """The second time nothing is written, and the report says so."""
+    assert outcomes(apply(whole)) == {kind: {Outcome.CREATED} for kind in KINDS}
+    state = whole.state()
+    whole.calls.clear()
+    assert outcomes(apply(whole)) == {kind: {Outcome.UNCHANGED} for kind in KINDS}
+    assert whole.state() == state
+    assert {call.method for call in whole.calls if "_plugins/_security" in call.path} == {"GET"}
+
+
+@pytest.mark.parametrize("others", [None, OTHERS], ids=["alone", "others mapped to other roles"])
+def test_apply_then_remove_leaves_the_domain_as_it_was(whole: FakeDomain, others: dict[str, Any] | None) -> None:
+    """Nothing of it stays, and nothing of anybody else's goes."""
+    if others:
+        whole.roles["theirs"] = {"description": "theirs", "cluster_permissions": []}
+        whole.mappings["theirs"] = {"reserved": False} | others
+    before = whole.state()
+    apply(whole)
+    assert outcomes(remove(whole)) == {kind: {Outcome.REMOVED} for kind in KINDS}
+    assert whole.state() == before
+
+
+def test_removing_what_is_not_there_is_no_failure(whole: FakeDomain) -> None:
+    """Anything may be gone already."""
+    assert {outcome for kind in outcomes(remove(whole)).values() for outcome in kind} == {Outcome.ABSENT}
+
+
+@pytest.mark.parametrize("gone", ["roles", "mappings", "index_templates", "component_templates", "policies"])
+def test_removing_what_is_partly_gone_removes_the_rest(whole: FakeDomain, gone: str) -> None:
+    """A person may have cleaned up half of it."""
+    apply(whole)
+    getattr(whole, gone).clear()
+    whole.saved_objects.clear()
+    remove(whole)
+    state = whole.state()
+    assert not any(state[part] for part in state if part != "indices")
+
+
+# ---- every answer at every step ----
+
+NETWORK = {
+    "dns": requests.ConnectionError("name resolution"),
+    "tls": requests.exceptions.SSLError("certificate"),
+    "timeout": requests.Timeout("slow"),
+    "connection": requests.ConnectionError("refused"),
+}
+PASSING: dict[str, Reply | Exception] = {str(status): error(status) for status in (401, 403, 409, 429, 500, 502, 503)}
+PASSING |= NETWORK
+LASTING = {str(status): error(status) for status in (400, 405, 413)}
+PATHS: dict[str, Callable[[FakeDomain], object]] = {"apply": apply, "remove": remove}
+
+
+def _steps() -> list[Any]:
+    """Return every call of either direction, by its number and what it is."""
+    steps = []
+    for direction, do in PATHS.items():
+        domain = FakeDomain(installed={"ism", "dashboards"})
+        with pytest.MonkeyPatch.context() as patch:
+            domain.install(patch)
+            patch.setattr(files, "saved_objects", _two_saved_objects)
+            if direction == "remove":
+                apply(domain)
+                domain.calls.clear()
+            do(domain)
+        for number, call in enumerate(domain.calls):
+            last = call.path.rsplit("/", 2)
+            steps.append(
+                pytest.param(direction, number, id=f"{direction}-{number}-{call.method}-{last[-1] or last[-2]}")
+            )
+    return steps
+
+
+def _prepared(domain: FakeDomain, direction: str) -> None:
+    if direction == "remove":
+        apply(domain)
+        domain.calls.clear()
+
+
+@pytest.mark.parametrize(("direction", "number"), _steps())
+def test_a_trouble_that_passes_changes_nothing_about_the_result(whole: FakeDomain, direction: str, number: int) -> None:
+    """401, 403, 409, 429, 5xx, DNS, TLS and time-outs at any step: tried again, same state in the end."""
+    empty = copy.deepcopy(whole)
+    _prepared(whole, direction)
+    PATHS[direction](whole)
+    expected = whole.state()
+    for trouble in PASSING.values():
+        _restart(whole, empty)
+        _prepared(whole, direction)
+        whole.faults = {number: trouble}
+        PATHS[direction](whole)
+        assert whole.state() == expected
+
+
+@pytest.mark.parametrize(("direction", "number"), _steps())
+def test_a_refusal_that_lasts_is_told_with_the_call_the_status_and_the_domains_words(
+    whole: FakeDomain, direction: str, number: int
+) -> None:
+    """A 400 at any step is a failure at once, never a success and never tried again."""
+    empty = copy.deepcopy(whole)
+    for status, refusal in LASTING.items():
+        _restart(whole, empty)
+        _prepared(whole, direction)
+        whole.faults = {number: refusal}
+        try:
+            PATHS[direction](whole)
+            told = ""
+        except RefusedError as raised:
+            told = str(raised)
+        call = whole.calls[number]
+        if call.path in TOLERANT:
+            continue
+        assert f"{call.method} {call.path} answered {status}: the domain's own words" in told
+        assert call not in whole.calls[number + 1 :]
+
+
+TOLERANT = {
+    "/_dashboards/auth/login",  # a Dashboards without a form to log in with
+    "/_dashboards/api/status",  # whatever answers here is a Dashboards
+    "/_plugins/_ism/policies",  # the same
+}
+
+
+def _restart(domain: FakeDomain, empty: FakeDomain) -> None:
+    """Empty the domain again, with its place in front of the client kept."""
+    vars(domain).update(copy.deepcopy(vars(empty)))
+
+
+@pytest.mark.parametrize("trouble", PASSING.values(), ids=PASSING.keys())
+def test_a_trouble_that_does_not_pass_ends_with_the_time(whole: FakeDomain, trouble: Reply | Exception) -> None:
+    """And says how long was tried, not that it worked."""
+    whole.always = trouble
+    with pytest.raises(GaveUpError, match=r"GET /_plugins/_security/api/roles/.* \(gave up after 60 s\)"):
+        apply(whole)
+    assert whole.state() == FakeDomain().state()
+
+
+# ---- good manners ----
+
+
+@pytest.mark.parametrize("flag", ["reserved", "static", "hidden"])
+def test_protected_roles_and_mappings_are_refused_before_anything_is_written(whole: FakeDomain, flag: str) -> None:
+    """The plugin would refuse too, but its words do not say what to do."""
+    whole.roles[ROLE] = {"description": "", flag: True}
+    with pytest.raises(OwnershipError, match=f"role {ROLE} is {flag}.*choose another RoleName"):
+        apply(whole)
+    whole.roles.clear()
+    whole.mappings[ROLE] = {"backend_roles": [], flag: True}
+    with pytest.raises(OwnershipError, match=f"the mapping of role {ROLE} is {flag}"):
+        apply(whole)
+
+
+FOREIGN: dict[str, Callable[[FakeDomain], object]] = {
+    "role": lambda domain: domain.roles.setdefault(ROLE, {"description": "by hand", "cluster_permissions": ["*"]}),
+    "index template": lambda domain: domain.index_templates.setdefault(INDEX, {"index_patterns": ["x"]}),
+    "retention policy": lambda domain: domain.policies.setdefault(
+        INDEX, {"_seq_no": 7, "_primary_term": 1, "policy": {"description": "by hand"}}
+    ),
+}
+
+
+@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_somebody_else_made_is_taken_over_only_on_request_and_never_deleted(
+    whole: FakeDomain, make: Callable[[FakeDomain], object]
+) -> None:
+    """Refused by default; with TakeOver used, and left behind when the stack goes."""
+    make(whole)
+    before = whole.state()
+    with pytest.raises(OwnershipError, match=r"was not made by this stack.*TakeOver=true"):
+        apply(whole)
+    partial = whole.state()
+    remove(whole)
+    assert {part: whole.state()[part] for part in before} == before, "the rollback of the refused Create"
+    assert partial["mappings"] == before["mappings"] or not before["roles"]
+
+    apply(whole, replace(WANTED, take_over=True))
+    assert apply(whole, replace(WANTED, take_over=True))
+    remove(whole)
+    left = whole.state()
+    assert [len(left[part]) for part in before] == [len(before[part]) for part in before]
+    assert not left["mappings"]
+
+
+def test_a_foreign_role_that_has_our_arn_in_its_mapping_keeps_it(whole: FakeDomain) -> None:
+    """Somebody mapped it by hand: the rollback of our refused Create must not lock the delivery stream out."""
+    whole.roles[ROLE] = {"description": "by hand", "cluster_permissions": ["*"]}
+    whole.mappings[ROLE] = {"backend_roles": [ARN], "users": [], "hosts": []}
+    before = whole.state()
+    with pytest.raises(OwnershipError):
+        apply(whole)
+    remove(whole)
+    assert whole.state() == before
+
+
+def test_others_in_the_mapping_survive_every_operation(whole: FakeDomain) -> None:
+    """Backend roles, users and hosts: on apply, on apply again and on remove; the role stays, for they use it."""
+    apply(whole)
+    whole.mappings[ROLE] |= OTHERS | {"backend_roles": [ARN, *OTHERS["backend_roles"]]}
+    apply(whole)
+    assert whole.mappings[ROLE]["backend_roles"] == [ARN, *OTHERS["backend_roles"]]
+    changes = remove(whole)
+    assert {kind: whole.mappings[ROLE][kind] for kind in OTHERS} == OTHERS
+    assert Change("Role", ROLE, Outcome.KEPT, "others are mapped to it") in changes
+    assert outcomes(apply(whole))["Role"] == {Outcome.UNCHANGED}, "deployed again, it knows its own role"
+
+
+def test_a_conflict_is_merged_with_what_the_other_one_wrote(whole: FakeDomain) -> None:
+    """409: read again, merge again; both are mapped."""
+    apply(whole)
+    members = whole.mappings[ROLE]["backend_roles"]
+    members[:] = ["first"]
+
+    def write_first() -> Reply:
+        members.append("second")
+        return error(409)
+
+    whole.meanwhile = {"PATCH": write_first}
+    apply(whole)
+    assert whole.mappings[ROLE]["backend_roles"] == ["first", "second", ARN]
+
+
+def _lose(what: dict[str, Any]) -> Callable[[], None]:
+    return lambda: what.pop(ROLE, None)
+
+
+@pytest.mark.parametrize("lost", ["roles", "mappings"])
+def test_what_somebody_deletes_at_the_same_moment_is_made_again(whole: FakeDomain, lost: str) -> None:
+    """The refusal of our write, which the deletion explains, is a reason to read again, not to fail."""
+    apply(whole)
+    expected = whole.state()
+    whole.mappings[ROLE]["backend_roles"] = ["x"]
+    whole.meanwhile = {"PATCH": _lose(getattr(whole, lost))}
+    apply(whole)
+    assert whole.state() | {"mappings": {}} == expected | {"mappings": {}}
+    assert ARN in whole.mappings[ROLE]["backend_roles"]
+
+
+def test_an_entry_that_reads_back_missing_is_written_again(whole: FakeDomain) -> None:
+    """Somebody replaced the mapping just after it was written: no success before it is there."""
+    apply(whole)
+    whole.mappings[ROLE]["backend_roles"] = ["x"]
+    replace_mapping = {"reserved": False, "backend_roles": ["y"], "users": [], "hosts": []}
+    reads = 0
+    serve = whole._mapping
+
+    def mapping(call: Any, name: str) -> Reply:
+        nonlocal reads
+        reads += call.method == "GET"
+        if reads == 2 and ARN in whole.mappings[ROLE]["backend_roles"]:
+            whole.mappings[ROLE] = copy.deepcopy(replace_mapping)
+        return serve(call, name)
+
+    whole._mapping = mapping  # type: ignore[method-assign]
+    apply(whole)
+    assert whole.mappings[ROLE]["backend_roles"] == ["y", ARN]
+
+
+def test_a_mapping_that_became_shorter_while_ours_is_removed_loses_nobody_else(whole: FakeDomain) -> None:
+    """The patch by position is refused (400), read again and made anew."""
+    apply(whole)
+    members = whole.mappings[ROLE]["backend_roles"]
+    members[:] = ["a", "b", ARN, "c"]
+    whole.meanwhile = {"PATCH": lambda: members.remove("a")}
+    remove(whole)
+    assert whole.mappings[ROLE]["backend_roles"] == ["b", "c"]
+
+
+# ---- updates ----
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"role_name": "other-role"}, id="role"),
+        pytest.param({"index_pattern": "*"}, id="pattern"),
+        pytest.param({"delivery_role_arn": "arn:aws:iam::123456789012:role/new"}, id="delivery role"),
+        pytest.param({"index_name": "other"}, id="index"),
+        pytest.param({"retention_days": 7}, id="retention"),
+        pytest.param({"retention_days": 0}, id="no retention"),
+        pytest.param({"retention_days": 0, "index_rotation_period": "NoRotation"}, id="rotation"),
+        pytest.param({"number_of_shards": 3, "number_of_replicas": 2}, id="shards and replicas"),
+        pytest.param({"refresh_interval": "30s"}, id="refresh interval"),
+    ],
+)
+def test_an_update_leads_to_what_a_create_would_and_its_rollback_leads_back(
+    whole: FakeDomain, change: dict[str, Any]
+) -> None:
+    """Only what the old properties had added goes; a rollback is the same update the other way round."""
+    now = replace(WANTED, **change)
+    apply(whole)
+    before = whole.state()
+    fresh = FakeDomain(installed={"ism", "dashboards"})
+    with pytest.MonkeyPatch.context() as patch:
+        fresh.install(patch)
+        apply(fresh, now)
+
+    update(whole, WANTED, now)
+    assert whole.state() == fresh.state()
+    update(whole, now, WANTED)
+    assert whole.state() == before
+
+
+def test_the_rollback_of_an_update_that_failed_half_way_restores_the_state(whole: FakeDomain) -> None:
+    """CloudFormation sends an Update with the old properties, and those that failed as the old ones."""
+    apply(whole)
+    before = whole.state()
+    now = replace(WANTED, role_name="new-role", index_name="new")
+    whole.index_templates["new"] = {"index_patterns": ["theirs"]}
+    with pytest.raises(OwnershipError):
+        update(whole, WANTED, now)
+    assert "new-role" in whole.roles
+    update(whole, now, WANTED)
+    del whole.index_templates["new"]
+    assert whole.state() == before
+
+
+def test_another_domain_endpoint_is_another_owner(whole: FakeDomain) -> None:
+    """What the resource made at its new endpoint survives the Delete that CloudFormation sends for the old one."""
+    apply(whole)
+    moved = Owner.of(STACK_ID, "RoleMapping", "vpc-builders.us-east-1.es.amazonaws.com")
+    assert outcomes(apply(whole, owner=moved))["Role"] == {Outcome.CHANGED}, "its own, with another address on it"
+    after = whole.state()
+    remove(whole, owner=OWNER)
+    assert whole.state() == after
+
+
+def test_another_stack_is_refused(whole: FakeDomain) -> None:
+    """Two stacks with the same names share a domain: the second one is told to choose others."""
+    apply(whole)
+    with pytest.raises(OwnershipError, match="not made by this stack"):
+        apply(whole, owner=ANOTHER)
+
+
+# ---- what the index needs ----
+
+
+def test_plugins_that_are_not_installed_are_skipped_and_said_so(fake_domain: FakeDomain) -> None:
+    """As on the OpenSearch of the local stack: found out by asking the domain."""
+    changes = {change.kind: change for change in apply(fake_domain)}
+    assert changes["RetentionPolicy"].outcome is changes["Dashboards"].outcome is Outcome.SKIPPED
+    assert "no Index State Management" in changes["RetentionPolicy"].detail
+    assert "no OpenSearch Dashboards" in changes["Dashboards"].detail
+    assert changes["IndexTemplate"].outcome is Outcome.CREATED
+    assert outcomes(remove(fake_domain))["Dashboards"] == {Outcome.SKIPPED}
+
+
+def test_retention_without_rotation_is_refused_before_anything_is_written(whole: FakeDomain) -> None:
+    """It would delete the one live index."""
+    with pytest.raises(PropertiesError, match="would delete the live index"):
+        apply(whole, replace(WANTED, index_rotation_period="NoRotation"))
+    assert not whole.calls
+
+
+def test_the_retention_policy_never_matches_an_index_that_is_written_to_for_ever(whole: FakeDomain) -> None:
+    """Only names with a year behind the index's own."""
+    apply(whole)
+    policy = whole.policies[INDEX]["policy"]
+    assert [template["index_patterns"] for template in policy["ism_template"]] == [["iot-stream-2*"]]
+    assert policy["states"][0]["transitions"] == [{"state_name": "delete", "conditions": {"min_index_age": "30d"}}]
+
+
+def test_existing_indices_follow_the_policy_and_others_keep_theirs(whole: FakeDomain) -> None:
+    """An index keeps the version of the policy that it was given, so it is given the new one."""
+    whole.indices = {"iot-stream-2026-11-22": None, "iot-stream-2026-11-23": "theirs", "iot-stream": None}
+    apply(whole)
+    assert whole.indices == {"iot-stream-2026-11-22": INDEX, "iot-stream-2026-11-23": "theirs", "iot-stream": None}
+    whole.calls.clear()
+    apply(whole, replace(WANTED, retention_days=7))
+    told = [call.path for call in whole.calls if "change_policy" in call.path]
+    assert told == ["/_plugins/_ism/change_policy/iot-stream-2026-11-22"]
+    apply(whole, replace(WANTED, retention_days=0))
+    assert whole.indices == {"iot-stream-2026-11-22": None, "iot-stream-2026-11-23": "theirs", "iot-stream": None}
+    assert not whole.policies
+
+
+def test_a_policy_that_was_changed_since_it_was_read_is_read_again(whole: FakeDomain) -> None:
+    """`if_seq_no` and `if_primary_term` make the write a 409."""
+    apply(whole)
+
+    def change() -> None:
+        whole.policies[INDEX]["_seq_no"] += 1
+
+    whole.meanwhile = {"PUT": change}
+    apply(whole, replace(WANTED, retention_days=7))
+    assert "7d" in str(whole.policies[INDEX])
+
+
+def test_an_index_that_does_not_take_the_policy_is_a_failure_that_names_it(whole: FakeDomain) -> None:
+    """The call answers 200 all the same."""
+    whole.indices = {"iot-stream-2026-11-22": None}
+    serve = whole._ism
+
+    def ism(call: Any, verb: str, name: str = "") -> Reply:
+        if verb != "add":
+            return serve(call, verb, name)
+        failed = [{"index_name": name, "index_uuid": "u", "reason": "This index is closed"}]
+        return Reply(200, {"updated_indices": 0, "failures": True, "failed_indices": failed})
+
+    whole._ism = ism  # type: ignore[method-assign]
+    with pytest.raises(RoleMapperError, match="ISM add failed for iot-stream-2026-11-22: This index is closed"):
+        apply(whole)
+
+
+# ---- only looked at ----
+
+
+def look(domain: FakeDomain, wanted: Properties = WANTED) -> dict[str, set[Outcome]]:
+    """Look at the domain."""
+    client = domain.client()
+    client = Domain(domain.host, client.master_user, client.patience, read_only=True)
+    return outcomes(provision.preview(client, wanted, OWNER))
+
+
+def test_looking_changes_nothing_and_tells_what_apply_would_do(whole: FakeDomain) -> None:
+    """On an empty domain everything differs, afterwards nothing, then only what somebody changed."""
+    empty = whole.state()
+    assert look(whole) == {kind: {Outcome.DIFFERS} for kind in KINDS}
+    assert whole.state() == empty
+    whole.indices = {"iot-stream-2026-11-22": None}
+    apply(whole)
+    assert look(whole) == {kind: {Outcome.UNCHANGED} for kind in KINDS}
+    whole.roles[ROLE]["cluster_permissions"] = ["*"]
+    before = whole.state()
+    assert look(whole)["Role"] == {Outcome.DIFFERS}
+    assert look(whole, replace(WANTED, retention_days=7))["RetentionPolicy"] == {Outcome.DIFFERS}
+    assert whole.state() == before
+
+
+def test_looking_shows_what_is_somebody_elses(whole: FakeDomain) -> None:
+    """Instead of failing at the first one."""
+    FOREIGN["role"](whole)
+    assert look(whole)["Role"] == {Outcome.KEPT}
+    assert look(whole)["IndexTemplate"] == {Outcome.DIFFERS}
+
+
+# ---- a domain that is gone ----
+
+
+def _unknown_name() -> requests.ConnectionError:
+    failure = requests.ConnectionError("no such host")
+    failure.__cause__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return failure
+
+
+def test_a_domain_whose_name_dns_does_not_know_no_longer_exists(fake_domain: FakeDomain) -> None:
+    """After half a minute of asking: a young domain's name may not be there yet."""
+    fake_domain.always = _unknown_name()
+    client = fake_domain.client(seconds=600)
+    assert not provision.exists(client)
+    assert client.patience.remaining == pytest.approx(570, abs=1)
+
+
+@pytest.mark.parametrize("trouble", PASSING.values(), ids=PASSING.keys())
+def test_any_other_trouble_does_not_prove_that_a_domain_is_gone(
+    fake_domain: FakeDomain, trouble: Reply | Exception
+) -> None:
+    """Its removal is then tried, and fails if that does."""
+    fake_domain.always = trouble
+    assert provision.exists(fake_domain.client())
+
+
+def test_a_name_that_appears_meanwhile_is_a_domain(fake_domain: FakeDomain) -> None:
+    """DNS had not heard of it yet."""
+    fake_domain.faults = dict.fromkeys(range(4), _unknown_name())
+    assert provision.exists(fake_domain.client())
+
+
+def test_each_call_ends_before_the_time_does(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call may outlive the guard: its time-out is what is left, 15 s at most."""
+    timeouts: list[float] = []
+    serve = requests.adapters.HTTPAdapter.send
+
+    def send(*args: Any, timeout: float, **more: Any) -> requests.Response:
+        timeouts.append(timeout)
+        return serve(*args, timeout=timeout, **more)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    for seconds in (600, 7):
+        fake_domain.client(seconds).call("GET", "/")
+    assert timeouts == [15, 7]
+
+
+def test_no_call_is_made_when_the_time_is_up(fake_domain: FakeDomain) -> None:
+    """The guard has answered by then."""
+    client = fake_domain.client()
+    client.patience.end()
+    with pytest.raises(RoleMapperError, match="no time left"):
+        client.call("PUT", "/_index_template/x", {})
+    assert not fake_domain.calls

@@ -1,0 +1,141 @@
+"""What template.yaml, the files for the domain and the function must agree on."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from enrichment.reading import Document
+from role_mapper import files, reply
+from role_mapper.properties import Properties
+from tests.builders import mapping_properties
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "functions/role_mapper/role_mapper").glob("*.py"))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms, which become `{"!Ref": "Name"}`."""
+
+
+_Loader.add_multi_constructor(
+    "!",
+    lambda loader, tag, node: {
+        f"!{tag}": loader.construct_scalar(node)
+        if isinstance(node, yaml.ScalarNode)
+        else loader.construct_sequence(node, deep=True)
+        if isinstance(node, yaml.SequenceNode)
+        else loader.construct_mapping(node, deep=True)
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def template() -> Any:
+    """The whole template."""
+    return yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a safe loader
+
+
+@pytest.fixture(scope="module")
+def mapping(template: Any) -> dict[str, Any]:
+    """The custom resource's properties."""
+    properties: dict[str, Any] = template["Resources"]["RoleMapping"]["Properties"]
+    return properties
+
+
+def test_the_function_reads_every_property_and_the_template_sets_every_one_it_reads(mapping: dict[str, Any]) -> None:
+    """A property that nobody reads is a typo; so is one that nobody sets."""
+    source = (ROOT / "functions/role_mapper/role_mapper/properties.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'given\.\w+\(\s*"(\w+)"', source))
+    for_cloudformation = {"ServiceToken", "ServiceTimeout", "CodeVersion"}
+    assert set(mapping) == read | for_cloudformation
+    assert set(mapping) == set(mapping_properties())
+
+
+def test_cloudformation_waits_a_little_longer_than_the_function_runs(template: Any, mapping: dict[str, Any]) -> None:
+    """Otherwise an answer in the function's last seconds would come too late."""
+    timeout = template["Resources"]["RoleMapperFunction"]["Properties"]["Timeout"]
+    assert timeout < mapping["ServiceTimeout"] <= timeout + 120
+
+
+def test_the_guard_answers_before_lambda_ends_the_function(template: Any) -> None:
+    """Half of the reserve is for sending, the other half for the call that is under way."""
+    timeout = template["Resources"]["RoleMapperFunction"]["Properties"]["Timeout"]
+    assert 0 < reply._LONGEST_RESERVE <= timeout * reply._RESERVE
+    assert math.isclose(reply._LONGEST_RESERVE / 2, 10)
+
+
+def test_new_code_reaches_the_domain(template: Any, mapping: dict[str, Any]) -> None:
+    """The version is published from the code's hash, and a changed property is what makes an Update."""
+    function = template["Resources"]["RoleMapperFunction"]["Properties"]
+    assert function["AutoPublishAlias"]
+    assert mapping["CodeVersion"] == {"!Ref": "RoleMapperFunction.Version"}
+
+
+def test_nothing_is_delivered_before_the_domain_is_prepared(template: Any) -> None:
+    """The delivery stream depends on the mapping, and the mapping on the delivery role only."""
+    assert template["Resources"]["DeliveryStream"]["DependsOn"] == "RoleMapping"
+
+
+def test_retention_without_rotation_is_refused_by_the_template_too(template: Any) -> None:
+    """Before anything is deployed."""
+    rule = template["Rules"]["RetentionNeedsRotation"]
+    assert rule["RuleCondition"] == {"!Equals": [{"!Ref": "IndexRotationPeriod"}, "NoRotation"]}
+    assert rule["Assertions"][0]["Assert"] == {"!Equals": [{"!Ref": "RetentionDays"}, "0"]}
+
+
+def test_a_retry_after_cloudformation_gave_up_never_happens(template: Any) -> None:
+    """Lambda would invoke the function again, minutes later, and the domain would change then."""
+    function = template["Resources"]["RoleMapperFunction"]["Properties"]
+    assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+    token = template["Resources"]["RoleMapping"]["Properties"]["ServiceToken"]
+    assert token == {"!Ref": "RoleMapperFunction.Alias"}, "the configuration is the alias's"
+
+
+def test_every_field_of_a_document_has_a_type_and_there_is_no_other(template: Any) -> None:
+    """The index knows what the enrichment function writes."""
+    document = files.index_template(Properties.of(mapping_properties()), "why")
+    mappings = document["template"]["mappings"]
+    assert set(mappings["properties"]) == set(Document.__struct_fields__)
+    assert mappings["dynamic"] is False
+    assert template["Parameters"]["IndexName"]["Default"] == mapping_properties()["IndexName"]
+
+
+def test_the_index_template_holds_for_every_index_of_the_stream() -> None:
+    """With and without rotation; shards, replicas and refresh are the parameters'."""
+    properties = Properties.of(mapping_properties(NumberOfShards="3", NumberOfReplicas="2", RefreshInterval="30s"))
+    document = files.index_template(properties, "why")
+    assert document["index_patterns"] == ["iot-stream*"]
+    assert document["template"]["settings"]["index"] == {
+        "number_of_shards": "3",
+        "number_of_replicas": "2",
+        "refresh_interval": "30s",
+    }
+
+
+def test_a_more_specific_index_wins_over_a_shorter_one() -> None:
+    """Overlapping patterns of the same priority are refused by OpenSearch and by Index State Management."""
+    longer, shorter = (Properties.of(mapping_properties(IndexName=name)) for name in ("iot-stream", "iot"))
+    assert files.index_template(longer, "")["priority"] > files.index_template(shorter, "")["priority"]
+    policies = [files.retention_policy(each, "")["policy"]["ism_template"][0] for each in (longer, shorter)]
+    assert policies[0]["priority"] > policies[1]["priority"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_pure_modules_import_no_input_or_output(path: Path) -> None:
+    """Those whose docstring says so, and what answers under the guard needs only the standard library."""
+    source = path.read_text(encoding="utf-8")
+    if "(pure)" in source.split('"""')[1].splitlines()[0] or path.name in {"cloudformation.py", "reply.py"}:
+        assert not re.search(r"^\s*(import|from) (boto\w*|requests\w*|opensearchpy|os)\b", source, re.MULTILINE)
+
+
+def test_the_shipped_files_are_valid_and_hold_nothing_of_one_stack() -> None:
+    """Names, patterns and numbers are put in from the properties."""
+    for name in ("index-template.json", "retention-policy.json"):
+        text = (ROOT / "functions/role_mapper/opensearch" / name).read_text(encoding="utf-8")
+        assert json.loads(text)
+        assert "iot-stream" not in text
