@@ -1,0 +1,290 @@
+"""How fast the delivery worker is, beside opensearch-py's bulk helper into the same OpenSearch.
+
+    python benchmarks/delivery.py [--records 100000] [--memory 100000 1000000]
+
+Every figure comes from real neighbours started here: OpenSearch with its security plugin, ministack with the
+enrichment function. JSON goes to build/bench/delivery.json; benchmarks/README.md says what the figures mean.
+"""
+
+import argparse
+import base64
+import contextlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[1]
+FUNCTIONS = PROJECT / "functions" / "enrichment"
+sys.path[:0] = [str(PROJECT), str(FUNCTIONS)]
+
+import psutil  # noqa: E402 - the paths come first
+import requests  # noqa: E402
+from opensearchpy import OpenSearch as Client  # noqa: E402
+from opensearchpy.helpers import bulk  # noqa: E402
+
+from enrichment.handler import lambda_handler  # noqa: E402
+from iot_stream.generator.readings import Readings  # noqa: E402
+from iot_stream.local import opensearch as local_opensearch  # noqa: E402
+from iot_stream.local.aws import Aws  # noqa: E402
+from iot_stream.local.distribution import assemble  # noqa: E402
+from iot_stream.local.opensearch import OpenSearch  # noqa: E402
+from iot_stream.local.processes import free_port  # noqa: E402
+from tests.delivery import World, until  # noqa: E402
+from tests.kpl import UserRecord, aggregate  # noqa: E402
+
+SEED = 7
+WARM_UP = 20_000
+LATENCY_RATE, LATENCY_SECONDS = 100, 20
+
+
+def make_readings(count: int) -> Iterator[bytes]:
+    """Seeded device readings as the generator sends them."""
+    readings = Readings(SEED)
+    now = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
+    return (readings.next(now + timedelta(milliseconds=n)).data for n in range(count))
+
+
+def aggregated(count: int) -> Iterator[bytes]:
+    """Readings in KPL records of 50: ministack, which gets slow with the number of its records, holds few of them."""
+    for users in batched((UserRecord("key", reading) for reading in make_readings(count)), 50, strict=False):
+        yield aggregate(list(users))
+
+
+def enrich(readings: list[bytes]) -> list[bytes]:
+    """The documents that the enrichment function makes of readings: the same bytes for every candidate."""
+    documents = []
+    for start in range(0, len(readings), 1000):
+        records = [
+            {
+                "recordId": str(n),
+                "approximateArrivalTimestamp": 1_795_000_000_000,
+                "data": base64.b64encode(reading).decode(),
+            }
+            for n, reading in enumerate(readings[start : start + 1000])
+        ]
+        with contextlib.redirect_stdout(io.StringIO()):  # its log lines
+            answer: Any = lambda_handler({"invocationId": "i", "records": records}, None)  # type: ignore[arg-type]
+        documents += [base64.b64decode(record["data"]).rstrip(b"\n") for record in answer["records"]]
+    return documents
+
+
+def package_function() -> bytes:
+    """The enrichment function with what it imports, as Lambda takes it."""
+    archive = io.BytesIO()
+    packages = [Path(str(importlib.metadata.distribution(name).locate_file(name))) for name in ("msgspec", "tzdata")]
+    with zipfile.ZipFile(archive, "w") as file:
+        for folder in (FUNCTIONS / "enrichment", *packages):
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    file.write(path, path.relative_to(folder.parent))
+    return archive.getvalue()
+
+
+class Bench:
+    """The neighbours, and one measurement a method."""
+
+    def __init__(self, server: OpenSearch, aws: Aws, folder: Path, pids: dict[str, int]) -> None:
+        self.server = server
+        self.aws = aws
+        self.folder = folder
+        self.pids = pids
+        self.cpu: dict[str, float] = {}  # seconds of processor time in the last delivery, by process
+        self.client = Client(
+            [server.url],
+            client_cert=str(server.admin_cert),
+            client_key=str(server.admin_key),
+            ca_certs=str(server.ca_file),
+            timeout=120,
+        )
+
+    def count(self, index: str) -> int:
+        """How many documents are searchable."""
+        self.client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
+        answer = self.client.count(index=index, params={"ignore_unavailable": "true"})
+        return int(answer["count"])
+
+    def expect(self, index: str, count: int) -> None:
+        """A figure counts only when every document is there, once."""
+        if (found := self.count(index)) != count:
+            raise RuntimeError(f"{found} documents in {index}, not {count}")
+
+    def ceiling(self, index: str, documents: list[bytes]) -> float:
+        """Documents a second of opensearch-py's bulk helper, from the first request to all of them searchable."""
+        began = time.monotonic()
+        # Strings, which the helper sends as they are: it would write parsed documents anew.
+        bulk(self.client, (document.decode() for document in documents), index=index, chunk_size=1000)
+        self.expect(index, len(documents))
+        return len(documents) / (time.monotonic() - began)
+
+    @contextlib.contextmanager
+    def world(self, *, transform: bool) -> Iterator[World]:
+        """A delivery stream without buffering, with the enrichment function or without any."""
+        world = World(self.aws, self.server, self.folder)
+        world.make(code="" if transform else None, timeout=60)
+        if transform:
+            client = self.aws.client("lambda")
+            client.update_function_code(FunctionName=world.name, ZipFile=package_function())
+            client.update_function_configuration(FunctionName=world.name, Handler="enrichment.handler.lambda_handler")
+        try:
+            yield world
+        finally:
+            world.close()
+
+    def delivery(self, data: Iterator[bytes], count: int, *, transform: bool) -> tuple[float, float]:
+        """Records a second from the worker's first read to all of them searchable, and its peak memory (MiB).
+
+        The stream is filled before the worker starts, so that the producer does not share the cores with it.
+        """
+        with self.world(transform=transform) as world:
+            chunk: list[bytes] = []
+            for item in data:
+                chunk.append(item)
+                if len(chunk) == 500:
+                    world.put(chunk)
+                    chunk = []
+            world.put(chunk)
+            worker = world.start()
+            until(lambda: world.status.read > 0, seconds=300, what="the first read")
+            began = world.status.updated_at / 1000 - 0.5  # the status is written twice a second
+            pids = self.pids | {"worker": worker.pid}
+            before = {name: _processor_seconds(pid) for name, pid in pids.items()}
+            until(lambda: world.status.delivered >= count, seconds=3600, what="everything")
+            self.expect(world.name, count)
+            took = time.time() - began
+            self.cpu = {name: round(_processor_seconds(pid) - before[name], 1) for name, pid in pids.items()}
+            peak = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii").split("VmHWM:")[1].split()[0]
+            return count / took, int(peak) / 1024
+
+    def latency(self) -> dict[str, float]:
+        """Milliseconds from PutRecords to searchable with buffers 0, at a steady rate: p50 and p99."""
+        sent: dict[int, float] = {}
+        seen: dict[int, float] = {}
+        total = LATENCY_RATE * LATENCY_SECONDS
+        with self.world(transform=True) as world, self.server.admin_session() as session:
+            world.start()
+            readings = list(make_readings(total + 1))
+            world.put(readings[-1:])  # wakes the function, which is cold on AWS too
+            until(lambda: self.count(world.name) == 1, seconds=60, what="the first document")
+            numbered = {json.loads(reading)["uuid"]: n for n, reading in enumerate(readings)}
+            sender = threading.Thread(target=_send_steadily, args=(world, readings[:-1], sent))
+            sender.start()
+            unseen = 0  # the first reading that no search found yet
+            while unseen < total:
+                time.sleep(0.02)  # or else the searches would be what is measured
+                since = json.loads(readings[unseen])["device_ts"].replace(" ", "T")
+                for name in _searchable(session, f"{self.server.url}/{world.name}/_search", since):
+                    seen.setdefault(numbered[name], time.monotonic())
+                while unseen in seen:
+                    unseen += 1
+            sender.join()
+        waits = sorted((seen[n] - sent[n]) * 1000 for n in range(total))
+        return {"p50": round(statistics.median(waits)), "p99": round(waits[int(total * 0.99)])}
+
+
+def _send_steadily(world: World, readings: list[bytes], sent: dict[int, float]) -> None:
+    kinesis = world.aws.client("kinesis")
+    began = time.monotonic()
+    step = LATENCY_RATE // 10
+    for start in range(0, len(readings), step):
+        time.sleep(max(0.0, began + start / LATENCY_RATE - time.monotonic()))
+        records = [{"Data": item, "PartitionKey": str(n)} for n, item in enumerate(readings[start : start + step])]
+        sent |= dict.fromkeys(range(start, start + len(records)), time.monotonic())
+        kinesis.put_records(StreamName=world.name, Records=records)
+
+
+def _searchable(session: requests.Session, url: str, since: str) -> list[str]:
+    """Uuids of the readings from `since` on that a search finds now; no refresh is asked for."""
+    body = {
+        "size": 10_000,
+        "_source": False,
+        "docvalue_fields": ["uuid.keyword"],
+        "query": {"range": {"timestamp": {"gte": since}}},
+    }
+    hits = session.post(url, json=body).json()["hits"]["hits"]
+    return [hit["fields"]["uuid.keyword"][0] for hit in hits]
+
+
+def _processor_seconds(pid: int) -> float:
+    """User and system time of a process and its children (ministack's are the functions)."""
+    process = psutil.Process(pid)
+    times = [member.cpu_times() for member in (process, *process.children(recursive=True))]
+    return sum(time.user + time.system for time in times)
+
+
+def _machine() -> dict[str, Any]:
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cpu": cpu.partition(": ")[2], "cores": os.cpu_count(), "memory_gib": round(memory, 1)}
+
+
+def _versions(client: Client) -> dict[str, str]:
+    names = ("opensearch-py", "msgspec", "boto3", "requests")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return versions | {"python": platform.python_version(), "opensearch": client.info()["version"]["number"]}
+
+
+def measure(records: int, memory: list[int]) -> dict[str, Any]:
+    """All figures, of neighbours started for them."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-delivery-"))
+    server = local_opensearch.prepare(folder / "opensearch", assemble(), free_port())
+    processes = {"opensearch": server.start()}
+    try:
+        (folder / "ministack").mkdir()
+        aws = Aws(folder / "ministack", free_port())
+        processes["ministack_and_function"] = aws.start(
+            domain_endpoint=f"127.0.0.1:{server.port}", ca_file=server.ca_file
+        )
+        bench = Bench(server, aws, folder, {name: process.pid for name, process in processes.items()})
+        documents = enrich(list(make_readings(records)))
+        bench.ceiling("warm-up", documents[:WARM_UP])
+        bench.delivery(make_readings(WARM_UP), WARM_UP, transform=True)
+        ceiling = bench.ceiling("ceiling-1", documents)
+        end_to_end, _ = bench.delivery(make_readings(records), records, transform=True)
+        cpu = bench.cpu
+        plain, _ = bench.delivery(iter(documents), records, transform=False)
+        ceiling = max(ceiling, bench.ceiling("ceiling-2", documents))
+        result = {
+            "bulk_ceiling_records_per_s": round(ceiling),
+            "delivery_records_per_s": round(end_to_end),
+            "delivery_no_transform_records_per_s": round(plain),
+            "ratio_to_ceiling": round(end_to_end / ceiling, 3),
+            "latency_ms": bench.latency(),
+            "delivery_processor_seconds": cpu,
+            "peak_rss_mib": {},
+            "machine": _machine(),
+            "versions": _versions(bench.client),
+        }
+        for count in memory:
+            _, peak = bench.delivery(aggregated(count), count, transform=True)
+            result["peak_rss_mib"][str(count)] = round(peak)
+        return result
+    finally:
+        for process in reversed(processes.values()):
+            process.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--memory", type=int, nargs="*", default=[100_000, 1_000_000])
+    arguments = parser.parse_args()
+    figures = json.dumps(measure(arguments.records, arguments.memory), indent=2)
+    target = PROJECT / "build" / "bench" / "delivery.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(figures + "\n", encoding="utf-8")
+    print(figures)

@@ -1,0 +1,21 @@
+"""What can go wrong for a person at the command line, in one tree.
+
+IotStreamError            what happened and what to do; the command prints it as one line and exits with 1
+├── SetupError            something to install or to free first (a port, a download, a missing program)
+├── StackError            the deployed stack is not there, or not as expected
+└── …                     rooms add their own, derived from these
+"""
+
+__all__ = ["IotStreamError", "SetupError", "StackError"]
+
+
+class IotStreamError(Exception):
+    """One line for a person: what happened and what to do."""
+
+
+class SetupError(IotStreamError):
+    """This machine is not ready: a port in use, a failed download, a program that does not start."""
+
+
+class StackError(IotStreamError):
+    """The deployed stack, or a part of it, is not there or not as expected."""

@@ -1,0 +1,1 @@
+"""The same diagram on one machine: one module per AWS box."""

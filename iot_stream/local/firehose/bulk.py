@@ -1,0 +1,127 @@
+"""The body of a `_bulk` request and what its answer means for each document ("Bulk" in the OpenSearch API)."""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from iot_stream.local.firehose.record import Document
+
+__all__ = ["PATH", "Refusal", "is_one_line", "read_answer", "wire_size", "write_body"]
+
+# Only the status and error of each item come back: the rest of a full answer is as large as the documents.
+PATH: Final = "/_bulk?filter_path=items.*.status,items.*.error"
+_ACTION_SIZE: Final = 40
+_FORBIDDEN, _UNAUTHORIZED, _TIMED_OUT, _THROTTLED, _SERVER_ERROR = 403, 401, 408, 429, 500
+_PREVIEW: Final = " Preview of field's value"  # of a mapper_parsing_exception
+_SUCCESS = range(200, 300)
+
+
+class Refusal(NamedTuple):
+    """Why the domain did not index a document.
+
+    Attributes:
+        status: HTTP status of the item or of the whole request; None when there was no answer at all.
+        message: the domain's own words, for failure objects.
+        summary: the same without the document's values, for logs; empty where the message has none.
+        passing: whether trying again can help: 429, 5xx, 403 (a mapping that is not there yet), no connection.
+    """
+
+    status: int | None
+    message: str
+    summary: str = ""
+
+    @property
+    def passing(self) -> bool:  # noqa: D102 - described with the attributes
+        status = self.status
+        return (
+            status is None or status in {_UNAUTHORIZED, _FORBIDDEN, _TIMED_OUT, _THROTTLED} or status >= _SERVER_ERROR
+        )
+
+    @property
+    def code(self) -> str:
+        """For failure objects: the HTTP status code, as the developer guide says."""
+        return "OS.ServiceException" if self.status is None else str(self.status)
+
+    @property
+    def log_code(self) -> str:
+        """For log entries: AWS's name where one is known."""
+        return "OS.BulkWritePermissionDenied" if self.status == _FORBIDDEN else f"OS.{self.code.removeprefix('OS.')}"
+
+
+class _Result(msgspec.Struct):
+    status: int
+    error: Any = None
+
+
+class _Item(msgspec.Struct):
+    index: _Result
+
+
+class _Answer(msgspec.Struct):
+    items: list[_Item]
+
+
+def is_one_line(body: bytes) -> bool:
+    """Whether a document can stand in a bulk body: one line, not an empty one.
+
+    Anything else would shift every line behind it, so that documents became actions: it must never be sent.
+    """
+    return b"\n" not in body and bool(body.strip())
+
+
+def wire_size(document: Document) -> int:
+    """The most bytes that a document takes in a body."""
+    return len(document.body) + len(document.index) + len(document.record.id) + _ACTION_SIZE
+
+
+def write_body(documents: list[Document], *, with_ids: bool) -> bytes:
+    """The NDJSON body that indexes the documents, under their records' ids or under the domain's own."""
+    parts: list[bytes] = []
+    actions: dict[str, bytes] = {}
+    for document in documents:
+        index = document.index
+        action = actions.get(index)
+        if action is None:
+            name = msgspec.json.encode(index)
+            action = b'{"index":{"_index":' + name + (b',"_id":"' if with_ids else b"}}\n")
+            actions[index] = action
+        parts.append(action)
+        if with_ids:
+            parts.append(document.record.id.encode() + b'"}}\n')  # ids are ours: nothing in them needs an escape
+        parts.append(document.body)
+        parts.append(b"\n")
+    return b"".join(parts)
+
+
+_read = msgspec.json.Decoder(_Answer).decode
+
+
+def read_answer(count: int, status: int, payload: bytes) -> list[Refusal | None]:
+    """For each of `count` documents, in order: None when it is indexed, else why not.
+
+    An answer that is no bulk answer (a proxy's page, a plain-text 503, a list of another length) says nothing about
+    any document: it counts as no answer.
+    """
+    if status not in _SUCCESS:
+        return [Refusal(status, _say(payload))] * count
+    try:
+        items = _read(payload).items
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        items = []
+    if len(items) != count:
+        return [Refusal(None, "the domain's answer is not the answer to this bulk request")] * count
+    return [_judge(item.index) for item in items]
+
+
+def _judge(result: _Result) -> Refusal | None:
+    if result.status in _SUCCESS:
+        return None
+    error = result.error
+    if not isinstance(error, dict):
+        return Refusal(result.status, str(error))
+    reason = str(error.get("reason", "")).partition(_PREVIEW)[0]
+    return Refusal(result.status, msgspec.json.encode(error).decode(), f"{error.get('type')}: {reason}")
+
+
+def _say(payload: bytes) -> str:
+    return payload[:2048].decode(errors="replace")

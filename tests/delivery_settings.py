@@ -1,0 +1,37 @@
+"""Settings of a delivery stream for unit tests: no buffering, nothing optional, unless a test says otherwise."""
+
+from typing import Any
+
+from iot_stream.local.firehose.buffer import Bounds
+from iot_stream.local.firehose.keys import Rotation
+from iot_stream.local.firehose.settings import Bucket, Settings
+
+__all__ = ["MB", "make_settings"]
+
+MB = 1024 * 1024
+
+
+def make_settings(**changes: Any) -> Settings:
+    """Documents go to `index` as they are, failures to `backup/`, all of them at once."""
+    values: dict[str, Any] = {
+        "name": "d",
+        "arn": "arn:aws:firehose:eu-west-1:000000000000:deliverystream/d",
+        "version": "1",
+        "status": "ACTIVE",
+        "created": 1.0,
+        "start": 1.0,
+        "source_arn": "arn:stream",
+        "source_role_arn": "role",
+        "role_arn": "role",
+        "domain_arn": "arn:domain",
+        "endpoint": None,
+        "index": "index",
+        "rotation": Rotation.NONE,
+        "bounds": Bounds(MB, 0),
+        "retry_duration": 10_000,
+        "with_ids": True,
+        "function": None,
+        "bucket": Bucket("bucket", "role", "backup/", "", Bounds(MB, 0), "UNCOMPRESSED", "", None, False, None),
+        "log": None,
+    }
+    return Settings(**(values | changes))

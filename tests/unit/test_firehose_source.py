@@ -1,0 +1,179 @@
+"""Reading the stream, with a fake Kinesis that closes shards, throttles and lets iterators expire."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from iot_stream.local.firehose import source as source_module
+from iot_stream.local.firehose.record import Record
+from iot_stream.local.firehose.source import Reading, Source
+from iot_stream.local.firehose.state import ShardProgress
+from tests.kpl import UserRecord, aggregate
+
+STREAM = "arn:aws:kinesis:eu-west-1:000000000000:stream/s"
+
+
+class FakeKinesis:
+    """Shards that are lists of data; a shard in `closed` has no iterator behind its end."""
+
+    def __init__(self, shards: dict[str, list[bytes]], parents: dict[str, list[str]], closed: set[str]) -> None:
+        self.shards = shards
+        self.parents = parents
+        self.closed = closed
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.errors: list[str] = []
+
+    def call(self, operation: str, parameters: dict[str, Any]) -> bytes:
+        """Answer like Kinesis, or with the next of `errors` when records are asked for."""
+        self.calls.append((operation, parameters))
+        assert parameters["StreamARN"] == STREAM
+        if operation == "ListShards":
+            return json.dumps({"Shards": [self._describe(name) for name in self.shards]}).encode()
+        if operation == "GetShardIterator":
+            start = int(parameters.get("StartingSequenceNumber", 0))
+            return json.dumps({"ShardIterator": f"{parameters['ShardId']}:{start}"}).encode()
+        if self.errors:
+            raise ClientError({"Error": {"Code": self.errors.pop(0)}}, operation)
+        assert parameters["Limit"] <= 10_000
+        shard, start = parameters["ShardIterator"].split(":")
+        taken = self.shards[shard][int(start) : int(start) + 2]
+        after = int(start) + len(taken)
+        answer: dict[str, Any] = {
+            "Records": [
+                {
+                    "SequenceNumber": str(int(start) + n + 1),
+                    "ApproximateArrivalTimestamp": 1_700_000_000.1234,
+                    "Data": base64.b64encode(data).decode(),
+                    "PartitionKey": "key",
+                }
+                for n, data in enumerate(taken)
+            ],
+            "MillisBehindLatest": 5,
+        }
+        if not (shard in self.closed and after == len(self.shards[shard])):
+            answer["NextShardIterator"] = f"{shard}:{after}"
+        return json.dumps(answer).encode()
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        keys = ("ParentShardId", "AdjacentParentShardId")
+        return {"ShardId": name} | dict(zip(keys, self.parents.get(name, []), strict=False))
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads follow one another at once."""
+    monkeypatch.setattr(source_module, "_PAUSE", 0.0)
+    monkeypatch.setattr(source_module, "_LIST_PAUSE", 0.01)
+
+
+@contextmanager
+def reading(
+    kinesis: FakeKinesis, until: Any, progress: dict[str, ShardProgress] | None = None
+) -> Iterator[list[Reading]]:
+    """Everything that is read until `until(readings)` holds."""
+    readings: list[Reading] = []
+    done = threading.Event()
+
+    def post(item: Reading) -> threading.Event:
+        readings.append(item)
+        taken = threading.Event()
+        taken.set()
+        if until(readings):
+            done.set()
+        return taken
+
+    source = Source(kinesis, STREAM, 1_700_000_000.5, progress or {}, post)  # type: ignore[arg-type]
+    source.make_room(2**20)
+    source.start()
+    try:
+        assert done.wait(10)
+        yield readings
+    finally:
+        source.stop()
+
+
+def records(readings: list[Reading]) -> list[Record]:
+    """All records, in the order of their arrival."""
+    return [record for item in readings for record in item.records]
+
+
+def test_closed_shards_are_read_to_their_end_and_then_their_children() -> None:
+    """A merge after a split: no child before its parents' last record; each end is told once."""
+    kinesis = FakeKinesis(
+        {"1": [b"a", b"b", b"c"], "2": [b"d"], "3": [b"e"], "4": [b"f", b"g"]},
+        {"2": ["1"], "3": ["1"], "4": ["2", "3"]},
+        {"1", "2", "3", "4"},
+    )
+    with reading(kinesis, lambda items: sum(item.ended for item in items) == 4) as readings:
+        order = [record.shard for record in records(readings)]
+        assert order[:3] == ["1", "1", "1"]
+        assert sorted(order[3:5]) == ["2", "3"]
+        assert order[5:] == ["4", "4"]
+        assert sorted(item.shard for item in readings if item.ended) == ["1", "2", "3", "4"]
+
+
+def test_a_shard_without_progress_is_read_from_the_delivery_streams_start() -> None:
+    """AT_TIMESTAMP of the moment it became ACTIVE: not the latest record, when the worker starts after it."""
+    kinesis = FakeKinesis({"1": [b"a"]}, {}, set())
+    with reading(kinesis, records):
+        asked = next(parameters for operation, parameters in kinesis.calls if operation == "GetShardIterator")
+        assert (asked["ShardIteratorType"], asked["Timestamp"]) == ("AT_TIMESTAMP", 1_700_000_000.5)
+
+
+def test_a_restart_goes_on_behind_the_position() -> None:
+    """Finished shards are not read again, others from behind their position."""
+    kinesis = FakeKinesis({"1": [b"a"], "2": [b"b", b"c"]}, {"2": ["1"]}, {"1"})
+    progress = {"1": ShardProgress("1", ended=True), "2": ShardProgress("1")}
+    with reading(kinesis, records, progress) as readings:
+        assert [(record.shard, record.data) for record in records(readings)] == [("2", "Yw==")]
+
+
+def test_throttling_and_expired_iterators_lose_nothing() -> None:
+    """Whatever GetRecords fails with, reading goes on behind the last record, and throttling is told."""
+    kinesis = FakeKinesis({"1": [b"a", b"b", b"c"]}, {}, set())
+    kinesis.errors = ["ProvisionedThroughputExceededException", "ExpiredIteratorException", "InternalFailure"]
+    with reading(kinesis, lambda items: len(records(items)) == 3) as readings:
+        assert [record.sequence for record in records(readings)] == ["1", "2", "3"]
+        assert sum(item.throttled for item in readings) == 1
+
+
+def test_kpl_records_are_taken_apart() -> None:
+    """Each user record has its own key, data, subsequence number and id; others have none."""
+    users = [UserRecord("k1", b"one"), UserRecord("k2", b"two")]
+    kinesis = FakeKinesis({"shardId-000000000003": [aggregate(users), b"plain"]}, {}, set())
+    with reading(kinesis, records) as readings:
+        found = [(r.id, r.partition_key, r.subsequence, base64.b64decode(r.data), r.size) for r in records(readings)]
+    assert found == [
+        ("3.1.0", "k1", 0, b"one", 3),
+        ("3.1.1", "k2", 1, b"two", 3),
+        ("3.2.0", "key", None, b"plain", 5),
+    ]
+    assert {record.arrived for record in records(readings)} == {1_700_000_000_123}
+
+
+def test_nothing_is_read_without_room() -> None:
+    """While the buffers are full no GetRecords is sent."""
+    kinesis = FakeKinesis({"1": [b"a"]}, {}, set())
+    taken = threading.Event()
+    source = Source(kinesis, STREAM, 0, {}, lambda _: taken)  # type: ignore[arg-type]
+    source.start()
+    try:
+        assert not taken.wait(0.2)
+        assert "GetRecords" not in [operation for operation, _ in kinesis.calls]
+    finally:
+        source.stop()
+
+
+def test_no_more_is_asked_for_than_fits() -> None:
+    """The limit follows the size of the last records: into 10 MB, into memory, and never more than 10,000."""
+    kinesis = FakeKinesis({"1": [b"x" * 50_000] * 4}, {}, set())
+    with reading(kinesis, lambda items: len(records(items)) == 4):
+        limits = [parameters["Limit"] for operation, parameters in kinesis.calls if operation == "GetRecords"]
+    assert limits[0] == 100
+    assert limits[1] == 2**20 // (50_000 + 1024)
