@@ -1,0 +1,144 @@
+"""How fast the live page answers over many records, and whether its memory stays flat while it refreshes.
+
+Starts its own OpenSearch, fills one index with seeded readings of the last 15 minutes, serves the page over it and
+opens it in headless Chromium. JSON goes to build/bench/live_page.json; README.md says what the figures mean.
+
+    python -m benchmarks.live_page [--records 1000000] [--minutes 10]
+"""
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import psutil
+from playwright.sync_api import Page
+
+from iot_stream.dashboards.definition import load
+from iot_stream.live.app import Sources
+from iot_stream.live.reader import Reader, connect, make_role
+from iot_stream.live.vega import bundle
+from iot_stream.local import opensearch
+from iot_stream.local.distribution import assemble
+from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.processes import free_port
+from tests.live_page import COUNTS, Failed, chromium, get, serving
+from tests.readings import make_index, readings
+
+PROJECT = Path(__file__).parents[1]
+INDEX = "bench-live"
+REFRESH_MS = 1_000
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--answers", type=int, default=60, help="answers to time")
+    parser.add_argument("--minutes", type=float, default=10, help="minutes of refreshing, once a second")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server = opensearch.prepare(Path(folder) / "opensearch", assemble(), free_port())
+        process = server.start()
+        try:
+            result = measure(server, Path(folder), arguments)
+        finally:
+            process.stop()
+    text = json.dumps({"machine": machine()} | result, indent=1)
+    print(text)
+    out = PROJECT / "build" / "bench"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "live_page.json").write_text(text + "\n", encoding="utf-8")
+
+
+def measure(server: OpenSearch, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fill, answer, refresh."""
+    make_role(server, f"{INDEX}*")
+    begun = time.monotonic()
+    fill(server, arguments.records)
+    filled = time.monotonic() - begun
+    sources = Sources(Reader(connect(server)), lambda: COUNTS, Failed())
+    with serving(load().for_index(INDEX), sources, bundle(folder / "vega")) as url:
+        times = sorted(answer_seconds(url, arguments.answers))
+        result = {
+            "records": arguments.records,
+            "filled_in_s": round(filled, 1),
+            "answer_s": {
+                "p50": round(statistics.median(times), 3),
+                "p95": round(times[int(0.95 * (len(times) - 1))], 3),
+                "max": round(times[-1], 3),
+            },
+        }
+        if arguments.minutes:
+            result["refresh"] = refresh(url, arguments.minutes * 60)
+    return result
+
+
+def fill(server: OpenSearch, records: int) -> None:
+    """Index readings of the last 14 minutes."""
+    end = datetime.now(UTC)
+    for batch in batched(readings(records, end=end, over=timedelta(minutes=14)), 10_000, strict=False):
+        make_index(server, INDEX, batch)
+
+
+def answer_seconds(url: str, answers: int) -> Iterator[float]:
+    """The time of each answer to all panels' questions, over the last hour: every record is in it."""
+    for number in range(answers + 3):
+        begun = time.perf_counter()
+        answer = get(f"{url}/api/data?from=now-1h")
+        if not answer.ok:
+            sys.exit(f"the page answered {answer.status_code}: {answer.json()['error']}")
+        if number >= 3:  # the first ones warm up
+            yield time.perf_counter() - begun
+
+
+def refresh(url: str, seconds: float) -> dict[str, Any]:
+    """Memory of the page and of this process, sampled while the page refreshes every second."""
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(f"{url}/?from=now-1h&refresh={REFRESH_MS}")
+        page.locator("#state[data-state=live]").wait_for()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/api/data" in request.url else None)
+        samples = []
+        for _ in range(10):
+            page.wait_for_timeout(seconds * 100)
+            samples.append(sample(page))
+        return {
+            "minutes": round(seconds / 60, 1),
+            "refreshes": len(asked),
+            "page_heap_mb": [heap for heap, _, _ in samples],
+            "page_nodes": [nodes for _, nodes, _ in samples],
+            "server_rss_mb": [rss for _, _, rss in samples],
+        }
+
+
+def sample(page: Page) -> tuple[float, int, float]:
+    """The page's heap in MB after garbage collection, its DOM nodes, and this process's memory in MB."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    session.send("Performance.enable")
+    metrics = {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}
+    session.detach()
+    gc.collect()
+    rss = psutil.Process().memory_info().rss / 1e6
+    return round(metrics["JSHeapUsedSize"] / 1e6, 1), int(metrics["Nodes"]), round(rss, 1)
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    return {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "python": platform.python_version()}
+
+
+if __name__ == "__main__":
+    main()

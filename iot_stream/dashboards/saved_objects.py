@@ -1,0 +1,171 @@
+"""The dashboard as saved objects, the form in which OpenSearch Dashboards imports it (2.19 to 3.x).
+
+Attributes and migration versions are those of OpenSearch Dashboards' own exports; its mapping is strict, so that
+one unknown attribute is a 400. Ids are readable and stable: importing again overwrites. Nothing here depends on
+time or order, so that the built file changes only when the dashboard does.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from iot_stream.dashboards.definition import DASHBOARDS, Dashboard, Grid, Panel
+
+__all__ = ["FILE", "INDEX_PATTERN_ID", "build", "to_ndjson"]
+
+FILE: Path = DASHBOARDS / "saved_objects.ndjson"
+INDEX_PATTERN_ID = "iot-stream"
+
+# The newest migration each type had when OpenSearch Dashboards began: every later version accepts them.
+_MIGRATIONS = {"index-pattern": "7.6.0", "visualization": "7.10.0", "search": "7.9.3", "dashboard": "7.9.3"}
+_PANEL_VERSION = "2.19.0"
+_SEARCH_INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"
+
+type SavedObject = dict[str, Any]
+
+
+def build(dashboard: Dashboard) -> list[SavedObject]:
+    """Answer every saved object of the dashboard, each one after those it refers to."""
+    filters = _filters(dashboard)
+    latest = _latest(dashboard)
+    panels = [_panel(panel) for panel in dashboard.panels]
+    places = [
+        (filters, dashboard.filters_grid),
+        *zip(panels, (panel.grid for panel in dashboard.panels), strict=True),
+        (latest, dashboard.latest_grid),
+    ]
+    return [_index_pattern(dashboard), filters, *panels, latest, _dashboard(dashboard, places)]
+
+
+def to_ndjson(objects: Sequence[SavedObject]) -> str:
+    """One object a line, keys sorted."""
+    return "".join(_compact(item) + "\n" for item in objects)
+
+
+def _index_pattern(dashboard: Dashboard) -> SavedObject:
+    attributes = {"title": dashboard.index_pattern, "timeFieldName": dashboard.time_field}
+    return _saved("index-pattern", INDEX_PATTERN_ID, attributes)
+
+
+def _panel(panel: Panel) -> SavedObject:
+    spec = json.dumps(panel.spec, indent=2, ensure_ascii=False)
+    return _visualization(
+        "vega", panel.name, title=panel.title, description=panel.description, parameters={"spec": spec}
+    )
+
+
+def _filters(dashboard: Dashboard) -> SavedObject:
+    controls = [
+        {
+            "id": entry["field"],
+            "fieldName": entry["field"],
+            "parent": "",
+            "label": entry["label"],
+            "type": "list",
+            "options": {"type": "terms", "multiselect": True, "dynamicOptions": True, "size": 5, "order": "desc"},
+            "indexPatternRefName": f"control_{number}_index_pattern",
+        }
+        for number, entry in enumerate(dashboard.filters)
+    ]
+    parameters = {"controls": controls, "updateFiltersOnChange": True, "useTimeFilter": True, "pinFilters": False}
+    references = [_to_index_pattern(str(control["indexPatternRefName"])) for control in controls]
+    words = " and ".join(entry["label"].lower() for entry in dashboard.filters)
+    return _visualization(
+        "input_control_vis",
+        "filters",
+        title="Filters",
+        description=f"Choose by {words}.",
+        parameters=parameters,
+        references=references,
+    )
+
+
+def _visualization(
+    kind: str,
+    name: str,
+    *,
+    title: str,
+    description: str,
+    parameters: Mapping[str, Any],
+    references: Sequence[Mapping[str, str]] = (),
+) -> SavedObject:
+    attributes = {
+        "title": title,
+        "description": description,
+        "version": 1,
+        "uiStateJSON": "{}",
+        "visState": _compact({"title": title, "type": kind, "aggs": [], "params": parameters}),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _compact(_no_query())},
+    }
+    return _saved("visualization", f"{INDEX_PATTERN_ID}-{name}", attributes, references)
+
+
+def _latest(dashboard: Dashboard) -> SavedObject:
+    source = {**_no_query(), "highlightAll": True, "version": True, "indexRefName": _SEARCH_INDEX}
+    attributes = {
+        "title": dashboard.latest_title,
+        "description": "The newest readings, one a row.",
+        "hits": 0,
+        "version": 1,
+        "columns": list(dashboard.latest_columns),
+        "sort": [[dashboard.time_field, "desc"]],
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _compact(source)},
+    }
+    return _saved("search", f"{INDEX_PATTERN_ID}-latest", attributes, [_to_index_pattern(_SEARCH_INDEX)])
+
+
+def _dashboard(dashboard: Dashboard, places: Sequence[tuple[SavedObject, Grid]]) -> SavedObject:
+    panels = []
+    references = []
+    for number, (shown, grid) in enumerate(places, start=1):
+        reference = f"panel_{number}"
+        panels.append(
+            {
+                "version": _PANEL_VERSION,
+                "panelIndex": str(number),
+                "gridData": {**dataclasses.asdict(grid), "i": str(number)},
+                "embeddableConfig": {},
+                "panelRefName": reference,
+            }
+        )
+        references.append({"name": reference, "type": shown["type"], "id": shown["id"]})
+    attributes = {
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "hits": 0,
+        "version": 1,
+        "panelsJSON": _compact(panels),
+        "optionsJSON": _compact({"hidePanelTitles": False, "useMargins": True}),
+        "timeRestore": True,
+        "timeFrom": dashboard.time_from,
+        "timeTo": dashboard.time_to,
+        "refreshInterval": {"pause": False, "value": dashboard.refresh_ms},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _compact(_no_query())},
+    }
+    return _saved("dashboard", f"{INDEX_PATTERN_ID}-live", attributes, references)
+
+
+def _saved(
+    kind: str, identity: str, attributes: Mapping[str, Any], references: Sequence[Mapping[str, str]] = ()
+) -> SavedObject:
+    return {
+        "type": kind,
+        "id": identity,
+        "attributes": attributes,
+        "references": list(references),
+        "migrationVersion": {kind: _MIGRATIONS[kind]},
+    }
+
+
+def _to_index_pattern(name: str) -> dict[str, str]:
+    return {"name": name, "type": "index-pattern", "id": INDEX_PATTERN_ID}
+
+
+def _no_query() -> dict[str, Any]:
+    return {"query": {"query": "", "language": "kuery"}, "filter": []}
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,236 @@
+"""The live page's server: one page, its data as JSON, nothing that changes anything.
+
+Where the data comes from is given (`Sources`), so that the page can be shown over any OpenSearch. It answers only
+requests for this machine's own names, so that no other site can read it through the browser (DNS rebinding), and
+its content security policy lets nothing in from elsewhere.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from iot_stream.dashboards.answers import Search, ask, terms_filter
+from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError
+from iot_stream.dashboards.definition import Dashboard, Grid
+from iot_stream.errors import IotStreamError
+from iot_stream.live.failures import Failure
+from iot_stream.live.pipeline import DelayMeter, Pipeline, State
+from iot_stream.live.reasons import Reason
+
+__all__ = ["FailureSource", "Sources", "create_app"]
+
+_STATIC = Path(__file__).parent / "static"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+_LOOK_SECONDS = 1.0
+_IDLE_SECONDS = 30.0
+
+
+class FailureSource(Protocol):
+    """Whatever knows the failed records, e.g. `iot_stream.live.failures.Failures`."""
+
+    def recent(self, limit: int = 100) -> list[Failure]:
+        """Answer the newest failures."""
+        ...
+
+    def payload(self, key: str, line: int) -> str:
+        """Answer one failure's record as text."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the page's data comes from.
+
+    Attributes:
+        search: runs searches on OpenSearch.
+        counts: the pipeline's counts now: at least sent, transformed, delivered, failed; whatever else is passed on.
+        failures: the failed records.
+        reasons: why the function failed records, in its own words.
+    """
+
+    search: Search
+    counts: Callable[[], Mapping[str, Any]]
+    failures: FailureSource
+    reasons: Callable[[], Sequence[Reason]] = tuple
+
+
+def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> Starlette:
+    """Answer the ASGI application.
+
+    `vega` is the file with Vega's script, as `iot_stream.live.vega.bundle` makes it.
+    """
+    page = _Page(dashboard, sources)
+    routes = [
+        Route("/", page.index),
+        Route("/vega.js", lambda _: FileResponse(vega, media_type="text/javascript")),
+        Route("/api/dashboard", page.dashboard),
+        Route("/api/data", page.data),
+        Route("/api/pipeline", page.pipeline),
+        Route("/api/failures", page.failures),
+        Route("/api/failures/payload", page.payload),
+        Mount("/static", StaticFiles(directory=_STATIC)),
+    ]
+    middleware = [
+        Middleware(_Headers),
+        Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
+        Middleware(GZipMiddleware, minimum_size=1_000),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=middleware,
+        lifespan=page.lifespan,
+        exception_handlers={IotStreamError: _unavailable, TimeRangeError: _bad_request},
+    )
+
+
+class _Page:
+    """The routes, and the watch on the pipeline that runs while somebody looks."""
+
+    def __init__(self, dashboard: Dashboard, sources: Sources) -> None:
+        self._dashboard = dashboard
+        self._sources = sources
+        delays = DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field)
+        self._pipeline = Pipeline(sources.counts, delays)
+        self._state = State()
+        self._asked = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Watch the pipeline as long as the server runs."""
+        watching = asyncio.create_task(self._watch())
+        yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+    async def index(self, _: Request) -> Response:
+        """The page."""
+        return FileResponse(_STATIC / "index.html", media_type="text/html")
+
+    async def dashboard(self, _: Request) -> Response:
+        """What the page is made of: titles, places and specifications, whose data sets are empty and named."""
+        shown = self._dashboard
+        panels = [
+            {
+                "name": panel.name,
+                "title": panel.title,
+                "description": panel.description,
+                "grid": asdict(self._place(panel.grid)),
+                "data": panel.data_name,
+                "spec": panel.spec_with(None),
+            }
+            for panel in shown.panels
+        ]
+        return JSONResponse(
+            {
+                "title": shown.title,
+                "time_from": shown.time_from,
+                "time_field": shown.time_field,
+                "refresh_ms": shown.refresh_ms,
+                "filters": [dict(entry) for entry in shown.filters],
+                "panels": panels,
+                "latest": {"title": shown.latest_title, "columns": shown.latest_columns},
+            }
+        )
+
+    async def data(self, request: Request) -> Response:
+        """OpenSearch's answers for `from`, `to` and any number of values for each filter's field."""
+        asked = request.query_params
+        now = datetime.now(UTC)
+        start, end = asked.get("from", self._dashboard.time_from), asked.get("to", self._dashboard.time_to)
+        context = Context(TimeRange.parse(start, end, now), self._filters(asked.getlist))
+        begun = time.perf_counter()
+        answers = await run_in_threadpool(ask, self._sources.search, self._dashboard, context)
+        return JSONResponse(
+            {
+                "from": context.time.start.isoformat(),
+                "to": context.time.end.isoformat(),
+                "milliseconds": round((time.perf_counter() - begun) * 1000),
+                **asdict(answers),
+            }
+        )
+
+    async def pipeline(self, _: Request) -> Response:
+        """Counts, rates and delay, as seen at the latest look."""
+        self._asked = time.monotonic()
+        return JSONResponse(asdict(self._state))
+
+    async def failures(self, _: Request) -> Response:
+        """The newest failed records, without the records, and the function's reasons."""
+        failures = await run_in_threadpool(self._sources.failures.recent)
+        reasons = await run_in_threadpool(self._sources.reasons)
+        told = {"failures": [asdict(failure) for failure in failures], "reasons": [asdict(each) for each in reasons]}
+        return JSONResponse(told)
+
+    async def payload(self, request: Request) -> Response:
+        """One failed record, for `key` and `line`."""
+        key, line = request.query_params.get("key", ""), request.query_params.get("line", "")
+        if not line.isdecimal():
+            return JSONResponse({"error": "line must be a number"}, status_code=400)
+        return JSONResponse({"payload": await run_in_threadpool(self._sources.failures.payload, key, int(line))})
+
+    def _place(self, grid: Grid) -> Grid:
+        """A panel's place: the page has its filters elsewhere, so what stands beside them takes the whole width."""
+        beside = grid.y == self._dashboard.filters_grid.y
+        return replace(grid, x=0, w=self._dashboard.filters_grid.w + grid.w) if beside else grid
+
+    def _filters(self, values: Callable[[Any], Sequence[str]]) -> list[Mapping[str, Any]]:
+        fields = [entry["field"] for entry in self._dashboard.filters]
+        return [terms_filter(field, values(field)) for field in fields if values(field)]
+
+    async def _watch(self) -> None:
+        while True:
+            if time.monotonic() - self._asked < _IDLE_SECONDS:
+                self._state = await run_in_threadpool(self._pipeline.look)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+class _Headers:
+    """Sets the security headers on every answer, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def _unavailable(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=503)
+
+
+def _bad_request(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=400)

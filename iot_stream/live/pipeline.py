@@ -1,0 +1,165 @@
+"""The pipeline's own state: counts as rates, and how old a reading is when it becomes searchable."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from iot_stream.dashboards.answers import Search
+from iot_stream.errors import IotStreamError
+
+__all__ = ["Delay", "DelayMeter", "Pipeline", "Rates", "State"]
+
+_WINDOW_SECONDS = 10.0
+_DELAY_WINDOW_SECONDS = 60.0
+_GROWING = ("sent", "transformed", "delivered", "failed")
+_PERCENTS = [step + 0.5 for step in range(100)]
+
+
+class Rates:
+    """Turns growing counts into counts a second, over the last ten seconds. Time is given, in seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, Mapping[str, int]]] = deque()
+
+    def add(self, at: float, counts: Mapping[str, int]) -> None:
+        """Note the counts at a moment. A count that shrank began anew, and so does the window."""
+        if self._samples and any(counts[name] < last for name, last in self._samples[-1][1].items()):
+            self._samples.clear()
+        self._samples.append((at, dict(counts)))
+        while len(self._samples) > 1 and self._samples[1][0] <= at - _WINDOW_SECONDS:
+            self._samples.popleft()
+
+    def per_second(self) -> dict[str, float]:
+        """The rate of each count; empty until two moments are known."""
+        if len(self._samples) < 2:  # noqa: PLR2004 - a rate needs two moments
+            return {}
+        (begin, before), (end, after) = self._samples[0], self._samples[-1]
+        return {name: (after[name] - before[name]) / (end - begin) for name in after} if end > begin else {}
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Milliseconds from a reading's device time to its being searchable, over the last minute's readings.
+
+    Seen once a second, so a figure can be up to a second too high, never too low.
+    """
+
+    p50_ms: float
+    p99_ms: float
+
+
+class DelayMeter:
+    """Measures the delay by looking which documents have become searchable since the last look.
+
+    `_seq_no` grows with every document that a shard takes, so those above an index's highest seen are new (exactly
+    so with one shard an index, as the local stack has). A document's delay is the moment of the look less its device
+    time, so the percentiles of device time among the new give those of the delay.
+    """
+
+    def __init__(self, search: Search, pattern: str, time_field: str) -> None:
+        self._search = search
+        self._pattern = pattern
+        self._time_field = time_field
+        self._begun = False
+        self._highest: dict[str, int] = {}
+        self._looks: deque[tuple[float, list[tuple[float, float]]]] = deque()
+
+    def look(self, now: float) -> None:
+        """Look for new documents at `now` (epoch seconds). The first look only notes what is there.
+
+        Raises SearchError when OpenSearch does not answer.
+        """
+        aggs: dict[str, Any] = {
+            "indices": {
+                "terms": {"field": "_index", "size": 1000},
+                "aggs": {"highest": {"max": {"field": "_seq_no"}}},
+            }
+        }
+        query: dict[str, Any] = {"match_all": {}}
+        if self._begun:
+            aggs["time"] = {"percentiles": {"field": self._time_field, "percents": _PERCENTS, "keyed": False}}
+            query = self._new()
+        body = {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}
+        (answer,) = self._search([(self._pattern, body)])
+        self._note(now, answer.get("aggregations", {}))
+        self._begun = True
+
+    def delay(self) -> Delay | None:
+        """The delay over the last minute, or None when nothing became searchable in it."""
+        delays = sorted(point for _, points in self._looks for point in points)
+        return Delay(p50_ms=_quantile(delays, 0.5), p99_ms=_quantile(delays, 0.99)) if delays else None
+
+    def _new(self) -> dict[str, Any]:
+        """The query for documents above the highest seen, and all of indices not seen."""
+        above = [
+            {"bool": {"filter": [{"term": {"_index": index}}, {"range": {"_seq_no": {"gt": highest}}}]}}
+            for index, highest in self._highest.items()
+        ]
+        unseen = {"bool": {"must_not": [{"terms": {"_index": list(self._highest)}}]}}
+        return {"bool": {"should": [*above, unseen]}}
+
+    def _note(self, now: float, found: Mapping[str, Any]) -> None:
+        buckets = found.get("indices", {}).get("buckets", [])
+        for bucket in buckets:
+            self._highest[bucket["key"]] = int(bucket["highest"]["value"])
+        if buckets and "time" in found:
+            weight = sum(bucket["doc_count"] for bucket in buckets) / len(_PERCENTS)
+            times = (entry["value"] for entry in found["time"]["values"])
+            self._looks.append((now, [(now * 1000 - time, weight) for time in times if time is not None]))
+        while self._looks and self._looks[0][0] < now - _DELAY_WINDOW_SECONDS:
+            self._looks.popleft()
+
+
+def _quantile(values: Sequence[tuple[float, float]], share: float) -> float:
+    """The value below which `share` of the weight of sorted (value, weight) lies."""
+    rest = share * sum(weight for _, weight in values)
+    for value, weight in values:
+        rest -= weight
+        if rest <= 0:
+            return value
+    return values[-1][0]
+
+
+@dataclass(frozen=True)
+class State:
+    """The pipeline at the latest look.
+
+    Attributes:
+        counts: records at each step so far, and whatever else the source of counts tells.
+        per_second: how fast sent, transformed, delivered and failed grow; empty until two looks were taken.
+        delay: None when nothing became searchable in the last minute.
+        trouble: why the latest look saw less than this, in words.
+    """
+
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    per_second: Mapping[str, float] = field(default_factory=dict)
+    delay: Delay | None = None
+    trouble: str | None = None
+
+
+class Pipeline:
+    """Looks at the pipeline, and remembers enough to tell rates and delay.
+
+    `counts` answers the counts now: at least sent, transformed, delivered and failed.
+    """
+
+    def __init__(self, counts: Callable[[], Mapping[str, Any]], delays: DelayMeter) -> None:
+        self._source = counts
+        self._delays = delays
+        self._rates = Rates()
+        self._counts: Mapping[str, Any] = {}
+
+    def look(self) -> State:
+        """Look now. What can't be seen is said in `trouble`, and the rest stays as it was."""
+        trouble = None
+        try:
+            self._counts = self._source()
+            self._rates.add(time.monotonic(), {name: int(self._counts[name]) for name in _GROWING})
+            self._delays.look(time.time())
+        except IotStreamError as error:
+            trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - looking goes on whatever one look met, and says it
+            trouble = f"the pipeline's state can't be read: {error!r}"
+        return State(self._counts, self._rates.per_second(), self._delays.delay(), trouble)

@@ -1,0 +1,241 @@
+// The page: what is chosen, the refreshing, and where the answers go. The address holds the choices.
+
+import { Panels } from "./panels.js";
+import { makeStrip, showFailures, showReasons, updateStrip } from "./strip.js";
+
+const element = (id) => document.getElementById(id);
+const STRIP_MS = 1000;
+
+const chosen = { from: "", refresh: 0, paused: false, filters: new Map() };
+let dashboard;
+let panels;
+let timer;
+let asking;
+let latest = 0;
+
+start().catch((error) => say("trouble", error.message));
+
+async function start() {
+  dashboard = await get("/api/dashboard");
+  document.title = element("title").textContent = dashboard.title;
+  readAddress();
+  panels = new Panels(element("panels"), dashboard.panels, toggleFilter);
+  window.panels = panels; // for tests and the curious
+  makeStrip(element("flow"));
+  listen();
+  await setTheme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  await refresh();
+  watchStrip();
+  setInterval(showAge, 1000);
+}
+
+function readAddress() {
+  const address = new URLSearchParams(location.search);
+  chosen.from = address.get("from") ?? dashboard.time_from;
+  chosen.refresh = Number(address.get("refresh")) || dashboard.refresh_ms;
+  for (const { field } of dashboard.filters) chosen.filters.set(field, new Set(address.getAll(field)));
+  select(element("range"), chosen.from);
+  select(element("refresh"), String(chosen.refresh));
+}
+
+function select(list, value) {
+  if (![...list.options].some((option) => option.value === value)) list.add(new Option(value, value));
+  list.value = value;
+}
+
+function query() {
+  const asked = new URLSearchParams({ from: chosen.from });
+  for (const [field, values] of chosen.filters) for (const value of values) asked.append(field, value);
+  return asked;
+}
+
+function listen() {
+  element("range").addEventListener("change", ({ target }) => choose(() => (chosen.from = target.value)));
+  element("refresh").addEventListener("change", ({ target }) => choose(() => (chosen.refresh = Number(target.value))));
+  element("pause").addEventListener("click", () => {
+    chosen.paused = !chosen.paused;
+    element("pause").setAttribute("aria-pressed", chosen.paused);
+    element("pause").textContent = chosen.paused ? "Go on" : "Pause";
+    if (chosen.paused) {
+      clearTimeout(timer);
+      asking?.abort();
+      say("paused", "Paused");
+    } else {
+      refresh();
+    }
+  });
+  element("theme").addEventListener("click", () => {
+    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    localStorage.setItem("theme", theme);
+    setTheme(theme);
+  });
+  element("failed").addEventListener("click", async () => {
+    element("failures").showModal();
+    try {
+      const told = await get("/api/failures");
+      showReasons(element("reasons"), told.reasons);
+      showFailures(element("failures-list"), told.failures, payload);
+    } catch (error) {
+      element("failures-list").textContent = error.message;
+    }
+  });
+  document.addEventListener("visibilitychange", () => !document.hidden && !chosen.paused && refresh());
+}
+
+function choose(change) {
+  change();
+  const address = query();
+  address.set("refresh", chosen.refresh);
+  history.replaceState(null, "", `?${address}`);
+  refresh();
+}
+
+function toggleFilter(field, value) {
+  choose(() => {
+    const values = chosen.filters.get(field);
+    if (!values.delete(value)) values.add(value);
+  });
+}
+
+async function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  element("theme").textContent = theme === "dark" ? "Light" : "Dark";
+  await panels.draw(theme);
+}
+
+// One refresh at a time: a newer choice gives up on the answer to an older one.
+async function refresh() {
+  clearTimeout(timer);
+  asking?.abort();
+  const mine = (asking = new AbortController());
+  try {
+    const answer = await get(`/api/data?${query()}`, mine.signal);
+    await panels.update(answer.panels);
+    showLatest(answer.latest);
+    showFilters(answer.choices);
+    showEmptiness(answer);
+    latest = Date.now();
+    showAge();
+    if (!chosen.paused) say("live", "Live");
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    say("trouble", "No answer");
+    notice(error.message);
+  }
+  if (!chosen.paused && mine === asking && !document.hidden) timer = setTimeout(refresh, chosen.refresh);
+}
+
+async function watchStrip() {
+  if (!chosen.paused && !document.hidden) {
+    try {
+      updateStrip(element("flow"), element("failed"), await get("/api/pipeline"));
+    } catch {
+      // the page's own refresh tells what is wrong
+    }
+  }
+  setTimeout(watchStrip, STRIP_MS);
+}
+
+async function get(path, signal) {
+  let response;
+  try {
+    response = await fetch(path, { signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The live page's server does not answer: is `iot-stream` still running?");
+  }
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error ?? `${path} answered ${response.status}`);
+  return answer;
+}
+
+async function payload({ key, line }) {
+  return (await get(`/api/failures/payload?${new URLSearchParams({ key, line })}`)).payload;
+}
+
+function say(state, text) {
+  if (element("state").dataset.state === state) return;
+  element("state").dataset.state = state;
+  element("state-text").textContent = text;
+}
+
+function showAge() {
+  element("updated").textContent = latest ? `updated ${Math.round((Date.now() - latest) / 1000)} s ago` : "";
+}
+
+function notice(text, kind = "alert") {
+  element("notice").hidden = !text;
+  element("notice").dataset.kind = kind;
+  if (element("notice").textContent !== text) element("notice").textContent = text;
+}
+
+function showEmptiness(answer) {
+  const filtered = [...chosen.filters.values()].some((values) => values.size);
+  if (!answer.has_index) notice("No readings yet. Send some, for example: iot-stream send --rate 100", "calm");
+  else if (!answer.latest.length) notice(`No readings in this range${filtered ? " with these filters" : ""}.`, "calm");
+  else notice("");
+}
+
+function showFilters(choices) {
+  for (const { field, label } of dashboard.filters) {
+    const values = chosen.filters.get(field);
+    const options = choices[field].map(String).filter((value) => !values.has(value));
+    const input = element(`choose-${field}`) ?? addChooser(field, label);
+    input.placeholder = values.size ? "add one" : "all";
+    const wanted = JSON.stringify(options);
+    if (input.dataset.options === wanted) continue;
+    input.dataset.options = wanted;
+    input.list.replaceChildren(...options.map((value) => new Option(value, value)));
+  }
+  const chips = [...chosen.filters].flatMap(([field, values]) => [...values].map((value) => [field, value]));
+  const wanted = JSON.stringify(chips);
+  if (element("chips").dataset.shown === wanted) return; // the focus stays where it is
+  element("chips").dataset.shown = wanted;
+  element("chips").replaceChildren(...chips.map(([field, value]) => chip(field, value)));
+}
+
+// An input with suggestions, not a list: a closed list chooses at every arrow key.
+function addChooser(field, label) {
+  const wrapper = Object.assign(document.createElement("label"), { textContent: label });
+  const list = Object.assign(document.createElement("datalist"), { id: `choices-${field}` });
+  const input = Object.assign(document.createElement("input"), { id: `choose-${field}`, autocomplete: "off" });
+  input.setAttribute("list", list.id);
+  const take = () => {
+    if (!JSON.parse(input.dataset.options).includes(input.value)) return;
+    toggleFilter(field, input.value);
+    input.value = "";
+  };
+  input.addEventListener("change", take); // Enter, or leaving the field
+  input.addEventListener("input", ({ inputType }) => inputType === "insertReplacementText" && take()); // a suggestion
+  wrapper.append(input, list);
+  element("choices").append(wrapper);
+  return input;
+}
+
+function chip(field, value) {
+  const label = dashboard.filters.find((entry) => entry.field === field).label;
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: `${label} ${value} ×` });
+  button.setAttribute("aria-label", `Remove filter ${label} ${value}`);
+  button.addEventListener("click", () => toggleFilter(field, value));
+  const item = document.createElement("li");
+  item.append(button);
+  return item;
+}
+
+function showLatest(readings) {
+  const columns = [dashboard.time_field, ...dashboard.latest.columns];
+  element("latest-title").textContent = dashboard.latest.title;
+  if (!element("latest-head").rows.length) {
+    const head = element("latest-head").insertRow();
+    for (const column of columns) {
+      head.append(Object.assign(document.createElement("th"), { textContent: column.replaceAll("_", " "), scope: "col" }));
+    }
+  }
+  element("latest-body").replaceChildren(
+    ...readings.map((reading) => {
+      const row = document.createElement("tr");
+      for (const column of columns) row.insertCell().textContent = reading[column] ?? "";
+      return row;
+    }),
+  );
+}

@@ -1,0 +1,86 @@
+// The pipeline itself, in flow order, and what failed in it.
+
+const number = new Intl.NumberFormat("en");
+const rate = (value) => (value === undefined ? "–" : value < 10 ? value.toFixed(1) : number.format(Math.round(value)));
+const span = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : ms < 60000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60000)} min`);
+const total = (value, word) => (value === undefined || value === null ? "" : `${number.format(value)} ${word}`);
+
+// One step of the flow: its name, and from the pipeline's state its figure, unit and second line.
+const STEPS = [
+  ["Send", ({ counts, per_second }) => [rate(per_second.sent), "/s", total(counts.sent, "sent")]],
+  ["Ingest", ({ counts }) => [known(counts.pending), "waiting", counts.lag_ms === undefined ? "" : `oldest ${span(counts.lag_ms)}`]],
+  ["Transform", ({ counts, per_second }) => [rate(per_second.transformed), "/s", total(counts.transformed, "transformed")]],
+  ["Deliver", ({ counts, per_second }) => [rate(per_second.delivered), "/s", total(counts.delivered, "delivered")]],
+  ["Index", ({ counts }) => [known(counts.searchable), "", "searchable"]],
+  ["Watch", ({ delay }) => [delay ? span(delay.p50_ms) : "–", "p50", delay ? `p99 ${span(delay.p99_ms)}` : "nothing new"]],
+];
+const HINTS = {
+  Ingest: "Records taken from the stream that are not yet indexed, and the age of the oldest",
+  Watch: "From a reading's device time to its being searchable: half of the last minute's readings were faster",
+};
+
+function known(value) {
+  return value === undefined || value === null ? "–" : number.format(value);
+}
+
+export function makeStrip(list) {
+  for (const [name] of STEPS) {
+    const step = document.createElement("li");
+    step.className = "step";
+    step.dataset.step = name;
+    if (HINTS[name]) step.title = HINTS[name];
+    step.innerHTML = '<span class="name"></span><span class="value"><b></b> <span></span></span><span class="more"></span>';
+    step.querySelector(".name").textContent = name;
+    list.append(step);
+  }
+}
+
+export function updateStrip(list, failedButton, state) {
+  for (const [name, figures] of STEPS) {
+    const step = list.querySelector(`[data-step="${name}"]`);
+    const [value, unit, more] = figures(state);
+    step.querySelector("b").textContent = value;
+    step.querySelector(".value span").textContent = unit;
+    step.querySelector(".more").textContent = more;
+  }
+  const failed = state.counts.failed ?? 0;
+  failedButton.toggleAttribute("data-some", failed > 0);
+  failedButton.querySelector("[data-value]").textContent = number.format(failed);
+  failedButton.querySelector("[data-more]").textContent = failed ? "see why" : "none";
+}
+
+// Why the function failed records in the last hour, in its own words.
+export function showReasons(holder, reasons) {
+  holder.hidden = !reasons.length;
+  const told = reasons.map(({ reason, field, records }) => `${reason}${field ? ` (${field})` : ""}: ${number.format(records)}`);
+  holder.textContent = `The function's own reasons in the last hour: ${told.join(" · ")}`;
+}
+
+// Fills the dialog with the newest failures; each record is fetched when asked for.
+export function showFailures(holder, failures, fetchPayload) {
+  if (!failures.length) {
+    holder.replaceChildren(Object.assign(document.createElement("p"), { textContent: "Nothing has failed." }));
+    return;
+  }
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  for (const title of ["Arrived", "At", "Why", "Tries", "Record"]) {
+    head.append(Object.assign(document.createElement("th"), { textContent: title, scope: "col" }));
+  }
+  const body = table.createTBody();
+  for (const failure of failures) {
+    const row = body.insertRow();
+    row.insertCell().textContent = failure.arrived_ms ? new Date(failure.arrived_ms).toLocaleTimeString() : "";
+    row.insertCell().textContent = failure.step;
+    const why = row.insertCell();
+    why.append(Object.assign(document.createElement("strong"), { textContent: failure.code }), ` ${failure.message}`);
+    row.insertCell().textContent = failure.attempts ?? "";
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Show" });
+    button.addEventListener("click", async () => {
+      const text = await fetchPayload(failure).catch((error) => error.message);
+      button.replaceWith(Object.assign(document.createElement("pre"), { textContent: text }));
+    });
+    row.insertCell().append(button);
+  }
+  holder.replaceChildren(table);
+}

@@ -1,0 +1,150 @@
+"""The pipeline and the devices' temperature in a terminal, for people who are there by SSH."""
+
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from iot_stream.dashboards.answers import Answers, SearchError, ask
+from iot_stream.dashboards.context import Context, TimeRange
+from iot_stream.dashboards.definition import Dashboard
+from iot_stream.live.app import Sources
+from iot_stream.live.pipeline import DelayMeter, Pipeline, State
+
+__all__ = ["frame", "show", "sparkline"]
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def show(dashboard: Dashboard, sources: Sources, *, every: float, start: str, once: bool) -> None:
+    """Show a frame every so many seconds until interrupted, or one; in place where there is a terminal.
+
+    Raises:
+        TimeRangeError: `start` can't be read.
+        SearchError: OpenSearch does not answer; in a terminal only at the first frame, for later ones say it.
+    """
+    pipeline = Pipeline(sources.counts, DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field))
+    console = Console()
+
+    def draw() -> Group:
+        context = Context(TimeRange.parse(start, "now", datetime.now(UTC)))
+        answers = ask(sources.search, dashboard, context)
+        return frame(pipeline.look(), answers, alert_celsius=dashboard.thresholds["alert_celsius"])
+
+    if once or not console.is_terminal:
+        console.print(draw())
+        while not once:
+            time.sleep(every)
+            console.print(draw())
+        return
+    with Live(draw(), console=console, auto_refresh=False, screen=True) as screen:
+        while True:
+            time.sleep(every)
+            try:
+                screen.update(draw(), refresh=True)
+            except SearchError as error:  # a restart of OpenSearch ends nothing here
+                screen.update(Text(str(error), style="red"), refresh=True)
+
+
+def frame(state: State, answers: Answers, *, alert_celsius: float) -> Group:
+    """Answer what is shown at one moment: the strip, then temperature and records a second as small charts.
+
+    `answers` are those of the dashboard's panels.
+    """
+    buckets = _buckets(answers, "temperature-over-time")
+    averages = [bucket["celsius"]["avg"] for bucket in buckets]
+    maxima = [bucket["celsius"]["max"] for bucket in buckets]
+    rates = [
+        bucket["doc_count"] * 1000 / (after["key"] - bucket["key"])
+        for bucket, after in pairwise(_buckets(answers, "records-per-second"))
+    ]
+    known = [value for value in maxima if value is not None]
+    hottest = max(known, default=None)
+    parts: list[Any] = [_strip(state)]
+    if not answers.has_index:
+        parts.append(Text("No readings yet. Send some, for example: iot-stream send --rate 100", style="dim"))
+    parts.append(_Chart("Average temperature", averages, "{:.1f} °C"))
+    parts.append(_Chart("Records per second", rates[1:], "{:.0f}/s"))  # the first interval is cut by the range
+    if buckets:
+        begin, end = (datetime.fromtimestamp(buckets[place]["key"] / 1000).astimezone() for place in (0, -1))
+        alert = hottest is not None and hottest > alert_celsius
+        highest = "" if hottest is None else f" · maximum {hottest:.1f} °C{' ▲ above the threshold' if alert else ''}"
+        parts.append(Text(f"{begin:%H:%M:%S} to {end:%H:%M:%S}{highest}", style="red" if alert else "dim"))
+    if state.trouble:
+        parts.append(Text(state.trouble, style="red"))
+    return Group(*parts)
+
+
+def sparkline(values: Sequence[float | None], width: int) -> str:
+    """Answer one line of block characters, `width` at most: the newest at the right, a blank where there is no value.
+
+    Several values that fall into one character become their mean.
+    """
+    if not values or width < 1:
+        return ""
+    columns = min(width, len(values))
+    means = []
+    for column in range(columns):
+        part = values[column * len(values) // columns : (column + 1) * len(values) // columns]
+        present = [value for value in part if value is not None and math.isfinite(value)]
+        means.append(sum(present) / len(present) if present else None)
+    known = [mean for mean in means if mean is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    return "".join(
+        " " if mean is None else _BLOCKS[int((mean - low) / (high - low) * (len(_BLOCKS) - 1)) if high > low else 0]
+        for mean in means
+    )
+
+
+class _Chart:
+    """A titled sparkline as wide as the terminal, with its lowest, highest and newest value."""
+
+    def __init__(self, title: str, values: Sequence[float | None], style: str) -> None:
+        self._title = title
+        self._values = values
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        known = [value for value in self._values if value is not None]
+        figures = "no values"
+        if known:
+            low, high, newest = (self._style.format(value) for value in (min(known), max(known), known[-1]))
+            figures = f"{low} to {high}, now {newest}"
+        line = Text(sparkline(self._values, options.max_width - 4) or " ", style="cyan")
+        yield Panel(line, title=f"{self._title}: {figures}", title_align="left")
+
+
+def _strip(state: State) -> Table:
+    table = Table(expand=True)
+    counts, rates = state.counts, state.per_second
+    searchable = counts.get("searchable")
+    delay = state.delay
+    figures = {
+        "Send": _rate(rates.get("sent"), counts.get("sent")),
+        "Ingest": f"{counts.get('pending', 0):,} waiting",
+        "Transform": _rate(rates.get("transformed"), counts.get("transformed")),
+        "Deliver": _rate(rates.get("delivered"), counts.get("delivered")),
+        "Index": "no answer" if searchable is None else f"{searchable:,}",
+        "Watch": f"p50 {delay.p50_ms / 1000:.1f} s\np99 {delay.p99_ms / 1000:.1f} s" if delay else "nothing new",
+        "Failed": f"[red]{counts['failed']:,}[/red]" if counts.get("failed") else "0",
+    }
+    for name in figures:
+        table.add_column(name)
+    table.add_row(*figures.values())
+    return table
+
+
+def _rate(rate: float | None, total: int | None) -> str:
+    return f"{'-' if rate is None else f'{rate:,.0f}'}/s\n{total or 0:,}"
+
+
+def _buckets(answers: Answers, panel: str) -> list[dict[str, Any]]:
+    return list(answers.panels[panel].get("aggregations", {}).get("time", {}).get("buckets", []))

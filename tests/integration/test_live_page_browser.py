@@ -1,0 +1,323 @@
+"""The live page in a real browser over a real OpenSearch: what people see and can do."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from iot_stream.dashboards.answers import SearchError
+from iot_stream.dashboards.definition import load
+from iot_stream.live.app import Sources
+from iot_stream.live.reader import Reader, connect, make_role
+from iot_stream.live.vega import bundle
+from iot_stream.local.opensearch import OpenSearch
+from tests.live_page import COUNTS, Failed, Looked, chromium, serving
+from tests.readings import make_index, readings
+
+pytestmark = pytest.mark.chromium
+
+HOSTILE = '<img src=x onerror="console.error(1)">'
+type Open = Callable[..., Looked]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the module."""
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def vega(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Vega's script."""
+    return bundle(tmp_path_factory.mktemp("vega"))
+
+
+@pytest.fixture(scope="module")
+def search(opensearch: OpenSearch) -> Reader:
+    """A reader of this module's indices."""
+    make_role(opensearch, "browsed-*")
+    return Reader(connect(opensearch))
+
+
+@pytest.fixture
+def look(browser: Browser, vega: Path, search: Reader) -> Iterator[Open]:
+    """Open the page on an index; at the end, nothing went wrong in it and nothing was asked of any other server."""
+    opened: list[tuple[Looked, Any]] = []
+
+    def open_page(index: str, query: str = "", *, searching: Any = search, **context: Any) -> Looked:
+        server = serving(load().for_index(index), Sources(searching, lambda: COUNTS, Failed()), vega)
+        url = server.__enter__()
+        looked = Looked(browser.new_context(**context).new_page(), url)
+        opened.append((looked, server))
+        looked.open(query)
+        return looked
+
+    yield open_page
+    for looked, server in opened:
+        looked.page.context.close()
+        server.__exit__(None, None, None)
+        assert looked.wrong == []
+        assert {url[: len(looked.url)] for url in looked.asked} == {looked.url}
+
+
+def fill(server: OpenSearch, index: str, count: int, *, minutes: float = 10, **changes: Any) -> None:
+    """Put readings of the last minutes into an index."""
+    documents = readings(count, end=datetime.now(UTC), over=timedelta(minutes=minutes))
+    make_index(server, index, [document | changes for document in documents])
+
+
+def test_figures_equal_those_of_opensearch(opensearch: OpenSearch, look: Open) -> None:
+    """What a person reads on the page is what an aggregation asked directly says."""
+    fill(opensearch, "browsed-figures", 1_234)
+    looked = look("browsed-figures")
+    body = {
+        "size": 0,
+        "aggs": {"mean": {"avg": {"field": "temp_celsius"}}, "who": {"cardinality": {"field": "device_id"}}},
+    }
+    with opensearch.admin_session() as session:
+        direct = session.post(f"{opensearch.url}/browsed-figures/_search", json=body).json()["aggregations"]
+    expect(looked.figure("Records")).to_have_text("1,234")
+    expect(looked.figure("Devices")).to_have_text(str(direct["who"]["value"]))
+    expect(looked.figure("Average")).to_have_text(f"{direct['mean']['value']:.1f} °C")
+    expect(looked.figure("Maximum")).to_have_text("▲ 40.0 °C")
+
+
+def test_new_readings_appear_without_a_reload(opensearch: OpenSearch, look: Open) -> None:
+    """The page asks again every second when told so, and keeps its pictures."""
+    fill(opensearch, "browsed-growing", 10)
+    looked = look("browsed-growing")
+    looked.page.select_option("#refresh", "1000")
+    expect(looked.figure("Records")).to_have_text("10")
+    fill(opensearch, "browsed-growing", 5, activity_type="Swimming")
+    expect(looked.figure("Records")).to_have_text("15")
+    expect(looked.page.locator("#latest-body tr").first).to_contain_text("Swimming")
+    expect(looked.page.locator("[data-name=activity-mix] .role-legend-label")).to_contain_text(["Swimming"])
+
+
+def test_pause_asks_nothing_until_it_goes_on(opensearch: OpenSearch, look: Open) -> None:
+    """A picture can be read in peace, however long."""
+    fill(opensearch, "browsed-paused", 10)
+    looked = look("browsed-paused")
+    looked.page.clock.install()
+    looked.page.reload()
+    looked.page.locator("#state[data-state=live]").wait_for()
+    looked.page.click("#pause")
+    expect(looked.page.locator("#state")).to_have_text("Paused")
+    asked = looked.count("/api/")
+    looked.page.clock.run_for(60_000)
+    assert looked.count("/api/") == asked
+    looked.page.click("#pause")
+    expect(looked.page.locator("#state")).to_have_text("Live")
+    assert looked.count("/api/data") > 0
+
+
+def test_a_click_filters_and_a_second_one_stops(opensearch: OpenSearch, look: Open) -> None:
+    """Clicking a device in the picture narrows everything; the address keeps it over a reload."""
+    fill(opensearch, "browsed-clicked", 300)
+    looked = look("browsed-clicked")
+    mark = looked.page.locator("[data-name=hottest-devices] [role=graphics-symbol][aria-roledescription=point]").first
+    device = re.search(r"Device: (\d+)", mark.get_attribute("aria-label") or "")
+    assert device
+    mark.click()
+    chip = looked.page.get_by_role("button", name=f"Remove filter Device {device[1]}")
+    expect(chip).to_be_visible()
+    expect(looked.figure("Devices")).to_have_text("1")
+    looked.page.reload()
+    expect(chip).to_be_visible()
+    mark.click()
+    expect(chip).to_have_count(0)
+    expect(looked.figure("Devices")).to_have_text("51")
+
+
+def test_an_activity_filters_too(opensearch: OpenSearch, look: Open) -> None:
+    """The same from a box of the temperature's spread."""
+    fill(opensearch, "browsed-activity", 200)
+    looked = look("browsed-activity")
+    box = looked.page.locator('[data-name=temperature-by-activity] [aria-roledescription=bar][aria-label*="Running"]')
+    box.click()
+    expect(looked.page.locator("#chips button")).to_contain_text(["Activity Running"])
+    expect(looked.page.locator("#latest-body td:nth-child(5)")).to_have_text(["Running"] * 12)
+
+
+def test_everything_can_be_done_by_keyboard(opensearch: OpenSearch, look: Open) -> None:
+    """Filters, range, pause, theme and the failures are reached by Tab and worked without a pointer."""
+    fill(opensearch, "browsed-keys", 100)
+    looked = look("browsed-keys")
+    keys, seen = looked.page.keyboard, []
+    for _ in range(12):
+        keys.press("Tab")
+        seen.append(looked.page.evaluate("document.activeElement.id || document.activeElement.className"))
+    wanted = ["range", "refresh", "pause", "theme", "failed", "choose-device_id", "choose-activity_type", "scroll"]
+    assert [name for name in seen if name in wanted][: len(wanted)] == wanted
+    looked.page.locator("#choose-activity_type").focus()
+    keys.type("Walking")
+    keys.press("Enter")
+    expect(looked.page.locator("#chips button")).to_contain_text(["Activity Walking"])
+    looked.page.locator("#chips button").focus()
+    keys.press("Enter")
+    expect(looked.page.locator("#chips button")).to_have_count(0)
+
+
+def test_the_range_narrows(opensearch: OpenSearch, look: Open) -> None:
+    """Half of the readings are older than five minutes."""
+    fill(opensearch, "browsed-range", 100)
+    looked = look("browsed-range")
+    expect(looked.figure("Records")).to_have_text("100")
+    looked.page.select_option("#range", "now-5m")
+    expect(looked.figure("Records")).to_have_text(re.compile(r"^(4\d|50)$"))
+
+
+def test_dark_and_light(opensearch: OpenSearch, look: Open) -> None:
+    """It begins as the machine prefers, and a button switches it; text and ground are far apart in both."""
+    fill(opensearch, "browsed-dark", 50)
+    looked = look("browsed-dark", color_scheme="dark")
+    label = looked.page.locator("[data-name=silent-devices] .role-axis-label text").first
+
+    def brightness() -> tuple[int, int]:
+        fill_, ground = (
+            label.evaluate("node => getComputedStyle(node).fill"),
+            looked.page.locator(".panel").first.evaluate("node => getComputedStyle(node).backgroundColor"),
+        )
+        text, behind = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (fill_, ground))
+        return text, behind
+
+    text, ground = brightness()
+    assert text - ground > 350
+    looked.page.click("#theme")
+    expect(looked.page.locator("html")).to_have_attribute("data-theme", "light")
+    expect(looked.page.locator("#theme")).to_have_text("Dark")
+    looked.page.wait_for_function("document.querySelectorAll('[data-name] .view svg').length === 8")
+    text, ground = brightness()
+    assert ground - text > 350
+    expect(looked.figure("Records")).to_have_text("50")
+
+
+def test_a_phone_shows_all_without_sideways_scrolling(opensearch: OpenSearch, look: Open) -> None:
+    """One column, no wider than the screen."""
+    fill(opensearch, "browsed-phone", 100)
+    looked = look("browsed-phone", viewport={"width": 360, "height": 740})
+    assert looked.page.evaluate("document.scrollingElement.scrollWidth") <= 360
+    widths = [box["width"] for panel in looked.page.locator(".panel").all() if (box := panel.bounding_box())]
+    assert len(widths) == 9
+    assert all(300 < width <= 360 for width in widths)
+
+
+@pytest.mark.parametrize(
+    ("index", "count", "words"),
+    [("browsed-missing", None, "No readings yet"), ("browsed-empty", 0, "No readings"), ("browsed-one", 1, "")],
+)
+def test_no_index_nothing_and_one_record(
+    opensearch: OpenSearch, look: Open, index: str, count: int | None, words: str
+) -> None:
+    """Each is shown calmly, with a hint where there is nothing to see."""
+    if count is not None:
+        make_index(opensearch, index, readings(count, end=datetime.now(UTC), over=timedelta(0)))
+    looked = look(index)
+    expect(looked.figure("Records")).to_have_text(str(count or 0))
+    if words:
+        expect(looked.page.locator("#notice")).to_contain_text(words)
+    else:
+        expect(looked.page.locator("#notice")).to_be_hidden()
+    assert looked.page.locator("svg").evaluate_all("all => all.some(one => one.outerHTML.includes('NaN'))") is False
+
+
+def test_what_failed_is_listed_and_a_record_is_fetched_only_when_asked_for(opensearch: OpenSearch, look: Open) -> None:
+    """Opened and closed by keyboard."""
+    fill(opensearch, "browsed-failures", 1)
+    looked = look("browsed-failures")
+    expect(looked.page.locator("#failed")).to_contain_text("see why")
+    looked.page.locator("#failed").press("Enter")
+    dialog = looked.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Lambda.ProcessingFailedStatus")
+    assert looked.count("/api/failures/payload") == 0
+    dialog.get_by_role("button", name="Show").press("Enter")
+    expect(dialog.locator("pre")).to_have_text("the record")
+    looked.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_the_strip_shows_the_pipeline_in_flow_order(opensearch: OpenSearch, look: Open) -> None:
+    """Send → Ingest → Transform → Deliver → Index → Watch, with the counts that were given."""
+    fill(opensearch, "browsed-strip", 1)
+    looked = look("browsed-strip")
+    names = looked.page.locator("#flow .name")
+    expect(names).to_have_text(["Send", "Ingest", "Transform", "Deliver", "Index", "Watch"])
+    expect(looked.page.locator("#flow")).to_contain_text("10 sent")
+    expect(looked.page.locator("#flow [data-step=Send] b")).to_have_text("0.0")
+
+
+def test_what_a_device_sends_is_never_markup(opensearch: OpenSearch, look: Open) -> None:
+    """A hostile activity is shown as the text that it is: in the table, as a choice, on a chip, in a tooltip."""
+    fill(opensearch, "browsed-hostile", 20, activity_type=HOSTILE)
+    looked = look("browsed-hostile")
+    expect(looked.page.locator("#latest-body tr").first).to_contain_text(HOSTILE)
+    box = looked.page.locator("[data-name=temperature-by-activity] [aria-roledescription=bar]").first
+    box.hover()
+    expect(looked.page.locator(".tip")).to_contain_text(HOSTILE)
+    box.click()
+    expect(looked.page.locator("#chips button")).to_contain_text([f"Activity {HOSTILE}"])
+    assert looked.page.locator("img").count() == 0
+
+
+def test_refreshing_leaves_nothing_behind(opensearch: OpenSearch, look: Open) -> None:
+    """After a hundred refreshes the page has as many nodes as before, and next to no more memory."""
+    fill(opensearch, "browsed-long", 200)
+    looked = look("browsed-long")
+    looked.page.click("#pause")
+    session = looked.page.context.new_cdp_session(looked.page)
+    session.send("Performance.enable")
+
+    def held() -> tuple[float, float]:
+        session.send("HeapProfiler.collectGarbage")
+        metrics = {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}
+        return metrics["Nodes"], metrics["JSHeapUsedSize"] / 1e6
+
+    def refresh(times: int) -> None:
+        looked.page.evaluate(
+            """async (times) => {
+                 const answer = await (await fetch("/api/data")).json();
+                 for (let n = 0; n < times; n++) await window.panels.update(structuredClone(answer.panels));
+               }""",
+            times,
+        )
+
+    refresh(30)
+    nodes, megabytes = held()
+    refresh(100)
+    assert held()[0] <= nodes + 50
+    assert held()[1] <= megabytes + 4
+
+
+class Interrupted:
+    """A search that can be made to fail."""
+
+    def __init__(self, search: Reader) -> None:
+        self._search = search
+        self.down = False
+
+    def __call__(self, searches: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        """Answer, or not."""
+        if self.down:
+            raise SearchError("OpenSearch does not answer: is the local stack running?")
+        return self._search(searches)
+
+
+def test_an_interruption_is_said_and_passes(opensearch: OpenSearch, search: Reader, look: Open) -> None:
+    """The pictures stay, the reason is shown, and the page goes on by itself."""
+    fill(opensearch, "browsed-interrupted", 7)
+    source = Interrupted(search)
+    looked = look("browsed-interrupted", "?refresh=1000", searching=source)
+    source.down = True
+    expect(looked.page.locator("#notice")).to_contain_text("does not answer")
+    expect(looked.page.locator("#state")).to_have_text("No answer")
+    expect(looked.figure("Records")).to_have_text("7")
+    source.down = False
+    expect(looked.page.locator("#state")).to_have_text("Live")
+    expect(looked.page.locator("#notice")).to_be_hidden()
+    # The browser itself notes each failed request; nothing else may have gone wrong.
+    looked.wrong[:] = [line for line in looked.wrong if "503" not in line]

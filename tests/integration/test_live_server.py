@@ -1,0 +1,147 @@
+"""The live page's server over a real OpenSearch, by plain HTTP: what it answers, and to whom."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from iot_stream.dashboards.definition import load
+from iot_stream.live.app import Sources
+from iot_stream.live.pipeline import DelayMeter
+from iot_stream.live.reader import Reader, connect, make_role
+from iot_stream.live.vega import bundle
+from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.places import PROJECT
+from tests.live_page import COUNTS, Failed, get, serving
+from tests.readings import make_index, readings
+
+
+@pytest.fixture(scope="module")
+def page(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a live page over 500 readings of the last 14 minutes."""
+    make_role(opensearch, "served-*")
+    make_index(opensearch, "served-1", readings(500, end=datetime.now(UTC), over=timedelta(minutes=14)))
+    sources = Sources(Reader(connect(opensearch)), lambda: COUNTS, Failed())
+    with serving(load().for_index("served-"), sources, bundle(tmp_path_factory.mktemp("vega"))) as url:
+        yield url
+
+
+@pytest.mark.parametrize("path", ["/", "/vega.js", "/static/page.css", "/api/dashboard", "/api/data", "/nowhere"])
+def test_every_answer_carries_the_strict_policy(page: str, path: str) -> None:
+    """Nothing from elsewhere, no inline script or style, no framing, no eval; errors included."""
+    headers = get(page + path).headers
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_other_names_for_this_machine_are_refused(page: str) -> None:
+    """A site whose name is made to point here must not read the page (DNS rebinding)."""
+    assert get(f"{page}/api/data", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_the_page_asks_only_this_server() -> None:
+    """No address of another machine stands in the page's files."""
+    static = PROJECT / "iot_stream" / "live" / "static"
+    for file in static.iterdir():
+        text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in text
+        assert "https://" not in text
+
+
+def test_the_dashboard_comes_without_questions(page: str) -> None:
+    """The page gets the very specifications, with an empty data set of the same name instead of a search."""
+    told = get(f"{page}/api/dashboard").json()
+    assert [panel["name"] for panel in told["panels"]] == [panel.name for panel in load().panels]
+    for panel in told["panels"]:
+        assert panel["spec"]["data"] == {"name": panel["data"], "values": []}
+        assert "served-*" not in str(panel["spec"]["data"])
+
+
+def test_data_equals_what_opensearch_says(opensearch: OpenSearch, page: str) -> None:
+    """Records, filtered or not, as counted directly."""
+    whole = get(f"{page}/api/data?from=now-1h").json()
+    filtered = get(f"{page}/api/data?from=now-1h&activity_type=Running&activity_type=Walking&device_id=7").json()
+    query = {"bool": {"filter": [{"terms": {"activity_type": ["Running", "Walking"]}}, {"term": {"device_id": 7}}]}}
+    with opensearch.admin_session() as session:
+        count = session.post(f"{opensearch.url}/served-1/_count", json={"query": query}).json()["count"]
+    assert records(whole) == 500
+    assert records(filtered) == count > 0
+    assert len(whole["latest"]) == 12
+
+
+def records(answer: dict[str, Any]) -> int:
+    """The number of records among the key figures."""
+    return int(answer["panels"]["key-figures"]["aggregations"]["records"]["value"])
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("from=yesterday", 400, "is no time"),
+        ("from=now&to=now-1h", 400, "before it begins"),
+        ("device_id=oven", 503, "refused"),
+    ],
+    ids=["word", "backwards", "no-number"],
+)
+def test_what_can_not_be_asked_is_said(page: str, query: str, status: int, words: str) -> None:
+    """One sentence that the page can show."""
+    answer = get(f"{page}/api/data?{query}")
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+
+
+def test_the_pipeline_is_seen_within_seconds(page: str) -> None:
+    """Counts come from the given source, looked at once a second while somebody asks."""
+    deadline = time.monotonic() + 20
+    while not (state := get(f"{page}/api/pipeline").json())["per_second"]:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.1)
+    assert state["counts"] == COUNTS
+    assert state["per_second"]["sent"] == 0
+    assert state["trouble"] is None
+
+
+def test_failures_are_listed_and_their_records_given_one_by_one(page: str) -> None:
+    """The list has no record in it."""
+    (failure,) = get(f"{page}/api/failures").json()["failures"]
+    assert failure["code"] == "Lambda.ProcessingFailedStatus"
+    where = {"key": failure["key"], "line": failure["line"]}
+    assert get(f"{page}/api/failures/payload", params=where).json() == {"payload": "the record"}
+    assert get(f"{page}/api/failures/payload", params=where | {"key": "x"}).status_code == 503
+    assert get(f"{page}/api/failures/payload", params=where | {"line": "-1"}).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_can_be_changed(page: str, method: str) -> None:
+    """Every route only answers."""
+    with requests.Session() as session:
+        session.trust_env = False
+        for path in ("/", "/api/data", "/api/failures/payload"):
+            assert session.request(method, page + path, timeout=20).status_code == 405
+
+
+def test_delay_is_measured_on_a_real_index(opensearch: OpenSearch) -> None:
+    """Documents made searchable after the first look count; those before it and other indices' do not."""
+    make_role(opensearch, "delayed-*")
+    make_index(opensearch, "delayed-1", readings(50, end=datetime.now(UTC) - timedelta(hours=1), over=timedelta(1)))
+    meter = DelayMeter(Reader(connect(opensearch)), "delayed-*", "timestamp")
+    meter.look(time.time())
+    meter.look(time.time())
+    assert meter.delay() is None
+    make_index(opensearch, "delayed-1", readings(100, end=datetime.now(UTC), over=timedelta(seconds=2)))
+    make_index(opensearch, "delayed-2", readings(100, end=datetime.now(UTC), over=timedelta(seconds=2)))
+    seen = time.time()
+    meter.look(seen)
+    delay = meter.delay()
+    assert delay is not None
+    assert 500 <= delay.p50_ms <= 20_000
+    assert delay.p50_ms + 500 <= delay.p99_ms <= delay.p50_ms + 20_000
+    meter.look(time.time())
+    assert meter.delay() == delay

@@ -1,0 +1,115 @@
+"""The live page for tests: served on a free port, from sources that a test gives, and looked at with Chromium."""
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+import uvicorn
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from iot_stream.live.app import create_app
+from iot_stream.live.failures import Failure, FailureReadError
+from iot_stream.local.processes import free_port
+
+FAILURE = Failure("backup/processing-failed/1", 0, "Transform", "Lambda.ProcessingFailedStatus", "why", 1, 1)
+COUNTS = {"sent": 10, "transformed": 9, "delivered": 8, "failed": 1, "searchable": 8, "pending": 0, "lag_ms": 0}
+
+# How long something takes to appear says more of this machine's other work than of the page.
+expect.set_options(timeout=30_000)
+
+# Nothing but the page under test goes over the network, and it runs as root too (containers, CI).
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
+_FLAGS += ("--disable-background-networking", "--disable-component-update")
+
+
+class Failed:
+    """One failed record; an `iot_stream.live.app.FailureSource`."""
+
+    def recent(self, limit: int = 100) -> list[Failure]:
+        """The one."""
+        return [FAILURE][:limit]
+
+    def payload(self, key: str, line: int) -> str:
+        """Its record."""
+        if (key, line) != (FAILURE.key, FAILURE.line):
+            raise FailureReadError(f"there is no failure object {key}")
+        return "the record"
+
+
+@contextlib.contextmanager
+def serving(*parts: Any) -> Iterator[str]:
+    """Serve the app made of these parts (see `create_app`) on a free port; gives its address."""
+    port = free_port()
+    config = uvicorn.Config(
+        create_app(*parts),
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not server.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def get(url: str, **options: Any) -> requests.Response:
+    """One request, untouched by the environment's proxies and certificates."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url, timeout=20, **options)
+
+
+def chromium_path() -> str | None:
+    """Where Chromium is on this machine; $CHROMIUM names another."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium with an empty profile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+class Looked:
+    """A page that is open, and what went wrong in it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.wrong: list[str] = []
+        self.asked: list[str] = []
+        page.on("console", lambda message: self.wrong.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+    def open(self, query: str = "") -> None:
+        """Load the page and wait for its first answer."""
+        self.page.goto(f"{self.url}/{query}")
+        self.page.locator("#state[data-state=live]").wait_for()
+
+    def figure(self, label: str) -> Locator:
+        """A key figure as a person reads it in the picture."""
+        return self.page.locator(f'[data-name=key-figures] [role=graphics-symbol][aria-label^="label: {label};"]')
+
+    def count(self, path: str) -> int:
+        """How many requests for `path` the page has made."""
+        return sum(path in url for url in self.asked)

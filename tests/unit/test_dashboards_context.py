@@ -1,0 +1,164 @@
+"""What a panel's question becomes under a time range and filters: OpenSearch Dashboards' rules."""
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError, resolve
+from iot_stream.dashboards.definition import Query
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+QUARTER_HOUR = TimeRange(NOW - timedelta(minutes=15), NOW)
+DEVICE_7 = {"match_phrase": {"device_id": 7}}
+RANGE = {
+    "range": {
+        "timestamp": {
+            "gte": "2026-11-22T11:45:00.000Z",
+            "lte": "2026-11-22T12:00:00.000Z",
+            "format": "strict_date_optional_time",
+        }
+    }
+}
+
+
+def ask(body: dict[str, Any], *, use_filters: bool = True, time_field: str | None = "timestamp") -> Query:
+    """A panel's question to the project's index."""
+    return Query("iot-stream*", body, use_filters, time_field)
+
+
+def histogram(interval: Any) -> dict[str, Any]:
+    """A body with one histogram over time."""
+    return {"aggs": {"time": {"date_histogram": {"field": "timestamp", "interval": interval}}}}
+
+
+def width(body: dict[str, Any]) -> Any:
+    """The bucket width in a body made by `histogram`."""
+    return body["aggs"]["time"]["date_histogram"]["interval"]
+
+
+def test_context_adds_the_filters_and_the_time_range() -> None:
+    """`%context%` brings the chosen filters, `%timefield%` the range, and every clause must hold."""
+    body = resolve(ask({"size": 0}), Context(QUARTER_HOUR, [DEVICE_7]))
+    assert body == {"size": 0, "query": {"bool": {"filter": [DEVICE_7, RANGE]}}}
+
+
+@pytest.mark.parametrize(
+    ("use_filters", "time_field", "clauses"),
+    [(True, None, [DEVICE_7]), (False, "timestamp", [RANGE])],
+    ids=["filters-only", "time-only"],
+)
+def test_each_placeholder_adds_only_its_own(use_filters: bool, time_field: str | None, clauses: list[Any]) -> None:
+    """A panel that looks beyond the time range still follows the filters, and the other way round."""
+    query = ask({}, use_filters=use_filters, time_field=time_field)
+    body = resolve(query, Context(QUARTER_HOUR, [DEVICE_7]))
+    assert body["query"]["bool"]["filter"] == clauses
+
+
+def test_a_query_without_placeholders_is_asked_as_it_is() -> None:
+    """A body with its own query passes through."""
+    own = {"query": {"match_all": {}}, "size": 3}
+    assert resolve(ask(own, use_filters=False, time_field=None), Context(QUARTER_HOUR)) == own
+
+
+def test_own_query_and_placeholders_together_are_refused() -> None:
+    """OpenSearch Dashboards throws here, so the local page must not be more lenient."""
+    with pytest.raises(ValueError, match=r"body\.query"):
+        resolve(ask({"query": {"match_all": {}}}), Context(QUARTER_HOUR))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "buckets", "expected"),
+    [
+        (15, True, "30s"),
+        (15, 90, "10s"),
+        (5, 90, "1s"),
+        (60, 90, "30s"),
+        (24 * 60, 90, "10m"),
+        (7 * 24 * 60, True, "3h"),
+        (10 * 365 * 24 * 60, 2, "1y"),
+        (0.5, 90, "100ms"),
+    ],
+)
+def test_autointerval_rounds_to_a_width_people_read(minutes: float, buckets: Any, expected: str) -> None:
+    """About as many buckets as asked for, 50 by default, in round widths."""
+    context = Context(TimeRange(NOW - timedelta(minutes=minutes), NOW))
+    assert width(resolve(ask(histogram({"%autointerval%": buckets})), context)) == expected
+
+
+def test_a_fixed_interval_stays() -> None:
+    """Only the placeholder is replaced."""
+    assert width(resolve(ask(histogram("1m")), Context(QUARTER_HOUR))) == "1m"
+
+
+def test_timefilter_becomes_the_ends_of_the_range() -> None:
+    """`min` and `max` become epoch milliseconds, shifted when asked, at any depth and in lists."""
+    asked = {
+        "aggs": {
+            "a": {"filters": {"filters": [{"from": {"%timefilter%": "min"}}]}},
+            "b": {"to": {"%timefilter%": "max", "shift": -2, "unit": "minute"}},
+            "c": {"range": {"timestamp": {"%timefilter%": True}}},
+        }
+    }
+    aggs = resolve(ask(asked), Context(QUARTER_HOUR))["aggs"]
+    end = int(NOW.timestamp() * 1000)
+    assert aggs["a"]["filters"]["filters"] == [{"from": end - 900_000}]
+    assert aggs["b"]["to"] == end - 120_000
+    assert aggs["c"] == RANGE
+
+
+def test_an_unknown_timefilter_is_refused() -> None:
+    """A misspelt end would otherwise reach OpenSearch as an object."""
+    with pytest.raises(ValueError, match="%timefilter%"):
+        resolve(ask({"aggs": {"a": {"to": {"%timefilter%": "end"}}}}), Context(QUARTER_HOUR))
+
+
+@given(minutes=st.integers(1, 60 * 24 * 400), buckets=st.integers(1, 200))
+def test_resolving_leaves_the_question_alone(minutes: int, buckets: int) -> None:
+    """A panel is asked again and again: its question keeps its placeholders, the answer keeps none."""
+    asked = histogram({"%autointerval%": buckets})
+    body = resolve(ask(asked), Context(TimeRange(NOW - timedelta(minutes=minutes), NOW)))
+    assert asked == histogram({"%autointerval%": buckets})
+    assert "%" not in str(body)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "seconds"),
+    [
+        ("now-15m", "now", 900),
+        ("now-90s", "now-30s", 60),
+        ("2026-11-22T11:00:00", "2026-11-22T11:30:00Z", 1800),
+        ("2026-11-22T12:00:00+01:00", "now", 3600),
+    ],
+)
+def test_time_ranges_are_read(start: str, end: str, seconds: int) -> None:
+    """Relative ends count back from now; a time without a zone is UTC, as the documents' times are."""
+    assert TimeRange.parse(start, end, NOW).seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("now", "now-15m"),
+        ("now", "now"),
+        ("yesterday", "now"),
+        ("now-1y", "now"),
+        ("now-999999w", "now"),
+        ("", "now"),
+    ],
+    ids=["backwards", "empty", "word", "unit", "before-all-time", "blank"],
+)
+def test_other_time_ranges_are_refused(start: str, end: str) -> None:
+    """A range that can't be read says so instead of showing something else."""
+    with pytest.raises(TimeRangeError):
+        TimeRange.parse(start, end, NOW)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_text_breaks_the_reader(start: str, end: str) -> None:
+    """Whatever comes in the page's address: a range, or the one expected error."""
+    with contextlib.suppress(TimeRangeError):
+        assert TimeRange.parse(start, end, NOW).seconds > 0

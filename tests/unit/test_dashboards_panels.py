@@ -1,0 +1,148 @@
+"""The panels' specifications: valid Vega-Lite, one source for what they share, and nothing that Dashboards refuses."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from altair.vegalite import SCHEMA_VERSION, schema
+from jsonschema import Draft7Validator
+
+from iot_stream.dashboards.definition import DASHBOARDS, Panel, load
+from iot_stream.errors import SetupError
+
+DASHBOARD = load()
+# Where Vega expressions stand in a specification, and what OpenSearch Dashboards refuses in them
+# (its Vega plugin's `vega_validation`).
+EXPRESSION_KEYS = {"expr", "update", "test", "calculate", "filter", "signal"}
+REFUSED = re.compile(
+    r"(?<![.\w])(window|document|global|globalThis|top|parent|frames|self|constructor|eval|Function)\b"
+    r"|\.(view|prototype|innerHTML|constructor|__proto__)\b"
+    r"|[\w)\]]\[(?!\d+\])"  # computed access, but for a position
+)
+
+every_panel = pytest.mark.parametrize("panel", DASHBOARD.panels, ids=lambda panel: panel.name)
+
+
+def walk(node: Any) -> Iterator[tuple[str, Any]]:
+    """Every key and value in a specification, at any depth."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield key, value
+            yield from walk(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from walk(item)
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft7Validator:
+    """Vega-Lite's own JSON schema, in the version that altair ships."""
+    assert SCHEMA_VERSION.startswith("v6")
+    return Draft7Validator(schema.core.load_schema())
+
+
+@every_panel
+def test_specification_passes_the_vega_lite_schema(panel: Panel, validator: Draft7Validator) -> None:
+    """Every word is one that Vega-Lite knows; only OpenSearch's own parts are set aside first."""
+    spec = panel.spec_with(None)
+    spec["config"] = {key: value for key, value in panel.spec["config"].items() if key != "kibana"}
+    assert [error.message[:200] for error in validator.iter_errors(spec)] == []
+
+
+@every_panel
+def test_panel_asks_the_index_pattern_by_its_title(panel: Panel) -> None:
+    """The filter bar finds the index pattern by this text, so the two must be the same."""
+    assert panel.query.index == DASHBOARD.index_pattern
+    for expression in (value for key, value in walk(panel.spec) if key == "expr"):
+        for pattern in re.findall(r"AddFilter\(.*?, '([^']*)'\)", expression):
+            assert pattern == DASHBOARD.index_pattern
+
+
+def test_only_fields_of_the_index_template_are_used() -> None:
+    """A field that no document has would show nothing, without a word."""
+    template = json.loads((DASHBOARDS.parent / "index-template.json").read_text(encoding="utf-8"))
+    known = template["template"]["mappings"]["properties"].keys()
+    asked = {value for panel in DASHBOARD.panels for key, value in walk(panel.query.body) if key == "field"}
+    chosen = {entry["field"] for entry in DASHBOARD.filters}
+    assert asked | chosen | {DASHBOARD.time_field, *DASHBOARD.latest_columns} <= known
+    assert {"timestamp", "device_id", "temp_celsius", "activity_type"} <= asked
+
+
+@every_panel
+def test_panel_leaves_the_query_to_the_dashboard(panel: Panel) -> None:
+    """It follows the filters, brings no query of its own and asks for no documents."""
+    assert panel.query.use_filters
+    assert "query" not in panel.query.body
+    assert panel.query.body["size"] == 0
+
+
+@every_panel
+def test_only_the_silent_devices_look_beyond_the_time_range(panel: Panel) -> None:
+    """A device that fell silent before the range began would otherwise never be shown."""
+    expected = None if panel.name == "silent-devices" else DASHBOARD.time_field
+    assert panel.query.time_field == expected
+
+
+@every_panel
+def test_panel_survives_an_answer_without_aggregations(panel: Panel) -> None:
+    """Before the first record there is no index, and the answer then has no `aggregations`."""
+    assert "format" not in panel.spec["data"]
+    first = panel.spec["transform"][0]["calculate"]
+    assert first.startswith("isValid(datum.aggregations) ?")
+
+
+@every_panel
+def test_expressions_hold_nothing_that_dashboards_refuses(panel: Panel) -> None:
+    """Names of browser objects and computed access are blocked there, though they work elsewhere."""
+    expressions = [value for key, value in walk(panel.spec) if key in EXPRESSION_KEYS and isinstance(value, str)]
+    assert expressions
+    assert [text for text in expressions if REFUSED.search(text)] == []
+
+
+@every_panel
+def test_thresholds_come_as_parameters(panel: Panel) -> None:
+    """A threshold is written in dashboard.json alone; no panel repeats its number."""
+    parameters = {entry["name"]: entry.get("value") for entry in panel.spec["params"]}
+    assert DASHBOARD.thresholds.items() <= parameters.items()
+    for key, expression in walk(panel.spec):
+        if key in EXPRESSION_KEYS and isinstance(expression, str):
+            compared = {float(number) for number in re.findall(r"[<>]=?\s*([\d.]+)", expression)}
+            assert not compared & set(DASHBOARD.thresholds.values())
+
+
+@every_panel
+def test_axes_have_titles(panel: Panel) -> None:
+    """Each quantity on an axis says what it is, temperatures with their unit."""
+    titled: dict[str, bool] = {}
+    for key, channel in walk(panel.spec):
+        if key in {"x", "y"} and isinstance(channel, dict) and "field" in channel and "axis" not in channel:
+            titled[key] = titled.get(key, False) or bool(channel.get("title"))
+    assert all(titled.values()), titled
+    text = json.dumps(panel.spec, ensure_ascii=False)
+    assert ("temp_celsius" in text) == ("°C" in text)
+
+
+def test_names_are_given_once() -> None:
+    """Data sets are told apart by their names; files and the list of panels agree."""
+    names = [value["name"] for panel in DASHBOARD.panels for key, value in walk(panel.spec) if key == "data"]
+    assert len(names) == len(set(names))
+    files = {path.stem for path in (DASHBOARDS / "panels").glob("*.json")}
+    assert files == {panel.name for panel in DASHBOARD.panels}
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """Whoever moves a file learns which one is missed."""
+    with pytest.raises(SetupError, match=r"dashboard\.json"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}"], ids=["cut-off", "list", "empty"])
+def test_a_broken_file_is_named(content: str, tmp_path: Path) -> None:
+    """A slip in the JSON is one line that names the file, not a traceback."""
+    for name in ("dashboard.json", "theme.json"):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(SetupError, match=r"dashboard\.json"):
+        load(tmp_path)

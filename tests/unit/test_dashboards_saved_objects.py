@@ -1,0 +1,118 @@
+"""The saved objects: built from the dashboard's files, complete, and of the shape that real exports have."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
+
+OBJECTS = build(load())
+# Attributes of exports that OpenSearch Dashboards itself wrote (its sample data, and
+# aws-solutions/centralized-logging-with-opensearch), without those that may be left out.
+EXPORTED = {
+    "index-pattern": {"title", "timeFieldName"},
+    "visualization": {"title", "description", "version", "uiStateJSON", "visState", "kibanaSavedObjectMeta"},
+    "search": {"title", "description", "hits", "version", "columns", "sort", "kibanaSavedObjectMeta"},
+    "dashboard": {
+        *("title", "description", "hits", "version", "panelsJSON", "optionsJSON"),
+        *("timeRestore", "timeFrom", "timeTo", "refreshInterval", "kibanaSavedObjectMeta"),
+    },
+}
+
+
+def only(kind: str) -> dict[str, Any]:
+    """The only object of a kind."""
+    (item,) = [item for item in OBJECTS if item["type"] == kind]
+    return item
+
+
+def test_the_built_file_is_up_to_date() -> None:
+    """What the role mapper ships is what the files say; else run `iot-stream dashboards build`."""
+    assert FILE.read_text(encoding="utf-8") == to_ndjson(OBJECTS)
+
+
+def test_every_line_is_one_object_with_sorted_keys() -> None:
+    """A diff of the built file shows what changed, not in which order."""
+    for line in FILE.read_text(encoding="utf-8").splitlines():
+        pairs = json.loads(line, object_pairs_hook=list)
+        assert [key for key, _ in pairs] == sorted(key for key, _ in pairs)
+
+
+@pytest.mark.parametrize("item", OBJECTS, ids=lambda item: item["id"])
+def test_keys_are_those_of_real_exports(item: dict[str, Any]) -> None:
+    """One unknown attribute would be a 400; `coreMigrationVersion` and the like came with other products."""
+    assert item.keys() == {"type", "id", "attributes", "references", "migrationVersion"}
+    assert item["attributes"].keys() == EXPORTED[item["type"]]
+    assert item["migrationVersion"].keys() == {item["type"]}
+
+
+def test_every_reference_resolves_to_an_earlier_object() -> None:
+    """The import checks index patterns and searches only, so a dangling panel would pass unseen."""
+    known: set[tuple[str, str]] = set()
+    for item in OBJECTS:
+        for reference in item["references"]:
+            assert (reference["type"], reference["id"]) in known
+        known.add((item["type"], item["id"]))
+    assert len(known) == len(OBJECTS)
+
+
+@pytest.mark.parametrize("item", OBJECTS, ids=lambda item: item["id"])
+def test_reference_names_and_their_uses_are_the_same_set(item: dict[str, Any]) -> None:
+    """Every `…RefName` in an object's JSON texts names one of its references, and none is unused."""
+
+    def used(node: Any) -> set[str]:
+        if isinstance(node, list):
+            return set().union(*map(used, node))
+        if not isinstance(node, dict):
+            return set()
+        texts = {key for key in node if key.endswith("JSON") or key == "visState"}
+        inner = [json.loads(value) if key in texts else value for key, value in node.items()]
+        return {value for key, value in node.items() if key.endswith("RefName")}.union(*map(used, inner))
+
+    assert used(item["attributes"]) == {reference["name"] for reference in item["references"]}
+
+
+def test_the_dashboard_opens_on_the_last_quarter_hour_and_refreshes_every_five_seconds() -> None:
+    """What people see first, without a click."""
+    attributes = only("dashboard")["attributes"]
+    assert attributes["timeRestore"] is True
+    assert (attributes["timeFrom"], attributes["timeTo"]) == ("now-15m", "now")
+    assert attributes["refreshInterval"] == {"pause": False, "value": 5000}
+
+
+def test_the_dashboard_shows_every_visualization_and_the_search_once() -> None:
+    """No panel is built and then forgotten."""
+    shown = [reference["id"] for reference in only("dashboard")["references"]]
+    assert sorted(shown) == sorted(item["id"] for item in OBJECTS if item["type"] in {"visualization", "search"})
+
+
+def test_panels_fit_the_grid_and_do_not_overlap() -> None:
+    """48 columns; OpenSearch Dashboards would push overlapping panels about."""
+    grids = [panel["gridData"] for panel in json.loads(only("dashboard")["attributes"]["panelsJSON"])]
+    for grid in grids:
+        assert grid["x"] >= 0
+        assert grid["x"] + grid["w"] <= 48
+    for one, other in itertools.combinations(grids, 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or above, (one, other)
+
+
+def test_the_specification_inside_is_the_panels_own() -> None:
+    """One text serves OpenSearch Dashboards and the live page."""
+    states = [json.loads(item["attributes"]["visState"]) for item in OBJECTS if item["type"] == "visualization"]
+    specs = [json.loads(state["params"]["spec"]) for state in states if state["type"] == "vega"]
+    assert specs == [panel.spec for panel in load().panels]
+
+
+def test_filters_exist_for_device_and_activity() -> None:
+    """The two that people narrow by, on the fields' own types."""
+    (state,) = [json.loads(item["attributes"]["visState"]) for item in OBJECTS if item["id"] == "iot-stream-filters"]
+    controls = state["params"]["controls"]
+    assert [(control["label"], control["fieldName"]) for control in controls] == [
+        ("Device", "device_id"),
+        ("Activity", "activity_type"),
+    ]

@@ -1,0 +1,58 @@
+"""Why the function failed records, counted from its log."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from iot_stream.live.reasons import FunctionLog, Reason
+
+GROUP = "/aws/lambda/iot-enrichment"
+
+
+@pytest.fixture
+def logs() -> Iterator[Any]:
+    """A CloudWatch Logs client, without any log."""
+    with mock_aws():
+        yield boto3.client("logs", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+
+
+def write(logs: Any, *messages: str) -> None:
+    """Put lines into the function's log, a moment old."""
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
+    now = int(time.time() * 1000) - 1_000
+    events = [{"timestamp": now, "message": message} for message in messages]
+    logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=events)
+
+
+def line(reason: str, records: int, **more: Any) -> str:
+    """A line as the enrichment function writes it."""
+    return json.dumps({"message": "records failed", "Reason": reason, "RecordsFailed": records} | more)
+
+
+def test_reasons_are_added_up_over_batches(logs: Any) -> None:
+    """Most records first, told apart by the field to blame."""
+    write(
+        logs, line("missing", 1, field="uuid"), line("not-json", 2), line("not-json", 3), line("missing", 2, field="b")
+    )
+    assert FunctionLog(logs, GROUP).reasons() == [
+        Reason("not-json", None, 5),
+        Reason("missing", "b", 2),
+        Reason("missing", "uuid", 1),
+    ]
+
+
+def test_other_lines_are_passed_over(logs: Any) -> None:
+    """Batches, Lambda's own lines, and text that merely speaks of failed records."""
+    write(logs, "START RequestId: 1", json.dumps({"message": "batch"}), "3 records failed", line("not-json", 1))
+    assert FunctionLog(logs, GROUP).reasons() == [Reason("not-json", None, 1)]
+
+
+def test_without_a_log_there_are_no_reasons(logs: Any) -> None:
+    """A function that was never called has none, and the page shows the failures all the same."""
+    assert FunctionLog(logs, GROUP).reasons() == []

@@ -1,0 +1,73 @@
+"""The same in a terminal: sparklines and the strip."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from iot_stream.dashboards.answers import Answers
+from iot_stream.live.pipeline import Delay, State
+from iot_stream.live.terminal import frame, sparkline
+
+VALUES = st.lists(st.none() | st.floats(-1e6, 1e6), max_size=300)
+
+
+def test_a_sparkline_rises_from_lowest_to_highest() -> None:
+    """One character a value, on a scale of their own; a missing value is a gap."""
+    assert sparkline([0, None, 3.5, 7], 10) == "▁ ▄█"
+
+
+@pytest.mark.parametrize(("values", "line"), [([], ""), ([5.0], "▁"), ([None, None], "  ")])
+def test_few_values_are_no_trouble(values: list[float | None], line: str) -> None:
+    """No value, one value, no known value."""
+    assert sparkline(values, 10) == line
+
+
+@given(values=VALUES, width=st.integers(0, 120))
+def test_a_sparkline_fits_whatever_the_values(values: list[float | None], width: int) -> None:
+    """Never wider than asked for, and the newest value is never cut off."""
+    line = sparkline(values, width)
+    assert len(line) == min(width, len(values))
+    if width and values and values[-1] is None and len(values) <= width:
+        assert line[-1] == " "
+
+
+def printed(state: State, answers: Answers) -> str:
+    """A frame as text, 100 columns wide."""
+    console = Console(file=StringIO(), width=100)
+    console.print(frame(state, answers, alert_celsius=38))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def answers(buckets: list[dict[str, Any]]) -> Answers:
+    """Answers whose two panels over time have these buckets."""
+    response = {"aggregations": {"time": {"buckets": buckets}}} if buckets else {}
+    panels = {"temperature-over-time": response, "records-per-second": response}
+    return Answers(panels, [], {}, has_index=bool(buckets))
+
+
+def test_a_frame_shows_the_strip_and_the_newest_figures() -> None:
+    """Rates, totals, delay, failures; a maximum above the threshold is marked by more than colour."""
+    celsius = {"min": 28.0, "avg": 31.5, "max": 40.0}
+    buckets = [{"key": 1_763_806_530_000 + 10_000 * n, "doc_count": 250, "celsius": celsius} for n in range(4)]
+    counts = {"sent": 1200, "transformed": 1100, "delivered": 1000, "failed": 3, "searchable": 990, "pending": 100}
+    state = State(counts, {"sent": 25.0}, Delay(1500.0, 2750.0))
+    text = printed(state, answers(buckets))
+    for words in ("25/s", "1,200", "100 waiting", "990", "p50 1.5 s", "p99 2.8 s", "now 31.5 °C", "now 25/s", "▲"):
+        assert words in text
+
+
+def test_a_frame_without_any_index_says_how_to_begin() -> None:
+    """Nothing sent yet: no error, a hint."""
+    text = printed(State(), answers([]))
+    assert "iot-stream send" in text
+    assert "no answer" in text
+
+
+def test_a_frame_tells_trouble() -> None:
+    """What could not be seen is said."""
+    assert "does not answer" in printed(State(trouble="OpenSearch does not answer"), answers([]))
