@@ -1,0 +1,115 @@
+"""What a person sees while the system runs: a line for each step, then the counts in flow order."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from iot_stream.generator.send import Sent
+from iot_stream.local.accounting import Account
+from iot_stream.local.machine import Machine
+from iot_stream.local.status import Status
+from iot_stream.stack import Stack
+
+__all__ = ["Display", "account_text", "look_here", "progress", "status_text"]
+
+_PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal to draw on
+
+
+class Display:
+    """Steps with their time; the counts as a live table in a terminal, or as a line every five seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._begun = time.monotonic()
+        self._live: Live | None = None
+        self._last_line = 0.0
+
+    def say(self, text: str) -> None:
+        """Print one line, with the seconds since the beginning."""
+        self._console.print(f"[dim]{time.monotonic() - self._begun:6.1f} s[/dim]  {text}")
+
+    def show(self, status: Status) -> None:
+        """Show the counts as they are now."""
+        if self._console.is_terminal:
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False)
+                self._live.start()
+            self._live.update(_table(status), refresh=True)
+        elif time.monotonic() - self._last_line >= _PLAIN_EVERY:
+            self._last_line = time.monotonic()
+            self.say(status_text(status))
+
+    def settle(self) -> None:
+        """Leave the counts as they stand; what follows is printed below them."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def status_text(status: Status) -> str:
+    """The counts in one line."""
+    searchable = "OpenSearch does not answer" if status.searchable is None else f"{status.searchable:,} searchable"
+    parts = [f"{status.sent:,} sent", f"{status.transformed:,} transformed", f"{status.delivered:,} delivered"]
+    parts += [searchable, f"{status.failed:,} failed", f"lag {status.lag_ms / 1000:.1f} s"]
+    text = " · ".join(parts)
+    if not status.delivering:
+        text += " · the delivery worker does NOT run"
+    return f"{text} · last error: {status.last_error}" if status.last_error else text
+
+
+def account_text(account: Account) -> str:
+    """Where every record ended, in one line."""
+    text = f"{account.sent:,} sent = {account.searchable:,} searchable + {account.failed:,} failure objects"
+    if account.missing:
+        text += f" + {account.missing:,} MISSING"
+    if account.doubled:
+        text += f" ({account.doubled:,} documents twice)"
+    return text
+
+
+def look_here(machine: Machine, stack: Stack) -> str:
+    """Where to look, for a person who has just started the local stack."""
+    lines = [
+        f"  live page    {machine.live_url}",
+        f"  OpenSearch   {machine.opensearch.url}  (index {stack.output('IndexName')})",
+        f"  its CA       {machine.opensearch.ca_file}",
+        "  user         `iot-stream password` prints the master user's name and password",
+        f"  AWS's APIs   {machine.aws.url}  (any client: AWS_ENDPOINT_URL={machine.aws.url})",
+        f"  logs         {machine.folder}",
+    ]
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def progress(total: int | None, *, hidden: bool) -> Iterator[Callable[[Sent], None]]:
+    """A progress bar of sent readings on stderr, where that is a terminal; `total` None means no end."""
+    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as bar:
+        task = bar.add_task("sending", total=total)
+        yield lambda sent: bar.update(task, completed=sent.records)
+
+
+def _table(status: Status) -> Table:
+    table = Table(title=None, show_edge=True)
+    searchable = "no answer" if status.searchable is None else f"{status.searchable:,}"
+    lag = f"{status.lag_ms / 1000:.1f} s"
+    columns = {
+        "sent": f"{status.sent:,}",
+        "transformed": f"{status.transformed:,}",
+        "delivered": f"{status.delivered:,}",
+        "searchable": searchable,
+        "failed": f"[red]{status.failed:,}[/red]" if status.failed else "0",
+        "lag": lag,
+    }
+    for name in columns:
+        table.add_column(name, justify="right", min_width=10)
+    table.add_row(*columns.values())
+    if status.last_error:
+        table.caption = status.last_error
+    return table

@@ -1,0 +1,102 @@
+"""The domain of a deployed stack, by hand: what the role mapper would do, does or undoes there.
+
+The deployed function itself is invoked, with a request like CloudFormation's that nobody waits for (no `ResponseURL`).
+So a person needs no way into the domain of his own, and what runs is what a deployment runs, as the same owner.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from iot_stream.errors import IotStreamError
+from iot_stream.stack import Stack
+
+__all__ = ["DomainError", "Report", "ask"]
+
+_MAPPING = "RoleMapping"  # its logical id in template.yaml, part of whose the objects are
+# A caller's connection is cut off after 60 silent seconds (botocore's default): the function answers before.
+_SECONDS = "55"
+_REQUESTS = {"show": "Show", "apply": "Create", "remove": "Delete"}
+_FROM_PARAMETERS = {
+    "MasterUserMode": "MasterUserMode",
+    "RoleName": "OpenSearchRoleName",
+    "IndexPattern": "OpenSearchRoleIndexPattern",
+    "IndexName": "IndexName",
+    "IndexRotationPeriod": "IndexRotationPeriod",
+    "RetentionDays": "RetentionDays",
+    "NumberOfShards": "NumberOfShards",
+    "NumberOfReplicas": "NumberOfReplicas",
+    "RefreshInterval": "RefreshInterval",
+    "TakeOver": "TakeOver",
+    "OverwriteDashboards": "OverwriteDashboards",
+}
+"""Properties of the custom resource, by the template's parameters that they are."""
+
+
+class DomainError(IotStreamError):
+    """The role mapper could not be asked, or could not do its job."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the function said: one line for each kind of object, and its reason where there is no line."""
+
+    lines: dict[str, str]
+    reason: str
+
+    def table(self) -> str:
+        """The lines in two columns, or the reason."""
+        width = max((len(kind) for kind in self.lines), default=0)
+        return "\n".join(f"{kind:<{width}}  {text}" for kind, text in self.lines.items()) or self.reason
+
+
+def ask(client: Any, stack: Stack, action: str) -> Report:
+    """Have the deployed role mapper `show`, `apply` or `remove` what the stack's parameters ask for.
+
+    Args:
+        client: a boto3 Lambda client.
+        stack: the deployed stack.
+        action: one of the three.
+
+    Raises:
+        DomainError: the function could not be invoked, or answered FAILED; with its reason.
+        StackError: the stack is of another version of the template.
+    """
+    request = {
+        "RequestType": _REQUESTS[action],
+        "ResponseURL": "",
+        "StackId": stack.stack_id,
+        "RequestId": "by-hand",
+        "LogicalResourceId": _MAPPING,
+        "PhysicalResourceId": "by-hand",
+        "ResourceProperties": properties(stack),
+    }
+    function = stack.output("RoleMapperFunctionArn")
+    try:
+        answer = client.invoke(FunctionName=function, Payload=json.dumps(request).encode())
+        document = json.load(answer["Payload"])
+    except (ClientError, BotoCoreError) as error:
+        raise DomainError(f"the role mapper ({function}) could not be invoked: {error}") from error
+    if answer.get("FunctionError") or document.get("Status") != "SUCCESS":
+        reason = document.get("Reason") or document.get("errorMessage") or "no reason given"
+        raise DomainError(f"the role mapper could not {action}: {reason}")
+    return Report(document.get("Data", {}), document["Reason"])
+
+
+def properties(stack: Stack) -> dict[str, str]:
+    """The custom resource's properties, as the template derives them from the stack's parameters.
+
+    Raises:
+        StackError: the stack is of another version of the template.
+    """
+    internal = stack.parameter("MasterUserMode") == "InternalUser"
+    derived = {name: stack.parameter(parameter) for name, parameter in _FROM_PARAMETERS.items()}
+    return derived | {
+        "ServiceTimeout": _SECONDS,
+        "DomainEndpoint": stack.output("DomainEndpoint"),
+        "DeliveryRoleArn": stack.output("DeliveryRoleArn"),
+        "MasterUserSecretArn": stack.output("MasterUserSecretArn") if internal else "",
+        "IndexPattern": derived["IndexPattern"] or f"{derived['IndexName']}*",
+    }

@@ -1,0 +1,1 @@
+"""Send: seeded device readings into the Kinesis data stream."""

@@ -1,0 +1,66 @@
+"""One run of the generator: wait for the delivery stream, send, keep the ledger."""
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from iot_stream.errors import StackError
+from iot_stream.generator.ledger import Entry, Ledger
+from iot_stream.generator.readings import Readings
+from iot_stream.generator.send import Sent, send
+
+__all__ = ["choose_seed", "send_readings", "wait_until_active"]
+
+_ACTIVE_SECONDS = 300.0
+
+
+def choose_seed(seed: int | None) -> int:
+    """`seed`, or a random one."""
+    return secrets.randbelow(2**32) if seed is None else seed
+
+
+def send_readings(
+    kinesis: Any,
+    stream: str,
+    *,
+    seed: int,
+    rate: float,
+    count: int | None = None,
+    seconds: float | None = None,
+    ledger: Ledger | None = None,
+    on_sent: Callable[[Sent], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Sent:
+    """Send as `generator.send.send` does, and keep `ledger` true after each batch."""
+    run = uuid.uuid4().hex
+
+    def note(sent: Sent) -> None:
+        if ledger is not None:
+            ledger.write(run, Entry(seed, sent.records))
+        on_sent(sent)
+
+    return send(kinesis, stream, Readings(seed), rate=rate, count=count, seconds=seconds, on_sent=note, stop=stop)
+
+
+def wait_until_active(firehose: Any, name: str) -> None:
+    """Return once delivery stream `name` is ACTIVE: what is put before that, Firehose never reads (LATEST).
+
+    Raises:
+        StackError: it failed, is being deleted, or was not active within five minutes.
+    """
+    deadline = time.monotonic() + _ACTIVE_SECONDS
+    while True:
+        try:
+            answer = firehose.describe_delivery_stream(DeliveryStreamName=name)
+        except (ClientError, BotoCoreError) as error:
+            raise StackError(f"delivery stream {name} can't be described: {error}") from error
+        state = answer["DeliveryStreamDescription"]["DeliveryStreamStatus"]
+        if state == "ACTIVE":
+            return
+        if state != "CREATING" or time.monotonic() > deadline:
+            raise StackError(f"delivery stream {name} is {state}, not ACTIVE: deploy the stack again, then send")
+        time.sleep(1)

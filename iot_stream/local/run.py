@@ -1,0 +1,83 @@
+"""`iot-stream run`: the whole system for a while, and an account of every record at its end."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import chain
+
+from iot_stream.generator.job import send_readings
+from iot_stream.local.accounting import Account, account, failed_uuids
+from iot_stream.local.machine import Machine
+from iot_stream.local.status import Status, administrator, ledger, status
+from iot_stream.stack import Stack
+
+__all__ = ["drain", "send_and_watch", "take_account"]
+
+_EVERY = 1.0
+_PATIENCE_SECONDS = 60.0  # without any progress
+
+
+def send_and_watch(
+    machine: Machine,
+    stack: Stack,
+    *,
+    seed: int,
+    rate: float,
+    seconds: float | None,
+    stop: Callable[[], bool],
+    show: Callable[[Status], None],
+) -> None:
+    """Send readings and show the counts about once a second, until all are sent or `stop()` says so.
+
+    Raises:
+        SendError: the stream refused records.
+    """
+    client, index = administrator(machine), stack.output("IndexName")
+    abandon = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(
+            send_readings,
+            machine.aws.client("kinesis"),
+            stack.output("StreamName"),
+            seed=seed,
+            rate=rate,
+            seconds=seconds,
+            ledger=ledger(machine),
+            stop=lambda: stop() or abandon.is_set(),
+        )
+        try:
+            while not sending.done():
+                show(status(machine, client, index))
+                wait([sending], timeout=_EVERY)
+        finally:
+            abandon.set()
+        sending.result()
+
+
+def drain(machine: Machine, stack: Stack, show: Callable[[Status], None]) -> Account:
+    """Wait until every record sent is searchable or a failure object, or nothing has moved for a minute."""
+    client, index = administrator(machine), stack.output("IndexName")
+    before: tuple[int | None, ...] = ()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        now = status(machine, client, index)
+        show(now)
+        moved = (now.transformed, now.delivered, now.failed, now.searchable, now.pending)
+        if moved != before:
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+        arrived = (now.searchable or 0) + now.failed >= now.sent and not now.pending
+        if arrived or time.monotonic() > deadline:
+            client.indices.refresh(index=f"{index}*", params={"ignore_unavailable": "true"})
+            result = take_account(machine, stack)
+            if result.complete or time.monotonic() > deadline:
+                return result
+        before = moved
+        time.sleep(_EVERY)
+
+
+def take_account(machine: Machine, stack: Stack) -> Account:
+    """Match every reading sent with what OpenSearch and S3 hold."""
+    uuids = chain.from_iterable(entry.uuids() for entry in ledger(machine).entries())
+    failures = failed_uuids(machine.aws.client("s3"), stack.output("BackupBucketName"), stack.output("BackupPrefix"))
+    return account(uuids, administrator(machine), f"{stack.output('IndexName')}*", failures)

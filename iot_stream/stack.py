@@ -1,0 +1,81 @@
+"""A deployed stack, found by its CloudFormation outputs: the one place that knows where its parts are."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from iot_stream.errors import StackError
+
+__all__ = ["DEFAULT_STACK_NAME", "Stack", "find_stack"]
+
+DEFAULT_STACK_NAME = "iot-stream"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack by its name, its id (ARN), its outputs and its parameters (CloudFormation `DescribeStacks`)."""
+
+    name: str
+    stack_id: str
+    outputs: dict[str, str] = field(repr=False)
+    parameters: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def output(self, key: str) -> str:
+        """The value of output `key`.
+
+        Raises:
+            StackError: the stack has no such output: it was deployed from another version of the template.
+        """
+        return self._value("output", self.outputs, key)
+
+    def parameter(self, key: str) -> str:
+        """The value of parameter `key`.
+
+        Raises:
+            StackError: the stack has no such parameter: it was deployed from another version of the template.
+        """
+        return self._value("parameter", self.parameters, key)
+
+    @property
+    def domain_url(self) -> str:
+        """Where the domain answers. The endpoint may carry a port, as it does on one machine."""
+        return f"https://{self.output('DomainEndpoint')}"
+
+    def _value(self, kind: str, values: dict[str, str], key: str) -> str:
+        try:
+            return values[key]
+        except KeyError:
+            raise StackError(
+                f"stack {self.name} has no {kind} {key}: deploy it again from this version of template.yaml"
+            ) from None
+
+
+def find_stack(cloudformation: Any, name: str = DEFAULT_STACK_NAME) -> Stack:
+    """The deployed stack `name`.
+
+    Args:
+        cloudformation: a boto3 CloudFormation client.
+        name: the stack's name.
+
+    Raises:
+        StackError: it is not there, is not deployed completely, or AWS can't be asked.
+    """
+    try:
+        description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in error.response["Error"].get("Message", ""):
+            raise StackError(
+                f"there is no stack {name} here: deploy it with `sam build && sam deploy`, or name another with --stack"
+            ) from None
+        raise StackError(f"CloudFormation refused to describe stack {name}: {error}") from error
+    except BotoCoreError as error:
+        raise StackError(f"AWS could not be asked for stack {name}: {error}") from error
+    status = description["StackStatus"]
+    if not status.endswith("_COMPLETE") or status.startswith("DELETE") or status == "ROLLBACK_COMPLETE":
+        raise StackError(
+            f"stack {name} is {status}: wait for it, or look at `aws cloudformation describe-stack-events`"
+        )
+    outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in description.get("Outputs", [])}
+    parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in description.get("Parameters", [])}
+    return Stack(name, description["StackId"], outputs, parameters)

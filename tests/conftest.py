@@ -1,0 +1,120 @@
+"""What every tier shares: markers by folder, and the real neighbours, each started once for a run."""
+
+import logging
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from iot_stream.local import deployment
+from iot_stream.local import opensearch as local_opensearch
+from iot_stream.local.aws import Aws
+from iot_stream.local.distribution import assemble
+from iot_stream.local.machine import Machine, Ports, deliver, deploy
+from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.places import PROJECT
+from iot_stream.local.processes import free_port
+from tests.live_page import chromium_path
+from tests.secrets import leaks
+
+TESTS = Path(__file__).parent
+
+# How long an example takes says something of this machine's other work, not of the code.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `make invoke` says: that `sam local invoke` has to work here, not only where it can."""
+    parser.addoption("--run-sam-local", action="store_true", help="fail, not skip, without a Docker engine")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by the folder it is in, so that `-m "not e2e"` needs no decorator."""
+    for item in items:
+        tier = Path(item.path).relative_to(TESTS).parts[0]
+        if tier in {"integration", "e2e"}:
+            item.add_marker(tier)
+    if _leave_out_chromium():
+        left_out = [item for item in items if item.get_closest_marker("chromium")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_report_header() -> list[str]:
+    """Say why fewer tests run where there is no browser."""
+    if not _leave_out_chromium():
+        return []
+    return ["no Chromium here: tests of the live page in a browser are left out (apt install chromium, or $CHROMIUM)"]
+
+
+def _leave_out_chromium() -> bool:
+    """Whether tests in a browser can't run here; in CI they must, so there they fail instead."""
+    return chromium_path() is None and "CI" not in os.environ
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> None:
+    """Have every library tell its most in role mapper tests: no level may bring a secret to light."""
+    if _handles_secrets(request.node) and not request.node.get_closest_marker("e2e"):  # there it runs elsewhere
+        caplog.set_level(logging.DEBUG)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a role mapper test that printed or logged one of the secrets that the tests made up."""
+    report = yield
+    if _handles_secrets(item):
+        forms = leaks("\n".join(text for _, text in report.sections))
+        if forms and report.passed:
+            report.outcome, report.longrepr = "failed", f"a secret came to light: {', '.join(forms)}"
+    return report
+
+
+def _handles_secrets(item: pytest.Item) -> bool:
+    return item.path.name.startswith("test_role_mapper_")
+
+
+@pytest.fixture(scope="session")
+def local_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the run's local stack, laid out as `iot-stream up` lays it out."""
+    return tmp_path_factory.mktemp("local")
+
+
+@pytest.fixture(scope="session")
+def opensearch(local_folder: Path) -> Iterator[OpenSearch]:
+    """A real OpenSearch with its real security plugin, empty: tests use names of their own."""
+    server = local_opensearch.prepare(local_folder / "opensearch", assemble(), free_port())
+    process = server.start()
+    yield server
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def ministack(opensearch: OpenSearch, local_folder: Path) -> Iterator[Aws]:
+    """AWS's APIs with IAM enforced; every domain's endpoint is the session's OpenSearch."""
+    aws = Aws(local_folder / "aws", free_port())
+    process = aws.start(domain_endpoint=f"127.0.0.1:{opensearch.port}", ca_file=opensearch.ca_file)
+    yield aws
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def sam_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `sam build` of the template, as it is now, has written (.aws-sam/build)."""
+    deployment.build(tmp_path_factory.mktemp("sam-build") / "log")
+    return PROJECT / ".aws-sam" / "build"
+
+
+@pytest.fixture(scope="session")
+def machine(sam_build: Path, opensearch: OpenSearch, ministack: Aws, local_folder: Path) -> Iterator[Machine]:
+    """The whole local stack: the built template deployed by sam, and the delivery worker at work on it."""
+    assert sam_build.exists()
+    ports = Ports(opensearch=opensearch.port, aws=ministack.port)
+    whole = Machine(local_folder, ports, opensearch.home)
+    whole.save()
+    deliver(whole, deploy(whole))
+    yield whole
+    whole.down()

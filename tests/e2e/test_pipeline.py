@@ -1,0 +1,150 @@
+"""The whole way, through the built and deployed template: what devices send is what people find."""
+
+import base64
+import datetime as dt
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from iot_stream.cli import cli
+from iot_stream.local.machine import Machine
+from iot_stream.local.run import drain
+from iot_stream.stack import Stack
+
+READING = {
+    "uuid": "6fb0f0c1-8a3a-4a57-9d6b-0d9e6a1a6c01",
+    "device_ts": "2026-11-22 10:15:30.123",
+    "device_id": 7,
+    "device_temp": 32,
+    "track_id": 3,
+    "activity_type": "Running",
+}
+# The seven fields byte for byte as the walkthrough's function wrote their values; the arrival time follows.
+GOLDEN = (
+    '{"uuid":"6fb0f0c1-8a3a-4a57-9d6b-0d9e6a1a6c01","timestamp":"2026-11-22T10:15:30.123","device_id":7,'
+    '"temp_celsius":32,"temp_fahrenheit":89.6,"track_id":3,"activity_type":"Running","ingested_at":"%s"}'
+)
+
+
+@pytest.fixture(scope="module")
+def stack(machine: Machine) -> Stack:
+    """The deployed stack."""
+    return machine.stack()
+
+
+@pytest.fixture
+def find(machine: Machine, stack: Stack) -> Callable[[dict[str, Any]], requests.Response]:
+    """Ask the index a question, refreshed first."""
+
+    def ask(query: dict[str, Any]) -> requests.Response:
+        with machine.opensearch.admin_session() as session:
+            url = f"{machine.opensearch.url}/{stack.output('IndexName')}"
+            session.post(f"{url}/_refresh")
+            return session.get(f"{url}/_search", json={"query": query, "size": 1000, "track_total_hits": True})
+
+    return ask
+
+
+def _eventually(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.2)  # between two looks
+
+
+def _hits(answer: requests.Response) -> int:
+    return int(answer.json()["hits"]["total"]["value"]) if answer.ok else 0
+
+
+def _failure_lines(machine: Machine, stack: Stack) -> list[dict[str, Any]]:
+    s3, bucket = machine.aws.client("s3"), stack.output("BackupBucketName")
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
+    return [json.loads(line) for body in bodies for line in body.splitlines()]
+
+
+def test_a_known_reading_becomes_the_golden_document(
+    machine: Machine, stack: Stack, find: Callable[[dict[str, Any]], requests.Response]
+) -> None:
+    """Byte for byte, as OpenSearch keeps it; only the arrival time is the stream's own."""
+    kinesis, name = machine.aws.client("kinesis"), stack.output("StreamName")
+    put = kinesis.put_record(StreamName=name, Data=json.dumps(READING).encode(), PartitionKey="golden")
+    iterator = kinesis.get_shard_iterator(
+        StreamName=name,
+        ShardId=put["ShardId"],
+        ShardIteratorType="AT_SEQUENCE_NUMBER",
+        StartingSequenceNumber=put["SequenceNumber"],
+    )
+    record = kinesis.get_records(ShardIterator=iterator["ShardIterator"], Limit=1)["Records"][0]
+    arrived = record["ApproximateArrivalTimestamp"]
+    query = {"term": {"uuid": READING["uuid"]}}
+    _eventually(lambda: _hits(find(query)) == 1, "the golden document")
+    text = find(query).text
+    document = text[text.index('"_source":') + len('"_source":') :].rstrip("]}") + "}"
+    ingested_at = json.loads(document)["ingested_at"]
+    assert document == GOLDEN % ingested_at
+    milliseconds = round(arrived.timestamp() * 1000)
+    assert abs(_epoch_ms(ingested_at) - milliseconds) <= 1
+
+
+def _epoch_ms(text: str) -> int:
+    return round(dt.datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=dt.UTC).timestamp() * 1000)
+
+
+def test_one_undecodable_record_among_500_leaves_499_documents_and_itself(
+    machine: Machine, stack: Stack, find: Callable[[dict[str, Any]], requests.Response]
+) -> None:
+    """The failure object's rawData is the original record, byte for byte."""
+    broken = b"\xff\xfe not JSON, not even UTF-8 \x00"
+    readings = [READING | {"uuid": f"batch-{number}", "activity_type": "one-of-500"} for number in range(500)]
+    data = [json.dumps(reading).encode() for reading in readings]
+    data[250] = broken
+    records = [{"Data": item, "PartitionKey": str(number)} for number, item in enumerate(data)]
+    answer = machine.aws.client("kinesis").put_records(StreamName=stack.output("StreamName"), Records=records)
+    assert answer["FailedRecordCount"] == 0
+    query = {"term": {"activity_type": "one-of-500"}}
+    _eventually(lambda: _hits(find(query)) == 499, "499 documents")
+
+    def kept() -> list[dict[str, Any]]:
+        encoded = base64.b64encode(broken).decode()
+        return [line for line in _failure_lines(machine, stack) if line["rawData"] == encoded]
+
+    _eventually(lambda: bool(kept()), "the failure object")
+    assert [line["errorCode"] for line in kept()] == ["Lambda.ProcessingFailedStatus"]
+    assert _hits(find(query)) == 499
+
+
+def test_a_failure_object_raises_the_stacks_own_alarm(machine: Machine, stack: Stack) -> None:
+    """The worker's metrics have AWS's names, so the alarm of the template sees a record that went to the bucket."""
+    cloudwatch = machine.aws.client("cloudwatch")
+    kinesis = machine.aws.client("kinesis")
+    kinesis.put_record(StreamName=stack.output("StreamName"), Data=b"broken", PartitionKey="alarm")
+
+    def states() -> dict[str, str]:
+        alarms = cloudwatch.describe_alarms(AlarmNamePrefix=stack.name)["MetricAlarms"]
+        return {alarm["MetricName"]: alarm["StateValue"] for alarm in alarms}
+
+    _eventually(lambda: states().get("BackupToS3.Records") == "ALARM", "the alarm")
+    assert states()["DeliveryToAmazonOpenSearchService.DataFreshness"] != "ALARM"
+
+
+def test_the_command_sends_and_every_reading_is_accounted_for(machine: Machine, stack: Stack) -> None:
+    """`iot-stream send` and `status --json` work on a running stack, and the account finds each uuid."""
+    runner = CliRunner()
+    state = ["--state", str(machine.folder)]
+    sent = runner.invoke(cli, ["send", *state, "--rate", "400", "--count", "1000", "--seed", "5", "--json"])
+    assert sent.exit_code == 0, sent.output
+    assert json.loads(sent.output) == {"sent": 1000, "retried": 0, "seed": 5}
+    account = drain(machine, stack, lambda _: None)
+    assert (account.sent, account.searchable, account.missing, account.doubled) == (1000, 1000, 0, 0)
+    status = json.loads(runner.invoke(cli, ["status", *state, "--json"]).output)
+    assert status["sent"] == 1000
+    assert status["delivered"] >= 1000
+    assert status["searchable"] >= 1000
+    assert status["lag_ms"] == 0
+    assert status["delivering"] is True

@@ -1,0 +1,161 @@
+"""The role mapper through real deployments: what the domain has after each, and after a failed one."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iot_stream import domain
+from iot_stream.errors import StackError
+from iot_stream.local.aws import Aws
+from iot_stream.local.machine import Machine, Ports, deploy
+from iot_stream.local.opensearch import OpenSearch
+from iot_stream.stack import Stack
+from tests.secrets import make_secret
+
+NAMES = {
+    "StreamName": "mapped-stream",
+    "DeliveryStreamName": "mapped-delivery",
+    "EnrichmentFunctionName": "mapped-enrichment",
+    "DomainName": "mapped-domain",
+    "BackupBucketSuffix": "mapped-backup",
+    "MasterUserName": "mapped-master",
+    "OpenSearchRoleName": "mapped-role",
+    "IndexName": "mapped",
+}
+"""Names of a second stack beside that of the other end-to-end tests."""
+
+
+@pytest.fixture(scope="module")
+def machine(
+    sam_build: Path, opensearch: OpenSearch, ministack: Aws, tmp_path_factory: pytest.TempPathFactory
+) -> Machine:
+    """The run's OpenSearch and AWS, with a stack name and logs of this module's own, and no delivery."""
+    assert sam_build.exists()
+
+    class _Machine(Machine):
+        @property
+        def aws(self) -> Aws:
+            return ministack
+
+        @property
+        def opensearch(self) -> OpenSearch:
+            return opensearch
+
+    ports = Ports(opensearch=opensearch.port, aws=ministack.port)
+    return _Machine(tmp_path_factory.mktemp("mapped"), ports, opensearch.home, stack_name="mapped")
+
+
+@pytest.fixture(scope="module")
+def deployed(machine: Machine) -> Iterator[Callable[..., Stack]]:
+    """Deploy the stack with its own names and some other parameters; deleted in the end, if a test has not."""
+
+    def deploy_with(**parameters: str) -> Stack:
+        return deploy(machine, NAMES | parameters)
+
+    yield deploy_with
+    _delete(machine)
+
+
+def _delete(machine: Machine) -> None:
+    client = machine.aws.client("cloudformation")
+    client.delete_stack(StackName=machine.stack_name)
+    waiter = client.get_waiter("stack_delete_complete")
+    waiter.wait(StackName=machine.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+
+
+@pytest.fixture
+def state(machine: Machine) -> Iterator[Callable[[], dict[str, Any]]]:
+    """What the domain has of this module's names."""
+    with machine.opensearch.admin_session() as admin:
+
+        def read() -> dict[str, Any]:
+            url = machine.opensearch.url
+            found: dict[str, Any] = {}
+            for kind in ("roles", "rolesmapping"):
+                objects = admin.get(f"{url}/_plugins/_security/api/{kind}").json()
+                found |= {f"{kind}/{name}": each for name, each in objects.items() if name.startswith("mapped")}
+            templates = admin.get(f"{url}/_index_template/mapped*").json().get("index_templates", [])
+            return found | {f"template/{each['name']}": each["index_template"] for each in templates}
+
+        yield read
+
+
+def _patterns(state: dict[str, Any], role: str) -> list[str]:
+    patterns: list[str] = state[f"roles/{role}"]["index_permissions"][0]["index_patterns"]
+    return patterns
+
+
+def _settings(state: dict[str, Any], name: str) -> dict[str, str]:
+    settings: dict[str, str] = state[f"template/{name}"]["template"]["settings"]["index"]
+    return settings
+
+
+def test_the_domain_follows_the_stack_through_its_life(
+    machine: Machine, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]], sam_build: Path
+) -> None:
+    """Create, update of each property, failed update with rollback, new files, by hand, delete."""
+    stack = deployed()
+    created = state()
+    assert set(created) == {"roles/mapped-role", "rolesmapping/mapped-role", "template/mapped"}
+    assert created["rolesmapping/mapped-role"]["backend_roles"] == [stack.output("DeliveryRoleArn")]
+    assert _patterns(created, "mapped-role") == ["mapped*"]
+
+    index = {"IndexName": "mapped-days", "IndexRotationPeriod": "OneDay", "RetentionDays": "30"}
+    shape = {"NumberOfShards": "2", "NumberOfReplicas": "1", "RefreshInterval": "30s"}
+    moved_to = {"OpenSearchRoleName": "mapped-renamed", "OpenSearchRoleIndexPattern": "mapped-*"} | index | shape
+    deployed(**moved_to)
+    moved = state()
+    assert set(moved) == {"roles/mapped-renamed", "rolesmapping/mapped-renamed", "template/mapped-days"}
+    assert _patterns(moved, "mapped-renamed") == ["mapped-*"]
+    assert _settings(moved, "mapped-days") == {
+        "number_of_shards": "2",
+        "number_of_replicas": "1",
+        "refresh_interval": "30s",
+    }
+
+    with pytest.raises(StackError, match=r"RoleMapping: .*role all_access is reserved: .*choose another RoleName"):
+        deployed(OpenSearchRoleName="all_access", IndexName="mapped-failed")
+    assert state() == moved, "the rollback of a failed update leaves the previous state working"
+    with pytest.raises(StackError, match="RetentionDays would delete the live index"):
+        deployed(IndexRotationPeriod="NoRotation", RetentionDays="1")
+
+    file = sam_build / "RoleMapperFunction" / "opensearch" / "index-template.json"
+    shipped = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(json.dumps(json.loads(shipped) | {"version": 7}), encoding="utf-8")
+        stack = deployed(**moved_to)
+    finally:
+        file.write_text(shipped, encoding="utf-8")
+    assert state()["template/mapped-days"]["version"] == 7, "a changed file alone reaches the domain"
+
+    client = machine.aws.client("lambda")
+    before = state()
+    looked = domain.ask(client, stack, "show").lines
+    assert looked["Role"] == "unchanged: mapped-renamed"
+    assert looked["RetentionPolicy"].startswith("skipped: mapped-days (the domain has no Index State Management)")
+    domain.ask(client, stack, "remove")
+    assert state() == {}
+    assert domain.ask(client, stack, "show").lines["RoleMapping"].startswith("differs: mapped-renamed")
+    domain.ask(client, stack, "apply")
+    assert state() == before
+
+    secret = machine.aws.client("secretsmanager").get_secret_value(SecretId=stack.output("MasterUserSecretArn"))
+    make_secret(json.loads(secret["SecretString"])["password"])
+    for line in _log_lines(machine):
+        print(line)  # what the function has logged is searched for the secret, as everything printed is
+
+    _delete(machine)
+    assert state() == {}
+
+
+def _log_lines(machine: Machine) -> list[str]:
+    logs = machine.aws.client("logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    lines: list[str] = []
+    for group in (name for name in groups if "mapped" in name and "RoleMapper" in name):
+        lines += [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+    assert any('"status": "SUCCESS"' in line for line in lines), f"no log of the role mapper in {groups}"
+    return lines

@@ -1,0 +1,69 @@
+"""Each sample event, answered by what `sam build` built, in AWS's Lambda base image.
+
+Skipped where no Docker engine has that image; `make invoke` insists, and pulls it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EVENTS = Path(__file__).parents[2] / "events"
+NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("*.expected.json"))
+FUNCTIONS = {"firehose": "EnrichmentFunction", "cloudformation": "RoleMapperFunction"}
+"""Logical ids, by the first word of the event's name."""
+IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
+
+
+@pytest.fixture(scope="session")
+def pull_option(request: pytest.FixtureRequest) -> list[str]:
+    """Return the option that keeps SAM from pulling an image that is here already."""
+    try:
+        found = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        found = False
+    if not found and not request.config.getoption("--run-sam-local"):
+        pytest.skip(f"no Docker engine with {IMAGE} here: `make invoke` pulls it")
+    return ["--skip-pull-image"] if found else []
+
+
+SAM = """
+import json, sys
+from click.testing import CliRunner
+from samcli.cli.main import cli
+for name, arguments in json.load(sys.stdin).items():
+    run = CliRunner(mix_stderr=False).invoke(cli, arguments)
+    print(json.dumps([name, run.exit_code, run.stdout, run.stderr]), flush=True)
+"""
+"""`sam`, called for each event in one process: its start takes several times as long as an invocation."""
+
+
+@pytest.fixture(scope="session")
+def invocations(sam_build: Path, pull_option: list[str]) -> dict[str, tuple[int, str, str]]:
+    """Return exit code, output and log of `sam local invoke`, by the name of the event."""
+    commands = {}
+    for name in NAMES:
+        files = ["--event", str(EVENTS / f"{name}.json"), "--template", str(sam_build / "template.yaml")]
+        commands[name] = ["local", "invoke", FUNCTIONS[name.split("-")[0]], *files, *pull_option]
+    run = subprocess.run(
+        [sys.executable, "-c", SAM],
+        input=json.dumps(commands),
+        env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return {name: (code, output, log) for name, code, output, log in map(json.loads, run.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_event_has_its_expected_answer(name, invocations):
+    """A sample event is answered exactly as the file beside it says."""
+    code, output, log = invocations[name]
+    assert code == 0, log[-2000:]
+    assert json.loads(output) == json.loads((EVENTS / f"{name}.expected.json").read_text())

@@ -1,0 +1,85 @@
+"""Processes of the local stack: only our own are ended, and what failed is said with its log."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from iot_stream.errors import SetupError
+from iot_stream.local import processes
+from iot_stream.local.processes import Process
+
+
+def _start(tmp_path: Path, code: str) -> Process:
+    command = [sys.executable, "-c", code]
+    return processes.start("it", command, log=tmp_path / "log", environment=processes.clean_environment())
+
+
+def _wait_for(tmp_path: Path, process: Process, text: str) -> None:
+    processes.wait_until(lambda: text in (tmp_path / "log").read_text(), process, seconds=20, what=text)
+
+
+def test_a_process_is_stopped_politely(tmp_path: Path) -> None:
+    """SIGTERM is enough for one that listens to it."""
+    bye = "lambda *_: (print('bye'), sys.exit(0))"
+    code = f"import signal, sys; signal.signal(15, {bye}); print('on', flush=True); signal.pause()"
+    process = _start(tmp_path, code)
+    _wait_for(tmp_path, process, "on")
+    process.stop()
+    assert not process.alive
+    assert process.last_words() == "bye"
+
+
+def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    """After the patience given it is gone all the same."""
+    process = _start(
+        tmp_path, "import signal; signal.signal(15, signal.SIG_IGN); print('on', flush=True); signal.pause()"
+    )
+    _wait_for(tmp_path, process, "on")
+    process.stop(patience=0.2)
+    assert not process.alive
+
+
+def test_a_recycled_pid_is_not_ours(tmp_path: Path) -> None:
+    """A process with our pid and another birth is neither called alive nor ended."""
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
+        recorded = Process("it", other.pid, psutil.Process(other.pid).create_time() - 100, str(tmp_path / "log"))
+        assert not recorded.alive
+        recorded.stop()
+        assert other.poll() is None
+        os.kill(other.pid, signal.SIGKILL)
+
+
+def test_one_that_ends_early_is_an_error_with_its_last_words_and_its_log(tmp_path: Path) -> None:
+    """Frames of a stack trace are no last words."""
+    process = _start(tmp_path, "import sys; sys.exit('no room\\n\\tat some.Frame\\n')")
+    with pytest.raises(SetupError, match=r"it ended before it was ready: no room \(whole log: .*log\)"):
+        processes.wait_until(lambda: False, process, seconds=20, what="never")
+
+
+def test_one_that_is_not_ready_in_time_is_stopped(tmp_path: Path) -> None:
+    """Nothing is left running after a failed start."""
+    process = _start(tmp_path, "import signal; signal.pause()")
+    with pytest.raises(SetupError, match=r"it: its answer did not come within 0 s"):
+        processes.wait_until(lambda: False, process, seconds=0.2, what="its answer")
+    assert not process.alive
+
+
+def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """One line, with the system's reason."""
+    with pytest.raises(SetupError, match=r"it could not be started: .*No such file"):
+        processes.start("it", [str(tmp_path / "nothing")], log=tmp_path / "log", environment={})
+
+
+def test_nothing_of_the_caller_but_the_necessary_reaches_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies, bundles and AWS profiles of the caller would send local traffic elsewhere, or fail it."""
+    for name in ("HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.setenv(name, "caller's")
+    environment = processes.clean_environment(EXTRA="1")
+    assert "caller's" not in environment.values()
+    assert environment["EXTRA"] == "1"
+    assert environment["PATH"] == os.environ["PATH"]

@@ -1,0 +1,155 @@
+"""The command's words: what is wrong is one line that says what to do, and the exit code is not 0."""
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from click.testing import CliRunner
+
+from iot_stream import cli as cli_module
+from iot_stream.cli import cli, main
+from iot_stream.display import account_text, status_text
+from iot_stream.errors import IotStreamError, StackError
+from iot_stream.local import machine
+from iot_stream.local.accounting import Account
+from iot_stream.local.status import Status
+
+COUNTS = Status(
+    sent=3000,
+    transformed=2990,
+    delivered=2980,
+    failed=10,
+    searchable=2970,
+    pending=10,
+    lag_ms=1234,
+    delivering=True,
+    last_error=None,
+)
+
+
+def test_every_command_explains_itself() -> None:
+    """No command or option is without a help text."""
+
+    def check(command: object, path: str) -> None:
+        assert getattr(command, "help", None), path
+        for parameter in getattr(command, "params", []):
+            assert getattr(parameter, "help", "an argument"), f"{path} {parameter.name}"
+        for name, inner in getattr(command, "commands", {}).items():
+            check(inner, f"{path} {name}")
+
+    check(cli, "iot-stream")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send", "--rate", "0"],
+        ["send", "--rate", "-1"],
+        ["send", "--rate", "nan"],
+        ["send", "--rate", "inf"],
+        ["send", "--rate", "fast"],
+        ["send", "--for", "0"],
+        ["run", "--rate", "0"],
+    ],
+)
+def test_a_rate_or_time_that_is_not_positive_is_refused(arguments: list[str]) -> None:
+    """Nothing is started; the value is named."""
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert f"{arguments[-1]} is not a positive number" in result.output
+
+
+@pytest.mark.parametrize("count", ["0", "-5", "1.5", "many"])
+def test_a_count_that_is_not_a_positive_whole_number_is_refused(count: str) -> None:
+    """Nothing is sent; the option is named."""
+    result = CliRunner().invoke(cli, ["send", "--count", count])
+    assert result.exit_code == 2
+    assert "--count" in result.output
+
+
+def test_a_parameter_without_a_value_is_refused() -> None:
+    """The form is shown by an example."""
+    result = CliRunner().invoke(cli, ["up", "--parameter", "IndexRotationPeriod"])
+    assert result.exit_code == 2
+    assert "IndexRotationPeriod is not NAME=VALUE, for example" in result.output
+
+
+@pytest.mark.parametrize("command", ["send", "status", "password"])
+def test_without_a_running_stack_a_command_says_how_to_start_one(command: str, tmp_path: Path) -> None:
+    """The same words everywhere."""
+    result = CliRunner().invoke(cli, [command, "--state", str(tmp_path)])
+    assert isinstance(result.exception, StackError)
+    assert "start one with `make run` or `iot-stream up`" in str(result.exception)
+
+
+def test_stopping_what_does_not_run_is_fine(tmp_path: Path) -> None:
+    """It says so, and exits with 0."""
+    result = CliRunner().invoke(cli, ["down", "--state", str(tmp_path)])
+    assert (result.exit_code, result.output) == (0, "nothing was running\n")
+
+
+def test_an_expected_error_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback for what a person can mend."""
+
+    def fail(**_: object) -> NoReturn:
+        raise IotStreamError("the bucket is full: empty it")
+
+    monkeypatch.setattr(cli_module, "cli", fail)
+    monkeypatch.setattr(sys, "argv", ["iot-stream"])
+    monkeypatch.setattr(cli_module.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert capsys.readouterr().err == "iot-stream: the bucket is full: empty it\n"
+
+
+def test_a_machine_is_found_again_by_its_record(tmp_path: Path) -> None:
+    """Ports, name and processes come back as they were saved; a machine whose processes are gone does not run."""
+    ports = machine.Ports(opensearch=1, aws=2, live=3)
+    gone = machine.Process("it", 2**22 + 1, 0.0, str(tmp_path / "log"))
+    saved = machine.Machine(tmp_path, ports, tmp_path / "home", "another", [gone])
+    saved.save()
+    assert machine.stop(tmp_path) is False
+    with pytest.raises(StackError, match="no local stack is running"):
+        machine.find(tmp_path)
+
+
+def test_the_counts_are_told_in_flow_order() -> None:
+    """In one line, with the lag in seconds."""
+    expected = "3,000 sent · 2,990 transformed · 2,980 delivered · 2,970 searchable · 10 failed · lag 1.2 s"
+    assert status_text(COUNTS) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"searchable": None}, "OpenSearch does not answer"),
+        ({"delivering": False}, "the delivery worker does NOT run"),
+        ({"last_error": "403"}, "last error: 403"),
+    ],
+    ids=["no OpenSearch", "no worker", "an error"],
+)
+def test_what_is_wrong_is_told_beside_the_counts(change: dict[str, object], words: str) -> None:
+    """Nobody has to guess from a count that stands still."""
+    assert words in status_text(Status(**(COUNTS.as_dict() | change)))
+
+
+def test_an_account_names_what_is_missing_and_what_is_doubled() -> None:
+    """Only when there is any."""
+    assert account_text(Account(3000, 2999, 1, 0, 0)) == "3,000 sent = 2,999 searchable + 1 failure objects"
+    text = account_text(Account(3000, 2990, 1, 9, 4))
+    assert text.endswith("+ 9 MISSING (4 documents twice)")
+
+
+def test_the_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first asks to stop in order, the second does not wait for it."""
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr(cli_module.signal, "signal", handlers.__setitem__)
+    stop = cli_module._interrupted()
+    assert not stop()
+    handlers[cli_module.signal.SIGINT](2, None)
+    assert stop()
+    with pytest.raises(KeyboardInterrupt):
+        handlers[cli_module.signal.SIGTERM](15, None)

@@ -1,0 +1,122 @@
+"""OpenSearch is put together only from files with the pinned hashes, as the distribution lays them out."""
+
+import hashlib
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iot_stream.errors import SetupError
+from iot_stream.local import distribution
+
+JAR, ZIP = b"a jar", "org.example:security:1@zip"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class _Registry:
+    """Packages by coordinate; each download may be answered differently."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.answers: dict[str, list[bytes]] = {}
+
+    def download(self, coordinate: str) -> Path:
+        name, _, packaging = coordinate.partition("@")
+        file = self.folder / f"{name.replace(':', '-')}.{packaging or 'jar'}"
+        if not file.exists():
+            answers = self.answers[coordinate]
+            file.write_bytes(answers.pop(0) if len(answers) > 1 else answers[0])
+        return file
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Registry:
+    """A registry with one jar and one plugin, and a lock that pins them."""
+    archive = tmp_path / "plugin.zip"
+    with zipfile.ZipFile(archive, "w") as plugin:
+        plugin.writestr("plugin-descriptor.properties", "name=security\nextended.plugins=not-to-be-had;optional=true\n")
+        plugin.writestr("inside.jar", b"inside")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    registry = _Registry(cache)
+    registry.answers = {"org.example:core:1": [JAR], "org.example:module:1": [JAR], ZIP: [archive.read_bytes()]}
+    folders: dict[str, Any] = {
+        "lib": {"files": {"org.example:core:1": _digest(JAR)}},
+        "modules/transport": {"classname": "org.example.Plugin", "files": {"org.example:module:1": _digest(JAR)}},
+        "plugins/security": {"files": {ZIP: _digest(archive.read_bytes())}},
+    }
+    lock = tmp_path / "lock.json"
+    lock.write_text(json.dumps({"version": "9.9.9", "folders": folders}))
+    monkeypatch.setattr(distribution, "LOCK", lock)
+    monkeypatch.setattr(distribution, "LOCAL", tmp_path)
+    monkeypatch.setattr(distribution, "download", registry.download)
+    return registry
+
+
+def test_files_are_laid_out_as_in_the_distribution(registry: _Registry) -> None:
+    """Jars in lib, a descriptor in each module, the plugin unpacked and freed of what no registry has."""
+    home = distribution.assemble()
+    assert (home / "lib" / "org.example-core-1.jar").read_bytes() == JAR
+    module = (home / "modules" / "transport" / "plugin-descriptor.properties").read_text()
+    assert "classname=org.example.Plugin\n" in module
+    assert "opensearch.version=9.9.9\n" in module
+    plugin = home / "plugins" / "security"
+    assert (plugin / "inside.jar").read_bytes() == b"inside"
+    assert (plugin / "plugin-descriptor.properties").read_text() == "name=security\nextended.plugins=\n"
+    assert registry.answers.keys() == {"org.example:core:1", "org.example:module:1", ZIP}
+
+
+def test_it_is_made_once(registry: _Registry) -> None:
+    """A second call finds it and downloads nothing."""
+    said: list[str] = []
+    home = distribution.assemble(said.append)
+    registry.answers.clear()
+    assert distribution.assemble(said.append) == home
+    assert len(said) == 1
+
+
+def test_a_cut_download_is_fetched_once_more(registry: _Registry) -> None:
+    """What an interrupted download left in the cache does not stay in the way."""
+    registry.answers["org.example:core:1"] = [b"a j", JAR]
+    home = distribution.assemble()
+    assert (home / "lib" / "org.example-core-1.jar").read_bytes() == JAR
+
+
+def test_an_altered_download_is_refused_with_both_hashes(registry: _Registry, tmp_path: Path) -> None:
+    """It names the package, what came and what is pinned, and leaves no half-made OpenSearch."""
+    registry.answers["org.example:module:1"] = [b"something else"]
+    words = f"org.example:module:1 has SHA-256 {_digest(b'something else')}, but lock.json pins {_digest(JAR)}"
+    with pytest.raises(SetupError, match=re.escape(words)):
+        distribution.assemble()
+    assert not list(tmp_path.glob("opensearch-*"))
+
+
+def test_a_download_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line with the package, the reason and what to do."""
+
+    class _Offline:
+        def __init__(self, **_: Any) -> None:
+            pass
+
+        def project(self, *_: str) -> Any:
+            raise RuntimeError("not found in remote repositories")
+
+    monkeypatch.setattr(distribution, "MavenContext", _Offline)
+    with pytest.raises(SetupError, match=r"could not download a:b:1: not found .* Check the network"):
+        distribution.download("a:b:1")
+
+
+def test_the_lock_pins_every_file_and_names_no_host() -> None:
+    """Coordinates and hashes only: where they come from is the machine's own configuration."""
+    text = distribution.LOCK.read_text()
+    assert "://" not in text
+    for folder in json.loads(text)["folders"].values():
+        for coordinate, digest in folder["files"].items():
+            assert re.fullmatch(r"[\w.-]+:[\w.-]+:[\w.-]+(@zip)?", coordinate)
+            assert re.fullmatch(r"[0-9a-f]{64}", digest)
