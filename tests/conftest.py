@@ -17,6 +17,7 @@ from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.places import PROJECT
 from iot_stream.local.processes import free_port
 from tests.live_page import chromium_path
+from tests.outages import Outages
 from tests.secrets import leaks
 
 TESTS = Path(__file__).parent
@@ -84,12 +85,18 @@ def local_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def opensearch(local_folder: Path) -> Iterator[OpenSearch]:
-    """A real OpenSearch with its real security plugin, empty: tests use names of their own."""
+def outages(local_folder: Path) -> Iterator[Outages]:
+    """The run's one OpenSearch, for tests that stop it and start it again."""
     server = local_opensearch.prepare(local_folder / "opensearch", assemble(), free_port())
-    process = server.start()
-    yield server
-    process.stop()
+    outages = Outages(server, server.start())
+    yield outages
+    outages.stop()
+
+
+@pytest.fixture(scope="session")
+def opensearch(outages: Outages) -> OpenSearch:
+    """A real OpenSearch with its real security plugin, empty: tests use names of their own."""
+    return outages.server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -84,13 +83,10 @@ def test_zip_is_below_three_megabytes(artefact):
     assert len(archive.getvalue()) < 3_000_000
 
 
-def test_import_takes_less_than_120_milliseconds(artefact):
-    """The best of a few starts, with compiled bytecode, is far below what a cold start may take."""
-    command = [sys.executable, "-S", "-X", "importtime", "-c", "import enrichment.handler"]
+def test_a_cold_start_imports_msgspec_and_nothing_else(artefact):
+    """What start-up costs is what is imported (benchmarks/enrichment.py times it): no SDK, no validation library."""
+    code = "import sys; import enrichment.handler; print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-S", "-c", code]
     environment = os.environ | {"PYTHONPATH": str(artefact)}
-    milliseconds = []
-    for _ in range(5):
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-        [cumulative] = re.findall(r"\|\s+(\d+) \| enrichment\.handler$", run.stderr, re.MULTILINE)
-        milliseconds.append(int(cumulative) / 1000)
-    assert min(milliseconds) < 120
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert set(run.stdout.split()) - sys.stdlib_module_names == {"__main__", "enrichment", "msgspec"}

@@ -2,12 +2,10 @@
 
 import time
 
-import psutil
 import pytest
 
-from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.processes import Process
 from tests.delivery import FUNCTION, World, until
+from tests.outages import Outages
 
 
 def _under_way(world: World, since: float) -> bool:
@@ -101,25 +99,16 @@ def test_a_shard_is_split(world: World) -> None:
     world.accounted(300)
 
 
-def test_opensearch_stops_and_starts_again(world: World, request: pytest.FixtureRequest) -> None:
+def test_opensearch_stops_and_starts_again(world: World, outages: Outages) -> None:
     """A domain that is away for as long as OpenSearch takes to come back loses nothing and gets nothing twice."""
     world.make()
     world.start()
     world.send([{"n": n} for n in range(500)])
     until(lambda: world.status.delivered == 500, what="the records before")
-    _process_of(world.opensearch).stop()
+    outages.stop()
     world.send([{"n": n} for n in range(500, 1500)])
     until(lambda: "OS.ServiceException" in (world.status.last_error or ""), what="the outage")
-    # The session's other tests use it too; its fixture knows only the process that it started.
-    request.session.addfinalizer(world.opensearch.start().stop)
+    outages.start()
     world.send([{"n": n} for n in range(1500, 2000)])
     world.accounted(2000)
     assert not world.failures()
-
-
-def _process_of(server: OpenSearch) -> Process:
-    """The running process of this very OpenSearch: its folder is in its command line, and nobody else's."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(server.folder) in word for word in process.info["cmdline"] or ()):
-            return Process("OpenSearch", process.pid, process.create_time(), str(server.folder / "logs"))
-    raise AssertionError("OpenSearch does not run")

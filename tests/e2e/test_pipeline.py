@@ -3,7 +3,6 @@
 import base64
 import datetime as dt
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from iot_stream.cli import cli
 from iot_stream.local.machine import Machine
 from iot_stream.local.run import drain
 from iot_stream.stack import Stack
+from tests.delivery import until
 
 READING = {
     "uuid": "6fb0f0c1-8a3a-4a57-9d6b-0d9e6a1a6c01",
@@ -50,13 +50,6 @@ def find(machine: Machine, stack: Stack) -> Callable[[dict[str, Any]], requests.
     return ask
 
 
-def _eventually(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.2)  # between two looks
-
-
 def _hits(answer: requests.Response) -> int:
     return int(answer.json()["hits"]["total"]["value"]) if answer.ok else 0
 
@@ -83,7 +76,7 @@ def test_a_known_reading_becomes_the_golden_document(
     record = kinesis.get_records(ShardIterator=iterator["ShardIterator"], Limit=1)["Records"][0]
     arrived = record["ApproximateArrivalTimestamp"]
     query = {"term": {"uuid": READING["uuid"]}}
-    _eventually(lambda: _hits(find(query)) == 1, "the golden document")
+    until(lambda: _hits(find(query)) == 1, what="the golden document")
     text = find(query).text
     document = text[text.index('"_source":') + len('"_source":') :].rstrip("]}") + "}"
     ingested_at = json.loads(document)["ingested_at"]
@@ -108,13 +101,13 @@ def test_one_undecodable_record_among_500_leaves_499_documents_and_itself(
     answer = machine.aws.client("kinesis").put_records(StreamName=stack.output("StreamName"), Records=records)
     assert answer["FailedRecordCount"] == 0
     query = {"term": {"activity_type": "one-of-500"}}
-    _eventually(lambda: _hits(find(query)) == 499, "499 documents")
+    until(lambda: _hits(find(query)) == 499, what="499 documents")
 
     def kept() -> list[dict[str, Any]]:
         encoded = base64.b64encode(broken).decode()
         return [line for line in _failure_lines(machine, stack) if line["rawData"] == encoded]
 
-    _eventually(lambda: bool(kept()), "the failure object")
+    until(lambda: bool(kept()), what="the failure object")
     assert [line["errorCode"] for line in kept()] == ["Lambda.ProcessingFailedStatus"]
     assert _hits(find(query)) == 499
 
@@ -129,7 +122,7 @@ def test_a_failure_object_raises_the_stacks_own_alarm(machine: Machine, stack: S
         alarms = cloudwatch.describe_alarms(AlarmNamePrefix=stack.name)["MetricAlarms"]
         return {alarm["MetricName"]: alarm["StateValue"] for alarm in alarms}
 
-    _eventually(lambda: states().get("BackupToS3.Records") == "ALARM", "the alarm")
+    until(lambda: states().get("BackupToS3.Records") == "ALARM", what="the alarm")
     assert states()["DeliveryToAmazonOpenSearchService.DataFreshness"] != "ALARM"
 
 

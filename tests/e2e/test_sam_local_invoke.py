@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,16 @@ for name, arguments in json.load(sys.stdin).items():
 @pytest.fixture(scope="session")
 def invocations(sam_build: Path, pull_option: list[str]) -> dict[str, tuple[int, str, str]]:
     """Return exit code, output and log of `sam local invoke`, by the name of the event."""
-    commands = {}
+    commands: dict[str, dict[str, list[str]]] = {function: {} for function in FUNCTIONS.values()}
     for name in NAMES:
+        function = FUNCTIONS[name.split("-")[0]]
         files = ["--event", str(EVENTS / f"{name}.json"), "--template", str(sam_build / "template.yaml")]
-        commands[name] = ["local", "invoke", FUNCTIONS[name.split("-")[0]], *files, *pull_option]
+        commands[function][name] = ["local", "invoke", function, *files, *pull_option]
+    with ThreadPoolExecutor() as side_by_side:  # one event of the role mapper's only waits for its time to be up
+        return {name: each for answers in side_by_side.map(_invoke, commands.values()) for name, each in answers}
+
+
+def _invoke(commands: dict[str, list[str]]) -> list[tuple[str, tuple[int, str, str]]]:
     run = subprocess.run(
         [sys.executable, "-c", SAM],
         input=json.dumps(commands),
@@ -58,7 +65,7 @@ def invocations(sam_build: Path, pull_option: list[str]) -> dict[str, tuple[int,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    return {name: (code, output, log) for name, code, output, log in map(json.loads, run.stdout.splitlines())}
+    return [(name, (code, output, log)) for name, code, output, log in map(json.loads, run.stdout.splitlines())]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,14 +2,10 @@
 
 import json
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from iot_stream.local import opensearch as local_opensearch
-from iot_stream.local.distribution import assemble
-from iot_stream.local.processes import Process, free_port
 from role_mapper import provision
 from role_mapper.domain import Domain
 from role_mapper.master_user import InternalUser
@@ -17,44 +13,46 @@ from role_mapper.ownership import Owner
 from role_mapper.patience import Patience
 from role_mapper.properties import Properties
 from tests.builders import STACK_ID, mapping_properties
+from tests.outages import Outages
 from tests.secrets import make_secret
 
 PASSWORD = make_secret("Restarted-Pa55word.of-the-master")
+NAME = "away-and-back"
 
 
-def test_a_restart_in_the_middle_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_in_the_middle_is_waited_for(outages: Outages, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenSearch ends between the role and its mapping and comes back: refused, 503, then done, all by itself."""
-    server = local_opensearch.prepare(tmp_path / "opensearch", assemble(), free_port())
+    server = outages.server
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
-    running: list[Process] = [server.start()]
-    restart = threading.Thread(target=lambda: running.append(server.start()))
-    try:
-        with server.admin_session() as admin:
-            user = {"password": PASSWORD, "opendistro_security_roles": ["all_access"]}
-            admin.put(f"{server.url}/_plugins/_security/api/internalusers/master", json=user)
-        secret = json.dumps({"username": "master", "password": PASSWORD})
-        endpoint = f"127.0.0.1:{server.port}"
-        wanted = Properties.of(mapping_properties(DomainEndpoint=endpoint))
-        client = Domain(endpoint, InternalUser(lambda: secret), Patience(240))
-        call = client.call
+    endpoint = f"127.0.0.1:{server.port}"
+    wanted = Properties.of(
+        mapping_properties(DomainEndpoint=endpoint, RoleName=NAME, IndexPattern=NAME, IndexName=NAME)
+    )
+    secret = json.dumps({"username": NAME, "password": PASSWORD})
+    client = Domain(endpoint, InternalUser(lambda: secret), Patience(240))
+    call, restart = client.call, threading.Thread(target=outages.start)
 
-        def call_and_restart(method: str, path: str, *args: Any, **more: Any) -> Any:
-            answer = call(method, path, *args, **more)
-            if method == "PUT" and path.endswith("/roles/kinesis-firehose") and len(running) == 1:
-                running[0].stop()
-                restart.start()
-            return answer
+    def call_and_restart(method: str, path: str, *args: Any, **more: Any) -> Any:
+        answer = call(method, path, *args, **more)
+        if method == "PUT" and path.endswith(f"/roles/{NAME}") and not restart.ident:
+            outages.stop()
+            restart.start()
+        return answer
 
-        monkeypatch.setattr(client, "call", call_and_restart)
-        provision.apply(client, wanted, Owner.of(STACK_ID, "RoleMapping", endpoint))
-        restart.join()
-        with server.admin_session() as admin:
-            found = admin.get(f"{server.url}/_plugins/_security/api/rolesmapping/kinesis-firehose").json()
-        assert found["kinesis-firehose"]["backend_roles"] == [wanted.delivery_role_arn]
-        assert len(running) == 2
-        client.close()
-    finally:
-        if restart.is_alive():
-            restart.join()
-        for process in running:
-            process.stop()
+    monkeypatch.setattr(client, "call", call_and_restart)
+    with server.admin_session() as admin:
+        api = f"{server.url}/_plugins/_security/api"
+        user = {"password": PASSWORD, "opendistro_security_roles": ["all_access"]}
+        admin.put(f"{api}/internalusers/{NAME}", json=user).raise_for_status()
+        try:
+            provision.apply(client, wanted, Owner.of(STACK_ID, "RoleMapping", endpoint))
+        finally:
+            client.close()
+            if restart.ident:
+                restart.join()
+        assert restart.ident, "it never came to the restart"
+        found = admin.get(f"{api}/rolesmapping/{NAME}").json()
+        assert found[NAME]["backend_roles"] == [wanted.delivery_role_arn]
+        admin.delete(f"{server.url}/_index_template/{NAME}").raise_for_status()
+        for path in (f"rolesmapping/{NAME}", f"roles/{NAME}", f"internalusers/{NAME}"):
+            admin.delete(f"{api}/{path}").raise_for_status()

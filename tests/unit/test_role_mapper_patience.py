@@ -66,6 +66,31 @@ def test_when_the_time_is_up_the_reason_says_what_and_after_how_long() -> None:
         trying.retry(Step(RefusedError("GET /", 503, "starting")))
 
 
+def test_a_time_that_ends_between_two_calls_hides_neither_the_trouble_nor_the_seconds() -> None:
+    """The domain's last words are the reason, not that there was no time to hear them again; late is not longer."""
+    clock = Clock()
+    trying = patience(30, clock)
+    tries = iter(range(100))
+
+    def step() -> None:
+        if next(tries) == 0:
+            raise RefusedError("GET /", 503, "starting")
+        clock.wait(31.6)  # a machine that stalled
+        raise GaveUpError("no time was left for GET /")
+
+    with pytest.raises(GaveUpError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
+        trying.retry(step)
+
+
+def test_a_step_that_begins_after_the_end_says_what_was_left_undone() -> None:
+    """Steps before it took all the time, and nothing went wrong."""
+    clock = Clock()
+    trying = patience(30, clock)
+    clock.wait(31)
+    with pytest.raises(GaveUpError, match=r"^no time was left for PUT /x \(gave up after 30 s\)$"):
+        trying.retry(Step(GaveUpError("no time was left for PUT /x")))
+
+
 def test_no_step_is_tried_after_the_end() -> None:
     """The guard has answered by then: nothing may change on the domain any more."""
     trying = patience(30, Clock())

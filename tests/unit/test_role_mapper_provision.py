@@ -559,6 +559,6 @@ def test_no_call_is_made_when_the_time_is_up(fake_domain: FakeDomain) -> None:
     """The guard has answered by then."""
     client = fake_domain.client()
     client.patience.end()
-    with pytest.raises(RoleMapperError, match="no time left"):
+    with pytest.raises(RoleMapperError, match="no time was left for PUT /_index_template/x"):
         client.call("PUT", "/_index_template/x", {})
     assert not fake_domain.calls

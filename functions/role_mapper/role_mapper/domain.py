@@ -7,7 +7,7 @@ from urllib.parse import quote
 import opensearchpy
 from opensearchpy import OpenSearch, RequestsHttpConnection
 
-from role_mapper.errors import ReadOnlyError, RefusedError, UnreachableError
+from role_mapper.errors import GaveUpError, ReadOnlyError, RefusedError, UnreachableError
 from role_mapper.master_user import IamMaster, InternalUser
 from role_mapper.patience import Patience
 from role_mapper.wording import root_cause, words
@@ -72,6 +72,7 @@ class Domain:
         Raises:
             RefusedError: any status but 2xx.
             UnreachableError: no answer within the time there is.
+            GaveUpError: no time is left to ask.
             SecretError: there is nothing to sign in with.
             ReadOnlyError: it would change a domain that is only looked at.
         """
@@ -80,7 +81,7 @@ class Domain:
         if self._read_only and method != "GET" and not path.endswith(_READING_POSTS):
             raise ReadOnlyError(name)
         if not left:
-            raise UnreachableError(name, "no time left", unknown_name=False)
+            raise GaveUpError(f"no time was left for {name}")
         try:
             return self._client.transport.perform_request(
                 method,

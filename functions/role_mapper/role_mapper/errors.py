@@ -4,7 +4,7 @@ RoleMapperError            what happened and what to do; its text becomes the Re
 ├── PropertiesError        a property of the custom resource is missing or makes no sense
 ├── OwnershipError         an object of that name belongs to someone else, or to OpenSearch itself
 ├── ReadOnlyError          a call would change a domain that is only looked at
-├── GaveUpError            a passing trouble did not pass within the time there was
+├── GaveUpError            the time is used up: a passing trouble did not pass, or nothing more can be asked
 └── TroubleError           one call failed; `passing` says whether trying again can help
     ├── RefusedError       the domain answered with an error status
     ├── UnreachableError   no answer: DNS, connection, TLS, time-out
@@ -51,7 +51,7 @@ class ReadOnlyError(RoleMapperError):
 
 
 class GaveUpError(RoleMapperError):
-    """A passing trouble did not pass within the time there was."""
+    """The time is used up: a passing trouble did not pass, or nothing more can be asked."""
 
 
 class TroubleError(RoleMapperError):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from role_mapper.errors import GaveUpError, TroubleError
+from role_mapper.errors import GaveUpError, RoleMapperError, TroubleError
 
 __all__ = ["Patience"]
 
@@ -35,8 +35,8 @@ class Patience:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._start = clock()
-        self._end = self._start + seconds
         self._ended = threading.Event()
         self._wait = wait or self._ended.wait
         self._jitter = jitter
@@ -44,7 +44,7 @@ class Patience:
     @property
     def remaining(self) -> float:
         """Seconds left, 0 once it is used up or ended."""
-        return 0.0 if self._ended.is_set() else max(0.0, self._end - self._clock())
+        return 0.0 if self._ended.is_set() else max(0.0, self._start + self._seconds - self._clock())
 
     def end(self) -> None:
         """Stop trying: waiting steps wake up and fail, no further call to the domain is made."""
@@ -58,17 +58,25 @@ class Patience:
         """The result of `step`, tried until it has one, with a growing and jittered wait in between.
 
         Raises:
-            GaveUpError: its trouble had not passed when the time was used up; says after how long.
+            GaveUpError: its trouble had not passed when the time was used up; says which, and after how long.
             RoleMapperError: a trouble that time does not heal, at once.
         """
+        last: TroubleError | None = None
         for attempt in itertools.count():
             try:
                 return step()
+            except GaveUpError as end:
+                # Between two calls the time ran out: what the domain said before tells more than that.
+                raise self._gave_up(last or end) from end
             except TroubleError as trouble:
                 if not trouble.passing:
                     raise
+                last = trouble
                 longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
                 self._wait(min(self.remaining, self._jitter(longest / 2, longest)))
                 if not self.remaining:
-                    raise GaveUpError(f"{trouble} (gave up after {self._clock() - self._start:.0f} s)") from trouble
+                    raise self._gave_up(trouble) from trouble
         raise AssertionError("unreachable: the loop ends by returning or raising")
+
+    def _gave_up(self, cause: RoleMapperError) -> GaveUpError:
+        return GaveUpError(f"{cause} (gave up after {min(self._seconds, self._clock() - self._start):.0f} s)")
