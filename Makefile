@@ -3,6 +3,9 @@ PYTHON  ?= python3.13
 BIN     := .venv/bin
 UV      := $(BIN)/uv
 STAMPS  := .local/stamps
+# Compiled here once: SAM, the worker and every function start often, and where Python may not write bytecode
+# (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile all its packages anew.
+INSTALL  = $(UV) pip install --quiet --compile-bytecode --require-hashes
 
 # Arguments of `make run`: seconds to send for (until Ctrl-C when empty) and readings a second.
 FOR  ?=
@@ -29,24 +32,24 @@ $(STAMPS)/uv: requirements/setup.txt | $(STAMPS)/python
 
 $(STAMPS)/run: requirements/run.txt pyproject.toml $(STAMPS)/uv
 	@echo "environment: what the local stack needs (requirements/run.txt)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(INSTALL) --python $(BIN)/python -r requirements/run.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 	@touch $@
 
 $(STAMPS)/ministack: requirements/ministack.txt $(STAMPS)/uv
 	@echo "environment: ministack's own (requirements/ministack.txt)"
 	@$(PYTHON) -m venv --without-pip .local/venv-ministack
-	@$(UV) pip install --quiet --python .local/venv-ministack/bin/python --require-hashes -r requirements/ministack.txt
+	@$(INSTALL) --python .local/venv-ministack/bin/python -r requirements/ministack.txt
 	@touch $@
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
 	@echo "environment: what check, test and bench need (requirements/dev.txt)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --python $(BIN)/python -r requirements/dev.txt
 	@touch $@
 
 $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
 	@echo "environment: what the benchmarks compare with (requirements/bench.txt)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	@$(INSTALL) --python $(BIN)/python -r requirements/bench.txt
 	@touch $@
 
 setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the other targets do so by themselves)

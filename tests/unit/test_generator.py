@@ -129,7 +129,7 @@ class _Stream:
 def test_a_count_is_sent_in_full_batches_and_kept_in_the_ledger(tmp_path: Path) -> None:
     """1,234 readings go in batches of at most 500; the ledger can name each of their uuids afterwards."""
     stream, ledger = _Stream(), Ledger(tmp_path)
-    sent = send_readings(stream, "s", seed=3, rate=1e9, count=1234, ledger=ledger)
+    sent = send_readings(stream, "s", seed=3, rate=1e15, count=1234, ledger=ledger)
     assert sent.records == 1234
     assert max(len(batch) for batch in stream.batches) == 500
     put_uuids = [record["PartitionKey"] for batch in stream.batches for record in batch]
@@ -142,7 +142,7 @@ def test_stopping_ends_at_once_with_a_true_count(tmp_path: Path) -> None:
     """What was accepted before the stop is counted, and nothing is sent after it."""
     stream, ledger = _Stream(), Ledger(tmp_path)
     sent = send_readings(
-        stream, "s", seed=3, rate=1e9, count=5000, ledger=ledger, stop=lambda: len(stream.batches) >= 2
+        stream, "s", seed=3, rate=1e15, count=5000, ledger=ledger, stop=lambda: len(stream.batches) >= 2
     )
     assert sent.records == ledger.sent == 1000
 
