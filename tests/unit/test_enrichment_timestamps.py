@@ -1,14 +1,22 @@
 """Device times and arrival times → UTC text, with the edges of calendars and time zones."""
 
+import json
+import re
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from enrichment.reasons import Cause, ReadingError, Reason
 from enrichment.timestamps import from_device, from_epoch
+from tests.builders import device_reading
+from tests.slow_enrichment import Refusal, slow_document
 
 BERLIN = ZoneInfo("Europe/Berlin")
+DATE, CLOCK = r"(2026-\d{1,2}-\d{1,2})", r"(\d{1,2}:[0-5]?\d:[0-5]?\d)"
+NEARLY = re.compile(rf"{DATE}[ T]{CLOCK}(\.\d{{1,6}})?(Z|[+-]\d\d(:?\d\d)?)?(\.\d{{3}})?", re.ASCII)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +51,7 @@ def test_device_time_becomes_utc_with_milliseconds(given, expected):
         "20261122 10:15:30.12345", "2026-W47-7 10:15:30.123", "2026W47 10:15:30.123456", "2026-11-22 101530.12345",
         "2026-11-22t10:15:30.123", "2026-11-22T10:15:30.123z", "2026-11-22 10:15:30.123 Z", "2026-11-22_10:15:30.123",
         "2026-11-22 10:15:30.12Z3", "2026-11-22 10:15:30.+01", "2026-11-22 10:15:30+1:00", "2026-11-22 10:15:30+01:60",
+        "2026-1-2 10:15:3+01.123", "2026-11-2 1:15:30Z.123",
         "2026-11-22 10:15:30+01:", "2026-11-22 10:15:30+24:00", "2026-11-22 10:15:30+01:00:30",
         "2026-00-22 10:15:30.123",
         "2026-13-22 10:15:30.123", "2026-02-29 10:15:30.123", "2026-04-31 10:15:30.123", "2026-11-22 24:00:00.000",
@@ -81,6 +90,20 @@ def test_what_is_no_device_time_is_refused(given, zone):
 def test_time_without_offset_is_one_of_the_device_time_zone(given, expected):
     """The zone says what a time without an offset means; in its gap and fold, the earlier offset counts."""
     assert from_device(given, BERLIN) == expected
+
+
+@settings(max_examples=400)
+@given(st.from_regex(NEARLY, fullmatch=True), st.sampled_from([UTC, BERLIN]))
+@example("2026-1-2 10:15:3+01.123", UTC)
+def test_whatever_looks_like_a_device_time_is_read_as_the_slow_way_reads_it(text, zone):
+    """Keeping whole seconds, and putting the fraction behind them, changes nothing."""
+    try:
+        expected = slow_document(json.dumps(device_reading(device_ts=text)).encode(), zone=zone)["timestamp"]
+    except Refusal:
+        with pytest.raises(ReadingError):
+            from_device(text, zone)
+    else:
+        assert from_device(text, zone) == expected
 
 
 def test_a_zone_called_utc_by_another_name_is_no_different():

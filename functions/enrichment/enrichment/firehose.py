@@ -34,21 +34,6 @@ class EventError(ValueError):
     """The event is none of Firehose's: an invocation by mistake, to be seen among the function's errors."""
 
 
-class KinesisRecordMetadata(msgspec.Struct, rename="camel", gc=False):
-    """What a record has only where a Kinesis stream is the source."""
-
-    approximate_arrival_timestamp: Any = None  # epoch milliseconds, when Kinesis took the record
-
-
-class Record(msgspec.Struct, rename="camel", gc=False):
-    """A record of the event, with its data decoded."""
-
-    record_id: str  # opaque, about 160 characters
-    data: bytes | None = b""  # None: what came is no base64
-    approximate_arrival_timestamp: Any = None  # epoch milliseconds, when Firehose took the record
-    kinesis_record_metadata: KinesisRecordMetadata | None = None
-
-
 class _Event(msgspec.Struct, gc=False):
     records: list[Any]
 
@@ -105,52 +90,72 @@ def _records_of(event: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _transform_some(given: tuple[dict[str, Any], ...], zone: tzinfo, batch: Batch) -> None:
-    records = _decode(given)
-    documents, causes = _enrich_all(records, zone)
+    ids, data = _ids_of(given), _data_of(given)
+    documents, causes = _enrich_all(data, _arrivals_of(given), zone)
     lines = reading.encode(documents)
-    texts = iter(msgspec.to_builtins(lines))  # base64, in 60 % of the time that binascii takes line by line
+    texts = msgspec.to_builtins(lines)  # base64, in 60 % of the time that binascii takes line by line
+    for position in causes:  # in order, so that each text finds its place
+        texts.insert(position, None)
     batch.results += [
-        {"recordId": record.record_id, "result": "Ok", "data": next(texts)}
-        if position not in causes
-        else _failed(given[position])
-        for position, record in enumerate(records)
+        {"recordId": record_id, "result": "Ok", "data": text} if text is not None else _failed(original)
+        for record_id, text, original in zip(ids, texts, given, strict=True)
     ]
     batch.timestamps += [document.timestamp for document in documents]
-    batch.bytes_in += sum([len(record.data or b"") for record in records])
+    batch.bytes_in += sum([len(each or b"") for each in data])
     batch.bytes_out += sum(map(len, lines))
     for position, cause in causes.items():
-        batch.fail(cause, records[position].record_id)
+        batch.fail(cause, ids[position])
 
 
-def _decode(given: tuple[dict[str, Any], ...]) -> list[Record]:
+def _ids_of(given: tuple[dict[str, Any], ...]) -> list[str]:
+    """Return the recordIds: opaque, about 160 characters each."""
     try:
-        return msgspec.convert(given, list[Record])
-    except _NOT_CONVERTED:  # one record that is no base64 is enough
-        return [_decode_alone(record) for record in given]
-
-
-def _decode_alone(record: dict[str, Any]) -> Record:
-    try:
-        return msgspec.convert(record, Record)
-    except _NOT_CONVERTED:
-        pass
-    try:
-        return msgspec.convert({**record, "data": None}, Record)
-    except (msgspec.ValidationError, TypeError):
+        return msgspec.convert([record["recordId"] for record in given], list[str])
+    except (TypeError, KeyError, msgspec.ValidationError):
         raise EventError(_NOT_FIREHOSE_S) from None
 
 
-def _enrich_all(records: list[Record], zone: tzinfo) -> tuple[list[reading.Document], dict[int, Cause]]:
+def _data_of(given: tuple[dict[str, Any], ...]) -> list[bytes | None]:
+    """Return each record's data, None for what is no base64."""
+    texts = [record.get("data", "") for record in given]
+    try:
+        return [*msgspec.convert(texts, list[bytes])]
+    except _NOT_CONVERTED:  # one record that is no base64 is enough
+        return [_decode(text) for text in texts]
+
+
+def _decode(text: object) -> bytes | None:
+    try:
+        return msgspec.convert(text, bytes)
+    except _NOT_CONVERTED:
+        return None
+
+
+def _arrivals_of(given: tuple[dict[str, Any], ...]) -> list[object]:
+    """Return when Kinesis took each record, or Firehose where there is no stream: epoch milliseconds, if anything."""
+    try:
+        return [record["kinesisRecordMetadata"]["approximateArrivalTimestamp"] for record in given]
+    except (KeyError, TypeError):
+        return [_arrival_of(record) for record in given]
+
+
+def _arrival_of(record: dict[str, Any]) -> object:
+    metadata = record.get("kinesisRecordMetadata")
+    return (metadata if isinstance(metadata, dict) else record).get("approximateArrivalTimestamp")
+
+
+def _enrich_all(
+    data: list[bytes | None], arrivals: list[object], zone: tzinfo
+) -> tuple[list[reading.Document], dict[int, Cause]]:
     """Return the documents in order, and by position why the other records have none."""
     documents: list[reading.Document] = []
     causes: dict[int, Cause] = {}
-    for position, record in enumerate(records):
-        if record.data is None:
+    for position, raw in enumerate(data):
+        if raw is None:
             causes[position] = Cause(Reason.NOT_BASE64)
             continue
-        arrival = record.kinesis_record_metadata or record
         try:
-            documents.append(reading.enrich(record.data, arrival.approximate_arrival_timestamp, zone))
+            documents.append(reading.enrich(raw, arrivals[position], zone))
         except ReadingError as error:
             causes[position] = error.cause
     return documents, causes

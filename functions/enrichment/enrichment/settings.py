@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 def _zone(name: str) -> tzinfo:
     if name == "UTC":
-        return UTC  # needs no table, and is what the fast way through `timestamps` looks for
+        return UTC  # needs no table
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - most stacks never need it
 
     try:
