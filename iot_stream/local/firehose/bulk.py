@@ -8,11 +8,13 @@ from iot_stream.local.firehose.record import Document
 
 __all__ = ["PATH", "Refusal", "is_one_line", "read_answer", "wire_size", "write_body"]
 
-# Only the status and error of each item come back: the rest of a full answer is as large as the documents.
-PATH: Final = "/_bulk?filter_path=items.*.status,items.*.error"
+# Only the status and error of each item come back: the rest of a full answer is as large as the documents. `*` and `,`
+# are written as a signature's canonical form has them: signer and verifier then can't differ over them.
+PATH: Final = "/_bulk?filter_path=items.%2A.status%2Citems.%2A.error"
 _ACTION_SIZE: Final = 40
 _FORBIDDEN, _UNAUTHORIZED, _TIMED_OUT, _THROTTLED, _SERVER_ERROR = 403, 401, 408, 429, 500
 _PREVIEW: Final = " Preview of field's value"  # of a mapper_parsing_exception
+_SIGNED_REQUEST: Final = b"The Canonical String for this request"  # and then its headers, the session token included
 _SUCCESS = range(200, 300)
 
 
@@ -124,4 +126,5 @@ def _judge(result: _Result) -> Refusal | None:
 
 
 def _say(payload: bytes) -> str:
-    return payload[:2048].decode(errors="replace")
+    """The domain's words. AWS explains a wrong signature by quoting what was signed: that stays out of every log."""
+    return payload.partition(_SIGNED_REQUEST)[0][:2048].decode(errors="replace").rstrip("\\n")
