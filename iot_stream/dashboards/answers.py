@@ -8,7 +8,7 @@ from iot_stream.dashboards.context import Context, resolve
 from iot_stream.dashboards.definition import Dashboard, Query
 from iot_stream.errors import IotStreamError
 
-__all__ = ["Answers", "Search", "SearchError", "ask", "terms_filter"]
+__all__ = ["Answers", "QuestionError", "Search", "SearchError", "ask", "terms_filter"]
 
 _LATEST = 12
 _CHOICES = 200
@@ -20,8 +20,12 @@ class SearchError(IotStreamError):
     """OpenSearch does not answer, or refuses a search; says what to do."""
 
 
+class QuestionError(SearchError):
+    """The search itself makes no sense to OpenSearch, e.g. a filter's value that is none of its field's type."""
+
+
 class Search(Protocol):
-    """Whatever can run searches, e.g. `iot_stream.live.opensearch.Reader`."""
+    """Whatever can run searches, e.g. `iot_stream.live.reader.Reader`."""
 
     def __call__(self, searches: Sequence[tuple[str, Body]]) -> list[dict[str, Any]]:
         """Answer the response to each (index, body), in order; raises SearchError."""

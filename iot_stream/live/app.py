@@ -26,7 +26,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from iot_stream.dashboards.answers import Search, ask, terms_filter
+from iot_stream.dashboards.answers import QuestionError, Search, ask, terms_filter
 from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError
 from iot_stream.dashboards.definition import Dashboard, Grid
 from iot_stream.errors import IotStreamError
@@ -107,7 +107,7 @@ def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> Starlette:
         routes=routes,
         middleware=middleware,
         lifespan=page.lifespan,
-        exception_handlers={IotStreamError: _unavailable, TimeRangeError: _bad_request},
+        exception_handlers={IotStreamError: _unavailable, TimeRangeError: _bad_request, QuestionError: _bad_request},
     )
 
 

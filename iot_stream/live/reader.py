@@ -15,7 +15,7 @@ import requests
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import OpenSearchException
 
-from iot_stream.dashboards.answers import Body, SearchError
+from iot_stream.dashboards.answers import Body, QuestionError, SearchError
 from iot_stream.local.opensearch import OpenSearch
 
 __all__ = ["ROLE", "Reader", "connect", "make_role"]
@@ -48,7 +48,8 @@ class Reader:
         for answer in answers:
             if "error" in answer:
                 cause = (answer["error"].get("root_cause") or [answer["error"]])[0]
-                raise SearchError(f"OpenSearch refused a search: {cause.get('reason') or cause.get('type')}")
+                kind = QuestionError if answer.get("status") == HTTPStatus.BAD_REQUEST else SearchError
+                raise kind(f"OpenSearch refused a search: {cause.get('reason') or cause.get('type')}")
             if answer["_shards"]["failed"] or answer["timed_out"]:
                 raise SearchError("OpenSearch answered only in part: look at its log")
         return list(answers)

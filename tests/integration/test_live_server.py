@@ -86,7 +86,7 @@ def records(answer: dict[str, Any]) -> int:
     [
         ("from=yesterday", 400, "is no time"),
         ("from=now&to=now-1h", 400, "before it begins"),
-        ("device_id=oven", 503, "refused"),
+        ("device_id=oven", 400, "refused a search"),
     ],
     ids=["word", "backwards", "no-number"],
 )
