@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from iot_stream.errors import IotStreamError
+from iot_stream.errors import IotStreamError, StackError
 
 if TYPE_CHECKING:
     from iot_stream.local.machine import Ports
@@ -132,7 +132,7 @@ def run(
         display.say(f"sending {rate:g} readings a second (seed {seed})" + ("" if seconds else "; Ctrl-C ends it"))
         stop = _interrupted()
         send_and_watch(started, stack, seed=seed, rate=rate, seconds=seconds, stop=stop, show=display.show)
-        account = drain(started, stack, display.show)
+        account = drain(started, stack, display.show, stop=_interrupted())
         display.settle()
         display.say(account_text(account))
     finally:
@@ -228,8 +228,14 @@ def send(
 @click.option("--stack", "stack_name", default="iot-stream", help="Name of the stack (with --aws).")
 def password(state: Path | None, stack_name: str, *, aws: bool) -> None:
     """Print the name and the password of the domain's master user."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     target = _target(state, stack_name, aws=aws)
-    secret = target.client("secretsmanager").get_secret_value(SecretId=target.stack.output("MasterUserSecretArn"))
+    arn = target.stack.output("MasterUserSecretArn")
+    try:
+        secret = target.client("secretsmanager").get_secret_value(SecretId=arn)
+    except (BotoCoreError, ClientError) as error:
+        raise StackError(f"the master user's secret can't be read: {error}") from error
     user = json.loads(secret["SecretString"])
     click.echo(f"{user['username']} {user['password']}")
 
@@ -308,7 +314,7 @@ def _interrupted() -> Callable[[], bool]:
 def deliver(delivery_stream: str, state: Path | None, *, own_credentials: bool, **options: Any) -> None:
     """Stand in for Amazon Data Firehose: deliver from a delivery stream's Kinesis stream to its domain.
 
-    Works against any endpoint that has Kinesis, Lambda, S3 and Firehose's DescribeDeliveryStream; docs/delivery.md
+    Works against any endpoint that has Kinesis, Lambda, S3, STS and Firehose's DescribeDeliveryStream; docs/delivery.md
     has an example. Ctrl-C or SIGTERM stops it; started again, it goes on where it stopped.
     """
     from iot_stream.local.firehose.worker import Options, serve

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import requests
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import SetupError
 from iot_stream.local.opensearch import OpenSearch
@@ -21,23 +21,26 @@ MASTER_USER_SECRET = "MasterUserSecret"  # noqa: S105 - a name, not a password
 
 
 def create_master_user(cloudformation: Any, secretsmanager: Any, stack: str, server: OpenSearch) -> bool:
-    """Make the master user once the stack's domain exists; False while it does not.
+    """Make the master user once the stack's domain exists; False while it does not, or somebody does not answer.
 
     Raises:
         SetupError: the domain refused the user (AWS would fail the domain's creation).
     """
-    if not _physical_id(cloudformation, stack, DOMAIN):
-        return False
-    secret = _physical_id(cloudformation, stack, MASTER_USER_SECRET)
-    if not secret:  # MasterUserMode=IamRole: nobody to make
-        return True
-    user = json.loads(secretsmanager.get_secret_value(SecretId=secret)["SecretString"])
-    with server.admin_session() as session:
-        answer = session.put(
-            f"{server.url}/_plugins/_security/api/internalusers/{user['username']}",
-            json={"password": user["password"], "opendistro_security_roles": ["all_access"]},
-            timeout=10,
-        )
+    try:
+        if not _physical_id(cloudformation, stack, DOMAIN):
+            return False
+        secret = _physical_id(cloudformation, stack, MASTER_USER_SECRET)
+        if not secret:  # MasterUserMode=IamRole: nobody to make
+            return True
+        user = json.loads(secretsmanager.get_secret_value(SecretId=secret)["SecretString"])
+        with server.admin_session() as session:
+            answer = session.put(
+                f"{server.url}/_plugins/_security/api/internalusers/{user['username']}",
+                json={"password": user["password"], "opendistro_security_roles": ["all_access"]},
+                timeout=10,
+            )
+    except (BotoCoreError, requests.RequestException):
+        return False  # if it stays so, the deployment fails, and says why
     if answer.status_code not in {requests.codes.ok, requests.codes.created}:
         raise SetupError(f"OpenSearch refused the master user ({answer.status_code}): {answer.text[:200]}")
     return True

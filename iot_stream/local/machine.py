@@ -89,11 +89,12 @@ class Machine:
         return find_stack(self.aws.client("cloudformation"), self.stack_name)
 
     def down(self) -> None:
-        """End what runs, last started first, and only that."""
-        for process in reversed(self.running):
-            process.stop()
-        self.running.clear()
-        self.save()
+        """End what runs, last started first, and only that; an impatient Ctrl-C does not leave a part running."""
+        with processes.undisturbed():
+            for process in reversed(self.running):
+                process.stop()
+            self.running.clear()
+            self.save()
 
     def add(self, process: Process) -> None:
         """Remember a process at once, so that `down` ends it whatever happens next."""
@@ -158,12 +159,15 @@ def up(
     earlier = _read(folder)
     if earlier is not None and earlier.alive:
         raise SetupError("a local stack is already running: stop it with `make down`, or use it as it is")
+    if earlier is None and folder.exists() and any(folder.iterdir()):
+        raise SetupError(f"{folder} has files that are no local stack's, and would be emptied: name another --state")
     processes.claim_port(ports.opensearch, what="OpenSearch", option="--opensearch-port")
     processes.claim_port(ports.aws, what="the local AWS", option="--aws-port")
     processes.claim_port(ports.live, what="the live page", option="--live-port")
     home = distribution.assemble(say)
     shutil.rmtree(folder, ignore_errors=True)
     machine = Machine(folder, ports, home)
+    machine.save()
     try:
         _start(machine, overrides or {}, say)
     except BaseException:

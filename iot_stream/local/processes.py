@@ -6,9 +6,11 @@ creation time can't. Only processes recorded here are ever ended.
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -18,7 +20,7 @@ import requests
 
 from iot_stream.errors import SetupError
 
-__all__ = ["Process", "answers", "claim_port", "clean_environment", "free_port", "start", "wait_until"]
+__all__ = ["Process", "answers", "claim_port", "clean_environment", "free_port", "start", "undisturbed", "wait_until"]
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME", "PYTHONDONTWRITEBYTECODE")
 
@@ -41,14 +43,20 @@ class Process:
         return process is not None and process.status() != psutil.STATUS_ZOMBIE
 
     def stop(self, *, patience: float = 20) -> None:
-        """End the process: SIGTERM, then SIGKILL after `patience` seconds. A process already gone is fine."""
+        """End the process: SIGTERM, then SIGKILL after `patience` seconds, and to what it leaves behind of its own.
+
+        A process already gone is fine.
+        """
         process = self._find()
         if process is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                leads = os.getpgid(self.pid) == self.pid  # as everything does that `start` started
                 process.terminate()
                 if not self._gone(patience):
                     process.kill()
                     self._gone(5)
+                if leads:
+                    os.killpg(self.pid, signal.SIGKILL)
         for child in [child for child in _children if child.pid == self.pid]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(5)
@@ -82,6 +90,20 @@ class Process:
             return process if abs(process.create_time() - self.born) < 1 else None
         except psutil.NoSuchProcess:
             return None
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no Ctrl-C and no SIGTERM come between: what has to be ended is ended to the last."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

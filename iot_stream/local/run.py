@@ -6,6 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import chain
 
+from opensearchpy.exceptions import OpenSearchException
+
+from iot_stream.errors import SetupError
 from iot_stream.generator.job import send_readings
 from iot_stream.local.accounting import Account, account, failed_uuids
 from iot_stream.local.machine import Machine
@@ -15,7 +18,7 @@ from iot_stream.stack import Stack
 __all__ = ["drain", "send_and_watch", "take_account"]
 
 _EVERY = 1.0
-_PATIENCE_SECONDS = 60.0  # without any progress
+_PATIENCE_SECONDS = 60.0  # without any progress, and with nothing that still waits its time
 
 
 def send_and_watch(
@@ -55,25 +58,45 @@ def send_and_watch(
         sending.result()
 
 
-def drain(machine: Machine, stack: Stack, show: Callable[[Status], None]) -> Account:
-    """Wait until every record sent is searchable or a failure object, or nothing has moved for a minute."""
+def drain(
+    machine: Machine, stack: Stack, show: Callable[[Status], None], stop: Callable[[], bool] = lambda: False
+) -> Account:
+    """Wait until every record sent is searchable or a failure object, nothing more is to be expected, or `stop()`.
+
+    Raises:
+        SetupError: OpenSearch does not answer, so there is no account.
+    """
     client, index = administrator(machine), stack.output("IndexName")
     before: tuple[int | None, ...] = ()
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    since = time.monotonic()
     while True:
         now = status(machine, client, index)
         show(now)
         moved = (now.transformed, now.delivered, now.failed, now.searchable, now.pending)
         if moved != before:
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-        arrived = (now.searchable or 0) + now.failed >= now.sent and not now.pending
-        if arrived or time.monotonic() > deadline:
-            client.indices.refresh(index=f"{index}*", params={"ignore_unavailable": "true"})
-            result = take_account(machine, stack)
-            if result.complete or time.monotonic() > deadline:
+            since = time.monotonic()
+        patience = _PATIENCE_SECONDS + (_waits(stack) if now.pending else 0)
+        over = stop() or time.monotonic() - since > patience
+        if over or ((now.searchable or 0) + now.failed >= now.sent and not now.pending):
+            try:
+                client.indices.refresh(index=f"{index}*", params={"ignore_unavailable": "true"})
+                result = take_account(machine, stack)
+            except OpenSearchException as error:
+                raise SetupError(
+                    f"OpenSearch does not answer ({type(error).__name__}), so nobody knows what became of the "
+                    f"readings: look at its log in {machine.opensearch.folder / 'logs'}"
+                ) from error
+            if result.complete or over:
                 return result
         before = moved
         time.sleep(_EVERY)
+
+
+def _waits(stack: Stack) -> float:
+    """The longest that a record under way may be still by the stack's settings: every buffer, and all retries."""
+    destination = int(stack.parameter("DeliveryBufferIntervalInSeconds"))  # the bucket's too
+    transform, retries = (stack.parameter(f"{name}Seconds") for name in ("TransformBufferIntervalIn", "DeliveryRetry"))
+    return int(transform) + 2 * destination + int(retries)
 
 
 def take_account(machine: Machine, stack: Stack) -> Account:

@@ -4,13 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 
 from iot_stream.errors import SetupError
 from iot_stream.local import processes
+from iot_stream.local.firehose.configuration import DeliveryError
+from iot_stream.local.firehose.progress import claim
+from iot_stream.local.machine import Machine, Ports
 from iot_stream.local.processes import Process
 
 
@@ -42,6 +47,35 @@ def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     _wait_for(tmp_path, process, "on")
     process.stop(patience=0.2)
     assert not process.alive
+
+
+def test_what_a_process_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    """A child of its own that outlives it, as pip outlives a `sam build` that is stopped."""
+    child = "import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"
+    code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid, flush=True)"
+    process = _start(tmp_path, f"{code}; import signal; signal.pause()")
+    _wait_for(tmp_path, process, "\n")
+    left = psutil.Process(int((tmp_path / "log").read_text()))
+    process.stop()
+    left.wait(20)
+
+
+def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
+    """A second Ctrl-C while everything is being stopped does not stop the stopping."""
+    process = _start(tmp_path, "import signal; print('on', flush=True); signal.pause()")
+    _wait_for(tmp_path, process, "on")
+    machine = Machine(tmp_path / "machine", Ports(), tmp_path, running=[process])
+    stop = Process.stop
+
+    def impatient(one: Process) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        stop(one)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Process, "stop", impatient)
+        machine.down()
+    assert not process.alive
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_recycled_pid_is_not_ours(tmp_path: Path) -> None:
@@ -83,3 +117,13 @@ def test_nothing_of_the_caller_but_the_necessary_reaches_a_process(monkeypatch: 
     assert "caller's" not in environment.values()
     assert environment["EXTRA"] == "1"
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_a_delivery_stream_has_one_worker_whatever_the_state_folder() -> None:
+    """The same command from another directory is refused; the same name at another fake of AWS is not."""
+    arn = f"arn:{uuid4()}"
+    with closing(claim(arn, "http://127.0.0.1:1")):
+        with pytest.raises(DeliveryError, match=f"already on {arn}, with another --state"):
+            claim(arn, "http://127.0.0.1:1")
+        claim(arn, "http://127.0.0.1:2").close()
+    claim(arn, "http://127.0.0.1:1").close()

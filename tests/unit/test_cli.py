@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from iot_stream import cli as cli_module
 from iot_stream.cli import cli, main
 from iot_stream.display import account_text, status_text
-from iot_stream.errors import IotStreamError, StackError
+from iot_stream.errors import IotStreamError, SetupError, StackError
 from iot_stream.local import machine
 from iot_stream.local.accounting import Account
 from iot_stream.local.status import Status
@@ -114,6 +114,14 @@ def test_a_machine_is_found_again_by_its_record(tmp_path: Path) -> None:
     assert machine.stop(tmp_path) is False
     with pytest.raises(StackError, match="no local stack is running"):
         machine.find(tmp_path)
+
+
+def test_a_folder_with_other_peoples_files_is_not_emptied(tmp_path: Path) -> None:
+    """`up` begins in an empty folder: one that is not its own is left as it is."""
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(SetupError, match="no local stack's, and would be emptied: name another --state"):
+        machine.up(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
 
 
 def test_the_counts_are_told_in_flow_order() -> None:

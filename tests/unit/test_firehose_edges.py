@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ import jwt
 import pytest
 import requests
 from botocore.exceptions import ClientError, EndpointConnectionError
+from requests.auth import AuthBase
 
-from iot_stream.local.firehose.aws import Access, _error, code_of
+from iot_stream.local.firehose.aws import Access, JsonApi, _error, code_of
 from iot_stream.local.firehose.commands import Entry
 from iot_stream.local.firehose.configuration import DeliveryError, describe, find_endpoint
-from iot_stream.local.firehose.domain import BearerAuth, sign_in
+from iot_stream.local.firehose.domain import BearerAuth, Domain, sign_in
 from iot_stream.local.firehose.observation import log_entry
 from iot_stream.local.firehose.progress import State, read_status
-from iot_stream.local.firehose.record import Outcome
+from iot_stream.local.firehose.record import Document, Outcome, Record
 from iot_stream.local.firehose.settings import Function
 from iot_stream.local.firehose.state import Intent, Progress, ShardProgress, Status
 from tests.delivery_settings import make_settings
@@ -27,7 +29,7 @@ ROLE = "arn:aws:iam::000000000000:role/delivery"
 
 def test_progress_survives_whole(tmp_path: Path) -> None:
     """What is saved is what the next worker loads, every field of it."""
-    progress = Progress(
+    kept = Progress(
         "arn",
         1.5,
         {"shardId-1": ShardProgress("12", ended=True, backed_up=("12", 3))},
@@ -36,9 +38,9 @@ def test_progress_survives_whole(tmp_path: Path) -> None:
         {"key": Intent(Outcome.PROCESSING_FAILED, ["1.14.0"]), "other": Intent(backed_up={"shardId-1": ("15", 0)})},
     )
     with closing(State(tmp_path)) as state:
-        state.save(progress)
+        state.save(kept)
     with closing(State(tmp_path)) as state:
-        assert state.load("arn", 1.5) == progress
+        assert state.load("arn", 1.5) == kept
 
 
 def test_a_later_delivery_stream_of_the_same_name_begins_anew(tmp_path: Path) -> None:
@@ -61,6 +63,30 @@ def test_a_state_folder_has_one_worker(tmp_path: Path) -> None:
     with closing(State(tmp_path)), pytest.raises(DeliveryError, match="stop it first"):
         State(tmp_path)
     State(tmp_path).close()
+
+
+def test_credentials_that_can_not_be_had_are_a_refusal_that_passes() -> None:
+    """The delivery role's are fetched when a request is signed: STS may be away, or say no for now."""
+
+    class NoRole(AuthBase):
+        def __call__(self, _: requests.PreparedRequest) -> requests.PreparedRequest:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole")
+
+    document = Document(Record("shardId-1", "9", None, "key", 1000, "e30=", "1.9.0", 2), b"{}", "i")
+    [refusal] = Domain("https://127.0.0.1:9", NoRole(), None, with_ids=True).index([document])
+    assert refusal
+    assert refusal.passing
+    assert refusal.message == "no credentials to sign in with (AccessDenied)"
+
+
+def test_no_credentials_at_all_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In one line, at the first call."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(DeliveryError, match=r"NoCredentialsError.*: check the endpoint and the credentials"):
+        describe(JsonApi(Access("eu-west-1", "http://127.0.0.1:9"), "firehose"), "d")
 
 
 def test_status_is_read_as_it_was_shown(tmp_path: Path) -> None:
@@ -106,12 +132,12 @@ class FakeFirehose:
     def __init__(self, answer: dict[str, Any] | Exception) -> None:
         self.answer = answer
 
-    def call(self, operation: str, parameters: dict[str, Any]) -> bytes:
+    def call(self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], Any]) -> Any:
         """Answer, or raise."""
         assert (operation, parameters) == ("DescribeDeliveryStream", {"DeliveryStreamName": "d"})
         if isinstance(self.answer, Exception):
             raise self.answer
-        return json.dumps(self.answer).encode()
+        return read(json.dumps(self.answer).encode())
 
 
 def described(**changes: Any) -> dict[str, Any]:

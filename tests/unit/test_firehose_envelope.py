@@ -129,7 +129,9 @@ def test_escapes_in_base64_are_read() -> None:
 
 def test_an_answer_that_is_none_fails_the_whole_batch() -> None:
     """Not JSON, no records, records that are no list: every record fails with Lambda.JsonProcessingException."""
-    for payload in (b"", b"null", b"{", b'{"records": 5}', b"{}", b"[]", b'"\xff"', b'{"records": [5]}'):
+    deep = b"[" * 20_000 + b"]" * 20_000
+    nested = (deep, b'{"x":' + deep + b"}", b'{"records":[{"result":' + deep + b"}]}")
+    for payload in (b"", b"null", b"{", b'{"records": 5}', b"{}", b"[]", b'"\xff"', b'{"records": [5]}', *nested):
         assert read_answer(RECORDS, payload) == [envelope.NOT_PARSED] * 4
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from iot_stream.local.firehose import source as source_module
+from iot_stream.local.firehose.aws import AnswerError
 from iot_stream.local.firehose.record import Record
 from iot_stream.local.firehose.source import Reading, Source
 from iot_stream.local.firehose.state import ShardProgress
@@ -29,8 +30,11 @@ class FakeKinesis:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.errors: list[str] = []
 
-    def call(self, operation: str, parameters: dict[str, Any]) -> bytes:
+    def call(self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], Any]) -> Any:
         """Answer like Kinesis, or with the next of `errors` when records are asked for."""
+        return read(self._answer(operation, parameters))
+
+    def _answer(self, operation: str, parameters: dict[str, Any]) -> bytes:
         self.calls.append((operation, parameters))
         assert parameters["StreamARN"] == STREAM
         if operation == "ListShards":
@@ -39,7 +43,8 @@ class FakeKinesis:
             start = int(parameters.get("StartingSequenceNumber", 0))
             return json.dumps({"ShardIterator": f"{parameters['ShardId']}:{start}"}).encode()
         if self.errors:
-            raise ClientError({"Error": {"Code": self.errors.pop(0)}}, operation)
+            code = self.errors.pop(0)
+            raise AnswerError if code == "no JSON" else ClientError({"Error": {"Code": code}}, operation)
         assert parameters["Limit"] <= 10_000
         shard, start = parameters["ShardIterator"].split(":")
         taken = self.shards[shard][int(start) : int(start) + 2]
@@ -72,6 +77,11 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "_LIST_PAUSE", 0.01)
 
 
+def spawn(work: Callable[..., None], *arguments: object) -> None:
+    """Run it in a thread."""
+    threading.Thread(target=work, args=arguments, daemon=True).start()
+
+
 @contextmanager
 def reading(
     kinesis: FakeKinesis, until: Any, progress: dict[str, ShardProgress] | None = None
@@ -88,7 +98,7 @@ def reading(
             done.set()
         return taken
 
-    source = Source(kinesis, STREAM, 1_700_000_000.5, progress or {}, post)  # type: ignore[arg-type]
+    source = Source(kinesis, STREAM, 1_700_000_000.5, progress or {}, post=post, spawn=spawn)  # type: ignore[arg-type]
     source.make_room(2**20)
     source.start()
     try:
@@ -137,10 +147,32 @@ def test_a_restart_goes_on_behind_the_position() -> None:
 def test_throttling_and_expired_iterators_lose_nothing() -> None:
     """Whatever GetRecords fails with, reading goes on behind the last record, and throttling is told."""
     kinesis = FakeKinesis({"1": [b"a", b"b", b"c"]}, {}, set())
-    kinesis.errors = ["ProvisionedThroughputExceededException", "ExpiredIteratorException", "InternalFailure"]
+    kinesis.errors = ["ProvisionedThroughputExceededException", "ExpiredIteratorException", "no JSON"]
     with reading(kinesis, lambda items: len(records(items)) == 3) as readings:
         assert [record.sequence for record in records(readings)] == ["1", "2", "3"]
         assert sum(item.throttled for item in readings) == 1
+
+
+def test_a_shard_that_is_still_listed_is_not_gone() -> None:
+    """One ResourceNotFoundException ends nothing: the stream may be away, or made anew."""
+    kinesis = FakeKinesis({"1": [b"a", b"b", b"c"]}, {}, set())
+    kinesis.errors = ["ResourceNotFoundException"]
+    with reading(kinesis, lambda items: len(records(items)) == 3) as readings:
+        assert not any(item.ended for item in readings)
+
+
+def test_a_shard_that_the_stream_has_forgotten_is_at_its_end() -> None:
+    """Past its retention it is neither readable nor listed: whatever waits for it need not."""
+
+    class Forgetful(FakeKinesis):
+        def _answer(self, operation: str, parameters: dict[str, Any]) -> bytes:
+            if operation == "GetRecords":
+                self.shards = {}
+                self.errors = ["ResourceNotFoundException"]
+            return super()._answer(operation, parameters)
+
+    with reading(Forgetful({"1": [b"a"]}, {}, set()), lambda items: items[-1].ended) as readings:
+        assert [item.shard for item in readings] == ["1"]
 
 
 def test_kpl_records_are_taken_apart() -> None:
@@ -161,7 +193,7 @@ def test_nothing_is_read_without_room() -> None:
     """While the buffers are full no GetRecords is sent."""
     kinesis = FakeKinesis({"1": [b"a"]}, {}, set())
     taken = threading.Event()
-    source = Source(kinesis, STREAM, 0, {}, lambda _: taken)  # type: ignore[arg-type]
+    source = Source(kinesis, STREAM, 0, {}, post=lambda _: taken, spawn=spawn)  # type: ignore[arg-type]
     source.start()
     try:
         assert not taken.wait(0.2)

@@ -1,5 +1,6 @@
 """AWS calls as the delivery role, and raw JSON calls where boto3 hides or slows down an answer."""
 
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import boto3
@@ -9,14 +10,22 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 
-__all__ = ["AWS_ERRORS", "Access", "JsonApi", "code_of"]
+from iot_stream.local.firehose.record import NOT_JSON
+
+__all__ = ["AWS_ERRORS", "Access", "AnswerError", "JsonApi", "code_of", "read_object"]
 
 AWS_ERRORS: Final = (BotoCoreError, ClientError)
 # Firehose waits 5 minutes for a function; retries are this worker's own business.
 _CONFIG: Final = Config(connect_timeout=5, read_timeout=310, retries={"total_max_attempts": 1}, max_pool_connections=32)
+
+
+class AnswerError(BotoCoreError):
+    """What answered with success is not the service: no JSON of it, e.g. a proxy's page."""
+
+    fmt = "the answer is not one of the service"
 
 
 def code_of(error: Exception) -> str:
@@ -70,6 +79,11 @@ class Access:
         return boto3.Session(botocore_session=session, region_name=self._region)
 
 
+def read_object(body: bytes) -> dict[str, Any]:
+    """Any JSON object."""
+    return msgspec.json.decode(body, type=dict[str, Any])
+
+
 class JsonApi:
     """Signed calls of one of AWS's JSON services, answered with the raw bytes.
 
@@ -87,31 +101,36 @@ class JsonApi:
         self._signing = (client.meta.service_model.signing_name, client.meta.region_name)
         self._http = URLLib3Session(timeout=30, max_pool_connections=32)
 
-    def call(self, operation: str, parameters: dict[str, Any]) -> bytes:
-        """The answer's body.
+    def call[Answer](self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], Answer]) -> Answer:
+        """The answer, as `read` makes it from the body, e.g. `read_object`.
 
         Raises:
             ClientError: AWS's error, with its code.
-            BotoCoreError: there was no answer.
+            BotoCoreError: there was no answer, or none of the service, or there are no credentials.
         """
+        if self._credentials is None:
+            raise NoCredentialsError
         request = AWSRequest(
             "POST",
             self._url,
             headers={"X-Amz-Target": f"{self._target}.{operation}", "Content-Type": self._content_type},
             data=msgspec.json.encode(parameters),
         )
-        SigV4Auth(self._credentials.get_frozen_credentials(), *self._signing).add_auth(request)  # type: ignore[union-attr]
+        SigV4Auth(self._credentials.get_frozen_credentials(), *self._signing).add_auth(request)
         response = self._http.send(request.prepare())
         body: bytes = response.content
         if response.status_code >= 300:  # noqa: PLR2004 - all but success
             raise ClientError(_error(body, response.status_code), operation)
-        return body
+        try:
+            return read(body)
+        except NOT_JSON as error:
+            raise AnswerError from error
 
 
 def _error(body: bytes, status: int) -> Any:
     try:
-        answer = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = read_object(body)
+    except NOT_JSON:
         answer = {}
     code = str(answer.get("__type", status)).rpartition("#")[2]
     message = answer.get("message") or answer.get("Message") or ""

@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from iot_stream.local.firehose.record import Document
+from iot_stream.local.firehose.record import NOT_JSON, Document
 
 __all__ = ["PATH", "Refusal", "is_one_line", "read_answer", "wire_size", "write_body"]
 
@@ -108,7 +108,7 @@ def read_answer(count: int, status: int, payload: bytes) -> list[Refusal | None]
         return [Refusal(status, _say(payload))] * count
     try:
         items = _read(payload).items
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         items = []
     if len(items) != count:
         return [Refusal(None, "the domain's answer is not the answer to this bulk request")] * count

@@ -1,11 +1,7 @@
 """DescribeDeliveryStream and DescribeDomain: what is configured, and where the domain is."""
 
-from typing import Any
-
-import msgspec
-
 from iot_stream.errors import IotStreamError
-from iot_stream.local.firehose.aws import AWS_ERRORS, Access, JsonApi, code_of
+from iot_stream.local.firehose.aws import AWS_ERRORS, Access, JsonApi, code_of, read_object
 from iot_stream.local.firehose.settings import Settings, read_settings
 
 __all__ = ["DeliveryError", "describe", "find_endpoint"]
@@ -31,7 +27,7 @@ def describe(api: JsonApi, name: str, *, created: float | None = None) -> Settin
         SettingsError: it has a setting that this worker does not support.
     """
     try:
-        answer = api.call("DescribeDeliveryStream", {"DeliveryStreamName": name})
+        answer = api.call("DescribeDeliveryStream", {"DeliveryStreamName": name}, read_object)
     except AWS_ERRORS as error:
         if code_of(error) == "ResourceNotFoundException":
             raise DeliveryError(
@@ -40,7 +36,7 @@ def describe(api: JsonApi, name: str, *, created: float | None = None) -> Settin
         raise DeliveryError(
             f"DescribeDeliveryStream of {name!r} failed ({code_of(error)}): check the endpoint and the credentials"
         ) from error
-    settings = read_settings(msgspec.json.decode(answer, type=dict[str, Any]))
+    settings = read_settings(answer)
     if created not in {None, settings.created}:
         raise DeliveryError(f"the delivery stream {name!r} was created anew: start the worker again", final=True)
     if settings.status != "ACTIVE":

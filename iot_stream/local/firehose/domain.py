@@ -12,7 +12,7 @@ from requests.auth import AuthBase
 from requests_aws4auth import AWS4Auth
 
 from iot_stream.local.firehose import bulk
-from iot_stream.local.firehose.aws import Access
+from iot_stream.local.firehose.aws import AWS_ERRORS, Access, code_of
 from iot_stream.local.firehose.bulk import Refusal
 from iot_stream.local.firehose.configuration import DeliveryError
 from iot_stream.local.firehose.record import Document
@@ -113,4 +113,6 @@ class Domain:
             answer = self._session.post(self._url + bulk.PATH, data=body, timeout=_TIMEOUT)
         except requests.RequestException as error:
             return [Refusal(None, f"no answer from the domain ({type(error).__name__})")] * len(documents)
+        except AWS_ERRORS as error:  # the delivery role's credentials are fetched when they are needed
+            return [Refusal(None, f"no credentials to sign in with ({code_of(error)})")] * len(documents)
         return bulk.read_answer(len(documents), answer.status_code, answer.content)

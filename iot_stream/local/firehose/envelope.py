@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from iot_stream.local.firehose.record import Record
+from iot_stream.local.firehose.record import NOT_JSON, Record
 
 __all__ = ["DROPPED", "MAX_PAYLOAD", "Fault", "Stream", "Verdict", "read_answer", "wire_size", "write_event"]
 
@@ -172,7 +172,7 @@ def read_answer(records: list[Record], payload: bytes) -> list[Verdict]:
     """
     try:
         answers = _read(payload).records
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return [NOT_PARSED] * len(records)
     if len(answers) == len(records) and all(a.record_id == r.id for a, r in zip(answers, records, strict=True)):
         return [_judge(answer) for answer in answers]  # the common case: same records, same order

@@ -1,6 +1,8 @@
 """Progress and status on disk: each file is replaced whole, so that a reader or a crash never sees half of one."""
 
 import fcntl
+import hashlib
+import socket
 from pathlib import Path
 from typing import IO, Any
 
@@ -9,7 +11,7 @@ import msgspec
 from iot_stream.local.firehose.configuration import DeliveryError
 from iot_stream.local.firehose.state import Progress, Status
 
-__all__ = ["State", "Status", "read_status"]
+__all__ = ["State", "Status", "claim", "read_status"]
 
 _PROGRESS, _STATUS, _LOCK = "progress.json", "status.json", "lock"
 
@@ -20,6 +22,28 @@ def read_status(folder: Path) -> Status:
         return msgspec.json.decode((folder / _STATUS).read_bytes(), type=Status)
     except FileNotFoundError:
         return Status(state="stopped")
+
+
+def claim(stream: str, endpoint_url: str | None) -> socket.socket:
+    """Hold a delivery stream on this machine, whatever the state folder, until it is closed or the process ends.
+
+    Args:
+        stream: its ARN.
+        endpoint_url: where AWS's APIs are; the same ARN at another fake of AWS is another delivery stream.
+
+    Raises:
+        DeliveryError: another worker holds it.
+    """
+    name = hashlib.sha256(f"{endpoint_url} {stream}".encode()).hexdigest()
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0iot-stream {name}")  # Linux's abstract names leave no file behind
+    except OSError as error:
+        held.close()
+        raise DeliveryError(
+            f"a delivery worker is at work already on {stream}, with another --state: stop it first"
+        ) from error
+    return held
 
 
 class State:

@@ -1,10 +1,15 @@
 """Records on their way from the stream, and the ends that their way can have."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
-__all__ = ["Chunk", "Document", "Failure", "Outcome", "Record", "record_id"]
+__all__ = ["NOT_JSON", "Chunk", "Document", "Failure", "Outcome", "Record", "record_id"]
+
+
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what was expected of another's answer."""
 
 
 class Outcome(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from iot_stream.local.firehose import kpl, retry
-from iot_stream.local.firehose.aws import AWS_ERRORS, JsonApi, code_of
+from iot_stream.local.firehose.aws import AWS_ERRORS, JsonApi, code_of, read_object
 from iot_stream.local.firehose.ledger import footprint
 from iot_stream.local.firehose.record import Record, record_id
 from iot_stream.local.firehose.shards import Shard, readable
@@ -82,6 +82,7 @@ class Source:
         start: epoch seconds from which a shard without progress is read.
         progress: by shard id.
         post: takes a Reading; returns an event that is set when it is taken, after which the shard is read on.
+        spawn: runs a function in a thread of its own, and lets no error of it pass unseen.
     """
 
     def __init__(
@@ -90,15 +91,18 @@ class Source:
         stream_arn: str,
         start: float,
         progress: dict[str, ShardProgress],
+        *,
         post: Callable[[Reading], threading.Event],
+        spawn: Callable[..., None],
     ) -> None:
         self._api = api
         self._stream_arn = stream_arn
         self._start = start
         self._progress = progress
         self._post = post
+        self._spawn = spawn
         self._read = {name for name, shard in progress.items() if shard.ended}
-        self._readers: dict[str, threading.Thread] = {}
+        self._readers: set[str] = set()
         self._stopped = threading.Event()
         self._changed = threading.Event()
         self._room = 0
@@ -106,7 +110,7 @@ class Source:
 
     def start(self) -> None:
         """Begin to read."""
-        threading.Thread(target=self._watch, name="shards", daemon=True).start()
+        self._spawn(self._watch)
 
     def stop(self) -> None:
         """Read no more."""
@@ -136,16 +140,15 @@ class Source:
                 continue
             for name in readable(shards, self._progress, self._read):
                 if name not in self._readers:
-                    thread = threading.Thread(target=self._follow, args=(name,), name=name, daemon=True)
-                    self._readers[name] = thread
-                    thread.start()
+                    self._readers.add(name)
+                    self._spawn(self._follow, name)
             self._changed.wait(_LIST_PAUSE)
 
     def _list(self) -> list[Shard]:
         shards: list[Shard] = []
         request: dict[str, Any] = {"StreamARN": self._stream_arn}
         while True:
-            answer = msgspec.json.decode(self._api.call("ListShards", request), type=dict[str, Any])
+            answer = self._api.call("ListShards", request, read_object)
             for shard in answer["Shards"]:
                 parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
                 shards.append(Shard(shard["ShardId"], tuple(filter(None, parents))))
@@ -165,16 +168,12 @@ class Source:
             began = time.monotonic()
             try:
                 iterator = iterator or self._iterator(shard, after)
-                answer = _read(
-                    self._api.call(
-                        "GetRecords",
-                        {"ShardIterator": iterator, "Limit": limit, "StreamARN": self._stream_arn},
-                    )
-                )
+                request = {"ShardIterator": iterator, "Limit": limit, "StreamARN": self._stream_arn}
+                answer = self._api.call("GetRecords", request, _read)
                 attempt = 0
             except AWS_ERRORS as error:
                 code = code_of(error)
-                if code == _GONE:  # deleted with its stream, or forgotten after a split
+                if code == _GONE and self._is_gone(shard):
                     _log.warning("%s is gone", shard)
                     answer = _Answer([])
                 else:
@@ -202,6 +201,13 @@ class Source:
                 return
             self._stopped.wait(_PAUSE - (time.monotonic() - began))
 
+    def _is_gone(self, shard: str) -> bool:
+        """Whether the stream has no such shard: it is past its retention. One answer alone is no proof of that."""
+        try:
+            return shard not in {each.name for each in self._list()}
+        except AWS_ERRORS:
+            return False
+
     def _next_limit(self, answer: _Answer, records: list[Record]) -> int:
         """How many Kinesis records like the last ones fit into one answer, and into memory once taken apart."""
         count = len(answer.Records)
@@ -216,5 +222,4 @@ class Source:
             request |= {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
         else:
             request |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
-        answer = msgspec.json.decode(self._api.call("GetShardIterator", request), type=dict[str, Any])
-        return str(answer["ShardIterator"])
+        return str(self._api.call("GetShardIterator", request, read_object)["ShardIterator"])

@@ -23,7 +23,7 @@ from iot_stream.local.firehose.domain import Domain, sign_in
 from iot_stream.local.firehose.envelope import Stream
 from iot_stream.local.firehose.measures import INDEX, Statistic
 from iot_stream.local.firehose.observation import Observation, log_entry
-from iot_stream.local.firehose.progress import State
+from iot_stream.local.firehose.progress import State, claim
 from iot_stream.local.firehose.settings import Settings, SettingsError
 from iot_stream.local.firehose.source import Reading, Source
 from iot_stream.local.firehose.transform import Transform, pass_through
@@ -78,6 +78,7 @@ class Worker:
         self._state = State(options.state)
         self._describe_api = JsonApi(Access(options.region, options.endpoint_url), "firehose")
         settings = describe(self._describe_api, options.delivery_stream)
+        self._claim = claim(settings.arn, options.endpoint_url)
         self._access = Access(options.region, options.endpoint_url, settings.account, assume_roles=options.assume_roles)
         self._neighbours = _Neighbours(options, self._access, settings)
         self._observation = Observation(self._access)
@@ -93,7 +94,8 @@ class Worker:
             settings.source_arn,
             settings.start,
             progress.shards,
-            self._receive,
+            post=self._receive,
+            spawn=self._spawn,
         )
 
     def stop(self) -> None:
@@ -102,7 +104,19 @@ class Worker:
         self._happened.put(_nothing)
 
     def run(self) -> None:
-        """Deliver until `stop`."""
+        """Deliver until `stop`; however it ends, the status says so."""
+        try:
+            self._deliver()
+            self._save()
+            self._publish(self._delivery.measures.drain(), _now())
+            _log.info("stopped")
+        finally:
+            behind = max(self._behind.values(), default=0)
+            self._state.show(msgspec.structs.replace(self._delivery.status(_now(), behind), state="stopped"))
+            self._state.close()
+            self._claim.close()
+
+    def _deliver(self) -> None:
         settings = self._delivery.settings
         _log.info("delivering from %s to %s (version %s)", settings.source_arn, self._neighbours.url, settings.version)
         self._source.start()
@@ -125,7 +139,6 @@ class Worker:
                 self._source.stop()
                 self._delivery.flushing = True
                 drain_until = now + _DRAIN_FOR
-        self._close(_now())
 
     def _step(self, wake_at: int) -> int:
         """Let what happened happen, then begin what follows from it."""
@@ -185,21 +198,27 @@ class Worker:
         taken = threading.Event()
 
         def take(now: int) -> None:
-            self._behind[reading.shard] = reading.behind
-            measures = self._delivery.measures
-            measures.add("KinesisMillisBehindLatest", reading.behind, "Milliseconds")
-            measures.add("ThrottledGetRecords", int(reading.throttled))
-            if reading.records:
-                measures.add("DataReadFromKinesisStream.Records", len(reading.records))
-                measures.add("DataReadFromKinesisStream.Bytes", sum(r.size for r in reading.records), "Bytes")
-            if not self._stopping.is_set():
-                self._delivery.arrived(reading.shard, reading.records, now, ended=reading.ended)
-            if reading.ended:
-                del self._behind[reading.shard]
+            if reading.throttled:  # it says nothing of how far behind the shard is
+                self._delivery.measures.add("ThrottledGetRecords", 1)
+            else:
+                self._take(reading, now)
             taken.set()
 
         self._happened.put(take)
         return taken
+
+    def _take(self, reading: Reading, now: int) -> None:
+        self._behind[reading.shard] = reading.behind
+        measures = self._delivery.measures
+        measures.add("ThrottledGetRecords", 0)
+        measures.add("KinesisMillisBehindLatest", reading.behind, "Milliseconds")
+        if reading.records:
+            measures.add("DataReadFromKinesisStream.Records", len(reading.records))
+            measures.add("DataReadFromKinesisStream.Bytes", sum(r.size for r in reading.records), "Bytes")
+        if not self._stopping.is_set():
+            self._delivery.arrived(reading.shard, reading.records, now, ended=reading.ended)
+        if reading.ended:
+            del self._behind[reading.shard]
 
     def _describe(self) -> None:
         options, current = self._options, self._delivery.settings
@@ -250,14 +269,6 @@ class Worker:
                 _log.warning("%s: %s", fields["errorCode"], fields["message"])
             if chosen and target:
                 self._spawn(self._observation.log, target, chosen, now)
-
-    def _close(self, now: int) -> None:
-        self._save()
-        behind = max(self._behind.values(), default=0)
-        self._state.show(msgspec.structs.replace(self._delivery.status(now, behind), state="stopped"))
-        self._publish(self._delivery.measures.drain(), now)
-        self._state.close()
-        _log.info("stopped")
 
 
 def serve(options: Options) -> None:
