@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 
 from role_mapper import files
 from role_mapper.dashboards import ensure_dashboards, remove_dashboards
-from role_mapper.errors import DiffersError, RefusedError, TroubleError
+from role_mapper.errors import DiffersError, OwnershipError, RefusedError, TroubleError
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
@@ -144,6 +145,49 @@ def test_an_object_that_is_no_longer_shipped_goes_unless_somebody_changed_it(
     edit(domain)
     assert ship(domain)[PANEL].outcome is Outcome.KEPT
     assert PANEL in domain.saved_objects
+
+
+def test_an_object_that_could_not_be_deleted_is_not_forgotten(
+    domain: FakeDomain, next_version: Callable[..., None]
+) -> None:
+    """A DELETE that fails once is tried again, since the record still knows the object."""
+    ship(domain)
+    next_version(without=PANEL)
+    domain.meanwhile = {"DELETE": lambda: Reply(503, "busy", "text/plain")}
+    with pytest.raises(RefusedError, match="busy"):
+        ship(domain)
+    domain.meanwhile = {}
+    assert ship(domain)[PANEL].outcome is Outcome.REMOVED
+    assert PANEL not in domain.saved_objects
+
+
+def test_an_import_whose_answer_was_lost_is_no_change_of_somebodys(domain: FakeDomain) -> None:
+    """It was done, and Dashboards has migrated what it got: the next try does it again, and asks nobody."""
+    serve, tries = domain._import, iter(range(9))
+
+    def lost(call: Any) -> Reply:
+        reply = serve(call)
+        if next(tries) == 0:
+            raise requests.ReadTimeout("slow")
+        return reply
+
+    domain._import = lost  # type: ignore[method-assign]
+    assert {change.outcome for change in ship(domain).values()} == {Outcome.CREATED}
+    assert {change.outcome for change in ship(domain).values()} == {Outcome.UNCHANGED}
+
+
+def test_somebody_elses_component_template_is_left_alone(domain: FakeDomain) -> None:
+    """The record's place may be taken: that is refused before anything is imported, or taken over when told to."""
+    theirs = {"template": {"mappings": {"properties": {"x": {"type": "keyword"}}}}, "_meta": {"description": "BI's"}}
+    record = f"{WANTED.index_name}-dashboards"
+    domain.component_templates[record] = copy.deepcopy(theirs)
+    with pytest.raises(OwnershipError, match=f"component template {record} exists and was not made by this stack"):
+        ship(domain)
+    assert domain.component_templates == {record: theirs}
+    assert not domain.saved_objects
+    ship(domain, Properties.of(mapping_properties(TakeOver="true")))
+    assert set(take_back(domain).values()) == {Outcome.REMOVED}
+    assert record in domain.component_templates
 
 
 def test_dashboards_own_cache_of_fields_is_no_change(domain: FakeDomain) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from role_mapper.errors import GaveUpError, OwnershipError, RefusedError
+from role_mapper.errors import GaveUpError, OwnershipError, RefusedError, TimeUpError
 from role_mapper.patience import Patience
 from tests.fake_domain import Clock
 
@@ -76,7 +76,18 @@ def test_a_time_that_ends_between_two_calls_hides_neither_the_trouble_nor_the_se
         if next(tries) == 0:
             raise RefusedError("GET /", 503, "starting")
         clock.wait(31.6)  # a machine that stalled
-        raise GaveUpError("no time was left for GET /")
+        raise TimeUpError("no time was left for GET /")
+
+    with pytest.raises(GaveUpError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
+        trying.retry(step)
+
+
+def test_a_step_within_a_step_is_told_once() -> None:
+    """What gave up inside has said after how long already."""
+    trying = patience(30, Clock())
+
+    def step() -> None:
+        trying.retry(Step(RefusedError("GET /", 503, "starting")))
 
     with pytest.raises(GaveUpError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
         trying.retry(step)
@@ -88,7 +99,7 @@ def test_a_step_that_begins_after_the_end_says_what_was_left_undone() -> None:
     trying = patience(30, clock)
     clock.wait(31)
     with pytest.raises(GaveUpError, match=r"^no time was left for PUT /x \(gave up after 30 s\)$"):
-        trying.retry(Step(GaveUpError("no time was left for PUT /x")))
+        trying.retry(Step(TimeUpError("no time was left for PUT /x")))
 
 
 def test_no_step_is_tried_after_the_end() -> None:

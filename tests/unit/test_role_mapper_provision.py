@@ -12,7 +12,9 @@ import requests
 from role_mapper import files, provision
 from role_mapper.domain import Domain
 from role_mapper.errors import GaveUpError, OwnershipError, PropertiesError, RefusedError, RoleMapperError
+from role_mapper.master_user import InternalUser
 from role_mapper.ownership import Owner
+from role_mapper.patience import Patience
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
@@ -427,11 +429,30 @@ def test_retention_without_rotation_is_refused_before_anything_is_written(whole:
 
 
 def test_the_retention_policy_never_matches_an_index_that_is_written_to_for_ever(whole: FakeDomain) -> None:
-    """Only names with a year behind the index's own."""
+    """Only names with a year and more behind the index's own, and of those in place only what rotation makes."""
     apply(whole)
     policy = whole.policies[INDEX]["policy"]
-    assert [template["index_patterns"] for template in policy["ism_template"]] == [["iot-stream-2*"]]
+    assert [template["index_patterns"] for template in policy["ism_template"]] == [["iot-stream-20*-*"]]
     assert policy["states"][0]["transitions"] == [{"state_name": "delete", "conditions": {"min_index_age": "30d"}}]
+
+
+@pytest.mark.parametrize("index", ["2", "2fa-audit", "2026", "2026-archive", "2026-11-backup", "2026-11-24-10-x"])
+def test_an_index_that_rotation_did_not_make_is_never_handed_to_the_policy(whole: FakeDomain, index: str) -> None:
+    """Somebody else's live index may well be called nearly so."""
+    whole.indices = {f"{INDEX}-{index}": None, f"{INDEX}-2026-11-24": None, f"{INDEX}-2026-w47": None}
+    apply(whole)
+    assert whole.indices == {f"{INDEX}-{index}": None, f"{INDEX}-2026-11-24": INDEX, f"{INDEX}-2026-w47": INDEX}
+
+
+def test_no_days_take_a_policy_that_was_taken_over_away(whole: FakeDomain) -> None:
+    """0 keeps everything: a policy that this stack has filled with its own content must not go on deleting."""
+    theirs = {"description": "ours", "states": [], "ism_template": []}
+    whole.policies[INDEX] = {"_id": INDEX, "_version": 1, "_seq_no": 0, "_primary_term": 1, "policy": theirs}
+    whole.indices = {f"{INDEX}-2026-11-22": None}
+    apply(whole, replace(WANTED, take_over=True))
+    apply(whole, replace(WANTED, retention_days=0))
+    assert not whole.policies
+    assert whole.indices == {f"{INDEX}-2026-11-22": None}
 
 
 def test_existing_indices_follow_the_policy_and_others_keep_theirs(whole: FakeDomain) -> None:
@@ -532,6 +553,26 @@ def test_any_other_trouble_does_not_prove_that_a_domain_is_gone(
     """Its removal is then tried, and fails if that does."""
     fake_domain.always = trouble
     assert provision.exists(fake_domain.client())
+
+
+def test_a_domain_is_looked_for_without_its_secret(fake_domain: FakeDomain) -> None:
+    """Who deleted the domain by hand may have deleted the secret as well."""
+
+    def gone() -> str:
+        raise AssertionError("nobody asks for the secret")
+
+    client = Domain(fake_domain.host, InternalUser(gone), Patience(60))
+    assert provision.exists(client)
+
+
+def test_who_is_mapped_while_the_entry_is_taken_out_stays(fake_domain: FakeDomain) -> None:
+    """The mapping is looked at again before it is deleted."""
+    apply(fake_domain)
+    fake_domain.meanwhile["PATCH"] = lambda: fake_domain.mappings[ROLE].update(users=["alice"])
+    provision.remove(fake_domain.client(), WANTED, OWNER)
+    assert fake_domain.mappings[ROLE]["users"] == ["alice"]
+    assert ARN not in fake_domain.mappings[ROLE]["backend_roles"]
+    assert ROLE in fake_domain.roles
 
 
 def test_a_name_that_appears_meanwhile_is_a_domain(fake_domain: FakeDomain) -> None:

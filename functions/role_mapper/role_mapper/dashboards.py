@@ -39,6 +39,7 @@ def ensure_dashboards(domain: Domain, properties: Properties, owner: Owner) -> l
     """The saved objects are as shipped, but for those that people changed: they are kept, or copied first.
 
     Raises:
+        OwnershipError: somebody else made a component template of the record's name and `take_over` is off.
         TroubleError: a call failed, an object was refused, or one does not read back.
     """
     name = properties.index_name
@@ -46,6 +47,11 @@ def ensure_dashboards(domain: Domain, properties: Properties, owner: Owner) -> l
         return [_not_installed(name)]
     wanted = {key_of(each): each for each in files.saved_objects(properties)}
     records, description = _read_records(domain, name)
+    standing = Standing.MADE
+    if records is not None:
+        what = f"component template {name}-dashboards"
+        standing = owner.claim(what, description, take_over=properties.take_over)
+    records = records or {}
     found = _find(domain, [*wanted, *records])
     changes = [
         Change(
@@ -57,15 +63,18 @@ def ensure_dashboards(domain: Domain, properties: Properties, owner: Owner) -> l
     ]
     written = [change.name for change in changes if change.outcome in {Outcome.CREATED, Outcome.CHANGED}]
     copies = [kept_copy(found[change.name]) for change in changes if change.detail == COPIED]
-    _import(domain, copies + [wanted[key] for key in written])
-    # Not tried again with the import: what Dashboards migrated would look like somebody's change.
+    # Tried again each by itself: decided anew, what Dashboards migrated would look like somebody's change.
+    domain.patience.retry(lambda: _import(domain, copies + [wanted[key] for key in written]))
     found |= domain.patience.retry(lambda: _read_back(domain, written))
     kept = {change.name for change in changes if change.outcome is Outcome.KEPT}
     shipped = {key: recorded(wanted[key], found[key]) for key in wanted if key not in kept}
     records_now = {key: records[key] for key in kept if key in records} | shipped
-    if (records_now, _sign(owner)) != (records, description):
-        domain.patience.retry(lambda: _write_records(domain, name, owner, records_now))
-    return changes + _take_away(domain, {key: records[key] for key in records if key not in wanted}, found)
+    # Before the new record, which does not know them any more.
+    changes += _take_away(domain, {key: records[key] for key in records if key not in wanted}, found)
+    signature = owner.sign("Saved objects as they were shipped.", standing)
+    if (records_now, signature) != (records, description):
+        domain.patience.retry(lambda: _write_records(domain, name, signature, records_now))
+    return changes
 
 
 def remove_dashboards(domain: Domain, name: str, owner: Owner) -> list[Change]:
@@ -77,10 +86,12 @@ def remove_dashboards(domain: Domain, name: str, owner: Owner) -> list[Change]:
     if not _open(domain):
         return [_not_installed(name)]
     records, description = _read_records(domain, name)
-    if owner.standing_here(description) is not Standing.MADE:
+    standing = owner.standing_here(description)
+    if records is None or standing is Standing.FOREIGN:
         return []
     changes = _take_away(domain, records, _find(domain, list(records)))
-    domain.delete(_records_path(name))
+    if standing is Standing.MADE:
+        domain.delete(_records_path(name))
     return changes
 
 
@@ -92,6 +103,11 @@ def _open(domain: Domain) -> bool:
     """Sign in to Dashboards; False where there is none."""
     if not domain.has(path("_dashboards", "api", "status")):
         return False
+    _sign_in(domain)
+    return True
+
+
+def _sign_in(domain: Domain) -> None:
     if isinstance(domain.master_user, InternalUser):
         user, password = domain.master_user.credentials()
         body = {"username": user, "password": password}
@@ -100,7 +116,6 @@ def _open(domain: Domain) -> bool:
         except RefusedError as refusal:
             if refusal.status not in _NO_LOGIN:
                 raise
-    return True
 
 
 def _find(domain: Domain, keys: Iterable[str]) -> dict[str, SavedObject]:
@@ -115,6 +130,7 @@ def _find(domain: Domain, keys: Iterable[str]) -> dict[str, SavedObject]:
 def _import(domain: Domain, objects: list[SavedObject]) -> None:
     if not objects:
         return
+    _sign_in(domain)  # each time: what is tried again may have been refused for want of it
     boundary = uuid.uuid4().hex
     answer = domain.call(
         "POST",
@@ -159,17 +175,15 @@ def _records_path(name: str) -> str:
     return path("_component_template", f"{name}-dashboards")
 
 
-def _read_records(domain: Domain, name: str) -> tuple[Records, object]:
-    """What was recorded when the objects were last shipped, and whose record it is."""
+def _read_records(domain: Domain, name: str) -> tuple[Records | None, object]:
+    """What was recorded when the objects were last shipped (None: there is no record), and whose record it is."""
     answer: Any = domain.find(_records_path(name))
-    meta = answer["component_templates"][0]["component_template"].get("_meta") or {} if answer else {}
+    if not answer:
+        return None, None
+    meta = answer["component_templates"][0]["component_template"].get("_meta") or {}
     return meta.get("saved_objects") or {}, meta.get("description")
 
 
-def _write_records(domain: Domain, name: str, owner: Owner, records: Records) -> None:
-    meta = {"description": _sign(owner), "saved_objects": records}
+def _write_records(domain: Domain, name: str, signature: str, records: Records) -> None:
+    meta = {"description": signature, "saved_objects": records}
     domain.call("PUT", _records_path(name), {"template": {}, "_meta": meta})
-
-
-def _sign(owner: Owner) -> str:
-    return owner.sign("Saved objects as they were shipped.")

@@ -5,9 +5,10 @@ from typing import Any
 from urllib.parse import quote
 
 import opensearchpy
+import requests
 from opensearchpy import OpenSearch, RequestsHttpConnection
 
-from role_mapper.errors import GaveUpError, ReadOnlyError, RefusedError, UnreachableError
+from role_mapper.errors import ReadOnlyError, RefusedError, TimeUpError, UnreachableError
 from role_mapper.master_user import IamMaster, InternalUser
 from role_mapper.patience import Patience
 from role_mapper.wording import root_cause, words
@@ -72,7 +73,7 @@ class Domain:
         Raises:
             RefusedError: any status but 2xx.
             UnreachableError: no answer within the time there is.
-            GaveUpError: no time is left to ask.
+            TimeUpError: no time is left to ask.
             SecretError: there is nothing to sign in with.
             ReadOnlyError: it would change a domain that is only looked at.
         """
@@ -81,7 +82,7 @@ class Domain:
         if self._read_only and method != "GET" and not path.endswith(_READING_POSTS):
             raise ReadOnlyError(name)
         if not left:
-            raise GaveUpError(f"no time was left for {name}")
+            raise TimeUpError(f"no time was left for {name}")
         try:
             return self._client.transport.perform_request(
                 method,
@@ -135,6 +136,22 @@ class Domain:
             if refusal.status == _TOO_MANY_REQUESTS or refusal.status >= _SERVER_ERROR:
                 raise
         return True
+
+    def knock(self) -> None:
+        """Return if anything answers, whatever it says; nobody signs in.
+
+        Raises:
+            UnreachableError: nothing does.
+            TimeUpError: no time is left to ask.
+        """
+        left = self.patience.remaining
+        if not left:
+            raise TimeUpError(f"no time was left for https://{self.endpoint}")
+        try:
+            requests.head(f"https://{self.endpoint}/", timeout=max(_LEAST_SECONDS, min(_CALL_SECONDS, left)))
+        except requests.RequestException as error:
+            cause, unknown_name = root_cause(error)
+            raise UnreachableError(f"https://{self.endpoint}", cause, unknown_name=unknown_name) from None
 
     def close(self) -> None:
         """Close its connections."""

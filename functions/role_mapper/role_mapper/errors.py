@@ -4,7 +4,8 @@ RoleMapperError            what happened and what to do; its text becomes the Re
 ├── PropertiesError        a property of the custom resource is missing or makes no sense
 ├── OwnershipError         an object of that name belongs to someone else, or to OpenSearch itself
 ├── ReadOnlyError          a call would change a domain that is only looked at
-├── GaveUpError            the time is used up: a passing trouble did not pass, or nothing more can be asked
+├── GaveUpError            a passing trouble did not pass within the time there was
+│   └── TimeUpError        no time was left to ask at all
 └── TroubleError           one call failed; `passing` says whether trying again can help
     ├── RefusedError       the domain answered with an error status
     ├── UnreachableError   no answer: DNS, connection, TLS, time-out
@@ -23,6 +24,7 @@ __all__ = [
     "RefusedError",
     "RoleMapperError",
     "SecretError",
+    "TimeUpError",
     "TroubleError",
     "UnreachableError",
 ]
@@ -51,7 +53,11 @@ class ReadOnlyError(RoleMapperError):
 
 
 class GaveUpError(RoleMapperError):
-    """The time is used up: a passing trouble did not pass, or nothing more can be asked."""
+    """A passing trouble did not pass within the time there was."""
+
+
+class TimeUpError(GaveUpError):
+    """No time was left to ask at all."""
 
 
 class TroubleError(RoleMapperError):

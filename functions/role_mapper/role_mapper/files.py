@@ -4,13 +4,14 @@ The files say what is the same for everybody; what depends on the stack's parame
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from role_mapper.properties import Properties
 
-__all__ = ["index_template", "retention_policy", "rotated_indices", "saved_objects"]
+__all__ = ["index_template", "is_rotated", "retention_policy", "rotated_indices", "saved_objects"]
 
 _FOLDER = Path(__file__).parent.parent / "opensearch"
 # The index that the dashboards' files are written for.
@@ -48,7 +49,7 @@ def index_template(properties: Properties, description: str) -> dict[str, Any]:
 def retention_policy(properties: Properties, description: str) -> dict[str, Any]:
     """The policy of Index State Management that deletes an index once it is `retention_days` old.
 
-    It holds for rotated indices only, so that it can never match an index that is written to for ever.
+    It holds for rotated indices only: one that is written to for ever is none of them.
     """
     document: dict[str, Any] = json.loads(_read("retention-policy.json"))
     policy = document["policy"]
@@ -63,8 +64,13 @@ def retention_policy(properties: Properties, description: str) -> dict[str, Any]
 
 
 def rotated_indices(index_name: str) -> str:
-    """The pattern of the indices that rotation makes: it appends `-` and a year (of this millennium)."""
-    return f"{index_name}-2*"
+    """The pattern of the indices that rotation makes: it appends `-`, a year of this century, and `-` with the rest."""
+    return f"{index_name}-20*-*"
+
+
+def is_rotated(index: str, index_name: str) -> bool:
+    """Whether `index` is one that rotation made of `index_name`: month, week, day or hour behind the year."""
+    return re.fullmatch(re.escape(index_name) + r"-20\d\d-(w\d{1,2}|\d\d(-\d\d){0,2})", index) is not None
 
 
 def saved_objects(properties: Properties) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from role_mapper.errors import GaveUpError, RoleMapperError, TroubleError
+from role_mapper.errors import GaveUpError, RoleMapperError, TimeUpError, TroubleError
 
 __all__ = ["Patience"]
 
@@ -65,7 +65,7 @@ class Patience:
         for attempt in itertools.count():
             try:
                 return step()
-            except GaveUpError as end:
+            except TimeUpError as end:
                 # Between two calls the time ran out: what the domain said before tells more than that.
                 raise self._gave_up(last or end) from end
             except TroubleError as trouble:

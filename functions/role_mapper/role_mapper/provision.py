@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from role_mapper.dashboards import ensure_dashboards, remove_dashboards
 from role_mapper.domain import Domain
-from role_mapper.errors import GaveUpError, OwnershipError, ReadOnlyError, RoleMapperError, UnreachableError
+from role_mapper.errors import GaveUpError, OwnershipError, ReadOnlyError, TimeUpError, UnreachableError
 from role_mapper.index_templates import ensure_index_template, remove_index_template
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
@@ -25,12 +25,12 @@ def exists(domain: Domain) -> bool:
 
     def look() -> bool:
         try:
-            domain.call("GET", "/")
+            domain.knock()  # without signing in: the secret may be gone with the domain
         except UnreachableError as error:
             if error.unknown_name:
                 raise
-        except RoleMapperError:
-            pass  # whatever it is that answers, or does not: its removal will tell
+        except TimeUpError:
+            pass  # its removal will tell
         return True
 
     try:

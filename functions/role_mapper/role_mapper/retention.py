@@ -32,8 +32,8 @@ def ensure_retention(domain: Domain, properties: Properties, owner: Owner) -> Ch
     name = properties.index_name
     if not domain.has(_POLICIES):
         return _not_installed(name)
-    if not properties.retention_days:
-        return _remove(domain, name, owner)
+    if not properties.retention_days:  # nothing may be deleted any more, by a policy that was taken over neither
+        return _remove(domain, name, owner, {Standing.MADE, Standing.TAKEN_OVER})
     found = _find(domain, name)
     standing = Standing.MADE
     if found is not None:
@@ -55,18 +55,18 @@ def remove_retention(domain: Domain, name: str, owner: Owner) -> Change:
     Raises:
         TroubleError: a call failed.
     """
-    return _remove(domain, name, owner) if domain.has(_POLICIES) else _not_installed(name)
+    return _remove(domain, name, owner, {Standing.MADE}) if domain.has(_POLICIES) else _not_installed(name)
 
 
 def _not_installed(name: str) -> Change:
     return Change(RETENTION_POLICY, name, Outcome.SKIPPED, "the domain has no Index State Management")
 
 
-def _remove(domain: Domain, name: str, owner: Owner) -> Change:
+def _remove(domain: Domain, name: str, owner: Owner, removable: set[Standing]) -> Change:
     found = _find(domain, name)
     if found is None:
         return Change(RETENTION_POLICY, name, Outcome.ABSENT)
-    if owner.standing_here(found["policy"].get("description")) is not Standing.MADE:
+    if owner.standing_here(found["policy"].get("description")) not in removable:
         return Change(RETENTION_POLICY, name, Outcome.KEPT, "not made by this stack")
     # Off its indices first: an index goes on following the policy that it was given.
     _tell(domain, "remove", [index for index, (policy, _) in _indices(domain, name).items() if policy == name])
@@ -95,7 +95,7 @@ def _hand_to_indices(domain: Domain, name: str, version: int) -> str:
     """Give the policy to the indices that follow none or an older version of it; others keep theirs."""
     body = {"policy_id": name}
     indices = _indices(domain, name)
-    free = [index for index, (policy, _) in indices.items() if policy is None]
+    free = [index for index, (policy, _) in indices.items() if policy is None and files.is_rotated(index, name)]
     _tell(domain, "add", free, body)
     older = [index for index, (policy, at) in indices.items() if policy == name and at not in {None, version}]
     _tell(domain, "change_policy", older, body)

@@ -86,19 +86,22 @@ def remove_from_mapping(domain: Domain, role: str, arn: str, owner: Owner) -> Ch
     if found_role is not None and owner.standing_here(found_role.get("description")) is Standing.FOREIGN:
         return Change(ROLE_MAPPING, role, Outcome.KEPT, "the role is not this stack's")
     made_here = owner.standing_here(found.get("description")) is Standing.MADE
-    if made_here and mapping.is_empty(found, but=[arn]):
-        domain.delete(_mapping_path(role))
-        return Change(ROLE_MAPPING, role, Outcome.REMOVED)
     patch = mapping.removal(found, arn)
-    if not patch:
-        return Change(ROLE_MAPPING, role, Outcome.ABSENT)
     if found_role is None:
         # The plugin changes no mapping whose role is gone (404), and nobody is anything through it.
-        return Change(ROLE_MAPPING, role, Outcome.KEPT, "its role is gone, others are still named in it")
-    _write(domain, "PATCH", role, patch, found)
-    written = _find_mapping(domain, role)
-    if written is not None and mapping.removal(written, arn):
-        raise DiffersError(f"the mapping of role {role} reads back with {arn} still in it")
+        if patch and not (made_here and mapping.is_empty(found, but=[arn])):
+            return Change(ROLE_MAPPING, role, Outcome.KEPT, "its role is gone, others are still named in it")
+    elif patch:
+        _write(domain, "PATCH", role, patch, found)
+        found = _find_mapping(domain, role)
+        if found is not None and mapping.removal(found, arn):
+            raise DiffersError(f"the mapping of role {role} reads back with {arn} still in it")
+    # Only now, after another look: somebody may have been mapped while this entry was taken out.
+    if found is not None and made_here and mapping.is_empty(found, but=[arn]):
+        domain.delete(_mapping_path(role))
+        return Change(ROLE_MAPPING, role, Outcome.REMOVED)
+    if not patch:
+        return Change(ROLE_MAPPING, role, Outcome.ABSENT)
     return Change(ROLE_MAPPING, role, Outcome.REMOVED, "only this stack's entry; others are mapped too")
 
 
