@@ -45,6 +45,7 @@ def slow_document(raw: bytes, arrived_at: object = None, zone: tzinfo = UTC) -> 
                 raise Refusal("not_whole")
     time = _text(_moment(values["device_ts"], zone))
     celsius = values["device_temp"]
+    celsius = celsius if celsius is None else Fraction(float(celsius))  # a temperature is a double, an id is exact
     if celsius is None or not Fraction(-273.15) <= celsius <= 10**12:
         raise Refusal("number_out_of_range")
     document = {
@@ -52,7 +53,7 @@ def slow_document(raw: bytes, arrived_at: object = None, zone: tzinfo = UTC) -> 
         "timestamp": time,
         "device_id": int(values["device_id"]),
         "temp_celsius": int(celsius) if celsius.denominator == 1 else float(celsius),
-        "temp_fahrenheit": round(float(celsius) * 1.8 + 32, 10),
+        "temp_fahrenheit": abs(fahrenheit) if (fahrenheit := round(float(celsius) * 1.8 + 32, 10)) == 0 else fahrenheit,
         "track_id": int(values["track_id"]),
         "activity_type": values["activity_type"],
     }
@@ -66,7 +67,7 @@ def _object(text: str) -> dict[str, Any]:
         raise Refusal("not_json")
 
     try:
-        value = json.loads(text, parse_int=Decimal, parse_constant=refuse)
+        value = json.loads(text, parse_int=Decimal, parse_float=Decimal, parse_constant=refuse)
     except json.JSONDecodeError:
         raise Refusal("not_json") from None
     except RecursionError:
@@ -84,7 +85,7 @@ def _require_keyword(text: str) -> None:
 
 
 def _exactly(value: object) -> Fraction | None:
-    """Return the number as a fraction (of its double, where it is no integer), None for one beyond all doubles."""
+    """Return the number as a fraction, None for one beyond all doubles."""
     if isinstance(value, str):
         digits = value.strip()
         negative = digits.startswith("-")
@@ -95,15 +96,15 @@ def _exactly(value: object) -> Fraction | None:
         digits = digits.lstrip("0")
         digits = digits if digits[:1].isdigit() else "0" + digits
         try:
-            value = json.loads(digits, parse_int=Decimal)
+            value = json.loads(digits, parse_int=Decimal, parse_float=Decimal)
         except json.JSONDecodeError:
             raise Refusal("wrong_type") from None
         value = -value if negative else value
-    if isinstance(value, bool) or not isinstance(value, (Decimal, float)):
+    if not isinstance(value, Decimal):
         raise Refusal("wrong_type")
-    if value in (float("inf"), float("-inf")):
+    if float(value) in (float("inf"), float("-inf")):
         return None
-    return Fraction(value)
+    return Fraction(value) if value.adjusted() > -400 else Fraction(1, 10**400)  # too small for any double, and no zero
 
 
 def _moment(text: str, zone: tzinfo) -> datetime:

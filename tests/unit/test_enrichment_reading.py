@@ -50,6 +50,43 @@ def test_seven_fields_are_as_the_seed_wrote_them(celsius, identity, capsys):
     assert json.dumps(new) == json.dumps(seed)
 
 
+@pytest.mark.parametrize(
+    ("literal", "number"),
+    [
+        ("9007199254740993.0", 2**53 + 1),
+        ('"9007199254740993.0"', 2**53 + 1),
+        ("9007199254740993e0", 2**53 + 1),
+        ('"9223372036854775807.0"', 2**63 - 1),
+        ("170e-1", 17),
+    ],
+)
+def test_an_id_is_exact_however_it_is_written(literal, number):
+    """A double on the way would make another device of it."""
+    raw = json.dumps(device_reading(device_id="?")).replace('"?"', literal)
+    assert enrich(raw.encode(), ARRIVED_AT, UTC).device_id == number
+
+
+@pytest.mark.parametrize(
+    ("literal", "reason"),
+    [
+        ("17.00000000000000000001", Reason.NOT_WHOLE),
+        ("1e-400", Reason.NOT_WHOLE),
+        ("9223372036854775807.5", Reason.NUMBER_OUT_OF_RANGE),
+        ("1e999999999", Reason.NUMBER_OUT_OF_RANGE),
+        ("1e99999999999999999999", Reason.NUMBER_OUT_OF_RANGE),
+    ],
+)
+def test_an_id_that_is_only_nearly_one_is_refused(literal, reason):
+    """Digits that a double would drop count."""
+    raw = json.dumps(device_reading(device_id="?")).replace('"?"', literal)
+    assert refusal(raw.encode()) == Cause(reason, "device_id")
+
+
+def test_fahrenheit_has_no_minus_zero():
+    """−17.777… °C is 0 °F."""
+    assert str(enriched(device_temp=-17.77777777777779)["temp_fahrenheit"]) == "0.0"
+
+
 def test_fahrenheit_drops_the_binary_noise_that_the_seed_wrote():
     """26 °C is 78.8 °F; the seed wrote 78.80000000000001. It is the one digit in which documents differ."""
     assert enriched(device_temp=26)["temp_fahrenheit"] == 78.8

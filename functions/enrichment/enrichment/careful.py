@@ -8,6 +8,7 @@ last value is good), or to name the reason.
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
 from enrichment.reasons import ReadingError, Reason
@@ -54,7 +55,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     if not text.strip():
         raise ReadingError(Reason.EMPTY)
     try:
-        value = json.loads(text, parse_int=_parse_int, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_int=_parse_int, parse_float=_parse_decimal, parse_constant=_refuse_constant)
     except ValueError:
         raise ReadingError(Reason.NOT_JSON) from None
     except RecursionError:
@@ -82,16 +83,21 @@ def _keyword(value: object, field: str) -> str:
     return text
 
 
-def _number(value: object, field: str) -> int | float:
+def _number(value: object, field: str) -> int | float | Decimal:
     """Return a number, also from a string that holds one; a boolean is none, though Python thinks so."""
-    if type(value) is int or type(value) is float:
+    if type(value) is int or isinstance(value, float | Decimal):
         return value
     if isinstance(value, str):
         match = _NUMERIC.fullmatch(value.strip())
         if match:
             fraction, exponent = match.groups()
-            return float(match[0]) if fraction or exponent else _parse_int(match[0])
+            return _parse_decimal(match[0]) if fraction or exponent else _parse_int(match[0])
     raise ReadingError(Reason.WRONG_TYPE, field)
+
+
+def _temperature(value: object, field: str) -> int | float:
+    number = _number(value, field)
+    return float(number) if isinstance(number, Decimal) else number
 
 
 def _id(value: object, field: str) -> int:
@@ -107,6 +113,14 @@ def _parse_int(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
+def _parse_decimal(literal: str) -> float | Decimal:
+    """Return what is written: a double would round an id above 2⁵³, and call 17.00000000000000001 whole."""
+    try:
+        return Decimal(literal)
+    except InvalidOperation:  # an exponent of twenty digits: infinite or nothing
+        return float(literal)
+
+
 def _refuse_constant(_name: str) -> NoReturn:
     """NaN and Infinity are Python's JSON, nobody else's."""
     raise ValueError
@@ -116,7 +130,7 @@ _TAKE: Final[dict[str, Callable[[object, str], Any]]] = {
     "uuid": _keyword,
     "device_ts": _text,
     "device_id": _id,
-    "device_temp": _number,
+    "device_temp": _temperature,
     "track_id": _id,
     "activity_type": _keyword,
 }

@@ -95,4 +95,4 @@ def _temperatures(celsius: float) -> tuple[int | float, float]:
     if not ABSOLUTE_ZERO <= celsius <= HIGHEST_CELSIUS:
         raise ReadingError(Reason.NUMBER_OUT_OF_RANGE, "device_temp")
     kept = int(celsius) if celsius == int(celsius) else celsius
-    return kept, round(kept * 1.8 + 32, 10)
+    return kept, round(kept * 1.8 + 32, 10) + 0.0  # minus zero, at -17.777… °C, is 0.0 too
