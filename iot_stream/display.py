@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from iot_stream.generator.send import Sent
 from iot_stream.local.accounting import Account
@@ -31,7 +32,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print one line, with the seconds since the beginning."""
-        self._console.print(f"[dim]{time.monotonic() - self._begun:6.1f} s[/dim]  {text}")
+        self._console.print(Text.assemble((f"{time.monotonic() - self._begun:6.1f} s", "dim"), "  ", text))
 
     def show(self, status: Status) -> None:
         """Show the counts as they are now."""
@@ -111,5 +112,5 @@ def _table(status: Status) -> Table:
         table.add_column(name, justify="right", min_width=10)
     table.add_row(*columns.values())
     if status.last_error:
-        table.caption = status.last_error
+        table.caption = Text(status.last_error)  # others' words, and what stands in brackets is no markup
     return table

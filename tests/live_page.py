@@ -13,7 +13,7 @@ import uvicorn
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from iot_stream.live.app import create_app
-from iot_stream.live.failures import Failure, FailureReadError
+from iot_stream.live.failures import Failure, NoSuchFailureError
 from iot_stream.local.processes import free_port
 
 FAILURE = Failure("backup/processing-failed/1", 0, "Transform", "Lambda.ProcessingFailedStatus", "why", 1, 1)
@@ -37,7 +37,7 @@ class Failed:
     def payload(self, key: str, line: int) -> str:
         """Its record."""
         if (key, line) != (FAILURE.key, FAILURE.line):
-            raise FailureReadError(f"there is no failure object {key}")
+            raise NoSuchFailureError(f"there is no failure object {key}")
         return "the record"
 
 

@@ -149,7 +149,10 @@ def _instant(text: str, now: datetime) -> datetime:
         raise TimeRangeError(
             f"{text!r} is no time: write now, now-15m (s, m, h, d, w) or 2026-11-22T10:15:00"
         ) from error
-    return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    try:
+        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except OverflowError as error:
+        raise TimeRangeError(f"{text!r} lies beyond all calendars: choose another time") from error
 
 
 def _iso(instant: datetime) -> str:

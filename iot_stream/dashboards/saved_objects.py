@@ -64,7 +64,8 @@ def _filters(dashboard: Dashboard) -> SavedObject:
             "parent": "",
             "label": entry["label"],
             "type": "list",
-            "options": {"type": "terms", "multiselect": True, "dynamicOptions": True, "size": 5, "order": "desc"},
+            # A number's choices can't be searched for in Dashboards: it offers the `size` most frequent, and no other.
+            "options": {"type": "terms", "multiselect": True, "dynamicOptions": True, "size": 1000, "order": "desc"},
             "indexPatternRefName": f"control_{number}_index_pattern",
         }
         for number, entry in enumerate(dashboard.filters)

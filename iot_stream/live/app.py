@@ -30,7 +30,7 @@ from iot_stream.dashboards.answers import QuestionError, Search, ask, terms_filt
 from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError
 from iot_stream.dashboards.definition import Dashboard, Grid
 from iot_stream.errors import IotStreamError
-from iot_stream.live.failures import Failure
+from iot_stream.live.failures import Failure, NoSuchFailureError
 from iot_stream.live.pipeline import DelayMeter, Pipeline, State
 from iot_stream.live.reasons import Reason
 
@@ -51,6 +51,7 @@ _HEADERS = {
 }
 _LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 30.0
+_LINE_DIGITS = 9  # of a number of a line
 
 
 class FailureSource(Protocol):
@@ -82,7 +83,7 @@ class Sources:
     reasons: Callable[[], Sequence[Reason]] = tuple
 
 
-def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> Starlette:
+def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> ASGIApp:
     """Answer the ASGI application.
 
     `vega` is the file with Vega's script, as `iot_stream.live.vega.bundle` makes it.
@@ -99,16 +100,21 @@ def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> Starlette:
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
     middleware = [
-        Middleware(_Headers),
         Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
         Middleware(GZipMiddleware, minimum_size=1_000),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=middleware,
         lifespan=page.lifespan,
-        exception_handlers={IotStreamError: _unavailable, TimeRangeError: _bad_request, QuestionError: _bad_request},
+        exception_handlers={
+            NoSuchFailureError: _not_found,
+            IotStreamError: _unavailable,
+            TimeRangeError: _bad_request,
+            QuestionError: _bad_request,
+        },
     )
+    return _Headers(app)  # around everything, so that no answer is without them
 
 
 class _Page:
@@ -175,6 +181,8 @@ class _Page:
                 "to": context.time.end.isoformat(),
                 "milliseconds": round((time.perf_counter() - begun) * 1000),
                 **asdict(answers),
+                "latest": [_exact(reading) for reading in answers.latest],
+                "choices": {field: list(map(str, values)) for field, values in answers.choices.items()},
             }
         )
 
@@ -193,7 +201,7 @@ class _Page:
     async def payload(self, request: Request) -> Response:
         """One failed record, for `key` and `line`."""
         key, line = request.query_params.get("key", ""), request.query_params.get("line", "")
-        if not line.isdecimal():
+        if not (line.isdecimal() and len(line) <= _LINE_DIGITS):
             return JSONResponse({"error": "line must be a number"}, status_code=400)
         return JSONResponse({"payload": await run_in_threadpool(self._sources.failures.payload, key, int(line))})
 
@@ -226,6 +234,15 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def _exact(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """The reading with its whole numbers as text: the browser's numbers are exact up to 2⁵³ only."""
+    return {name: str(value) if isinstance(value, int) else value for name, value in reading.items()}
+
+
+def _not_found(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=404)
 
 
 def _unavailable(_: Request, error: Exception) -> Response:

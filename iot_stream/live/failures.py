@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import IotStreamError
 
-__all__ = ["Failure", "FailureReadError", "Failures"]
+__all__ = ["Failure", "FailureReadError", "Failures", "NoSuchFailureError"]
 
 _OBJECTS = 50
 _KEPT = 100
@@ -29,6 +29,10 @@ _GZIP = b"\x1f\x8b"
 
 class FailureReadError(IotStreamError):
     """The failure objects, or one of them, can't be read."""
+
+
+class NoSuchFailureError(FailureReadError):
+    """There is no such failure object, or no such line in it."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,14 @@ class Failures:
     def payload(self, key: str, line: int) -> str:
         """Answer the record of one failure as text, cut after 16,384 characters; bytes that are no text as base64.
 
-        Raises FailureReadError when there is no such failure.
+        Raises NoSuchFailureError when there is none, FailureReadError when it can't be read.
         """
         found = next((entry for entry in self._objects() if entry["Key"] == key), None)
         if found is None:
-            raise FailureReadError(f"there is no failure object {key}")
+            raise NoSuchFailureError(f"there is no failure object {key}")
         rows = self._read(found).splitlines()
         if not 0 <= line < len(rows):
-            raise FailureReadError(f"{key} has no line {line}")
+            raise NoSuchFailureError(f"{key} has no line {line}")
         text = str(_parse(rows[line]).get("rawData", ""))
         try:
             text = base64.b64decode(text, validate=True).decode("utf-8")

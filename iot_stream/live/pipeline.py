@@ -1,5 +1,6 @@
 """The pipeline's own state: counts as rates, and how old a reading is when it becomes searchable."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ __all__ = ["Delay", "DelayMeter", "Pipeline", "Rates", "State"]
 
 _WINDOW_SECONDS = 10.0
 _DELAY_WINDOW_SECONDS = 60.0
+_LONGEST_GAP_SECONDS = 3.0  # between two looks that are about a second apart
 _GROWING = ("sent", "transformed", "delivered", "failed")
 _PERCENTS = [step + 0.5 for step in range(100)]
 
@@ -86,6 +88,12 @@ class DelayMeter:
         self._note(now, answer.get("aggregations", {}))
         self._begun = True
 
+    def forget(self) -> None:
+        """Begin anew: nobody has looked for a while, so the next look only notes what is there."""
+        self._begun = False
+        self._highest.clear()
+        self._looks.clear()
+
     def delay(self) -> Delay | None:
         """The delay over the last minute, or None when nothing became searchable in it."""
         delays = sorted(point for _, points in self._looks for point in points)
@@ -150,10 +158,18 @@ class Pipeline:
         self._delays = delays
         self._rates = Rates()
         self._counts: Mapping[str, Any] = {}
+        self._looked = -math.inf
 
     def look(self) -> State:
-        """Look now. What can't be seen is said in `trouble`, and the rest stays as it was."""
+        """Look now; meant to be called about once a second.
+
+        What can't be seen is said in `trouble`, and the rest stays as it was. After a longer gap rates and delay begin
+        anew: what came meanwhile would count as having come just now.
+        """
         trouble = None
+        if time.monotonic() - self._looked > _LONGEST_GAP_SECONDS:
+            self._rates = Rates()
+            self._delays.forget()
         try:
             self._counts = self._source()
             self._rates.add(time.monotonic(), {name: int(self._counts[name]) for name in _GROWING})
@@ -162,4 +178,5 @@ class Pipeline:
             trouble = str(error)
         except Exception as error:  # noqa: BLE001 - looking goes on whatever one look met, and says it
             trouble = f"the pipeline's state can't be read: {error!r}"
+        self._looked = time.monotonic()
         return State(self._counts, self._rates.per_second(), self._delays.delay(), trouble)

@@ -22,6 +22,7 @@ from iot_stream.live.pipeline import DelayMeter, Pipeline, State
 __all__ = ["frame", "show", "sparkline"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_LOOK_SECONDS = 1.0
 
 
 def show(dashboard: Dashboard, sources: Sources, *, every: float, start: str, once: bool) -> None:
@@ -34,22 +35,26 @@ def show(dashboard: Dashboard, sources: Sources, *, every: float, start: str, on
     pipeline = Pipeline(sources.counts, DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field))
     console = Console()
 
-    def draw() -> Group:
+    def draw(seconds: float) -> Group:
+        """A frame after so many seconds of looking at the pipeline, once a second whatever is drawn."""
+        end = time.monotonic() + seconds
+        state = pipeline.look()
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(_LOOK_SECONDS, left))
+            state = pipeline.look()
         context = Context(TimeRange.parse(start, "now", datetime.now(UTC)))
         answers = ask(sources.search, dashboard, context)
-        return frame(pipeline.look(), answers, alert_celsius=dashboard.thresholds["alert_celsius"])
+        return frame(state, answers, alert_celsius=dashboard.thresholds["alert_celsius"])
 
     if once or not console.is_terminal:
-        console.print(draw())
+        console.print(draw(_LOOK_SECONDS))  # a rate and a delay need two looks
         while not once:
-            time.sleep(every)
-            console.print(draw())
+            console.print(draw(every))
         return
-    with Live(draw(), console=console, auto_refresh=False, screen=True) as screen:
+    with Live(draw(_LOOK_SECONDS), console=console, auto_refresh=False, screen=True) as screen:
         while True:
-            time.sleep(every)
             try:
-                screen.update(draw(), refresh=True)
+                screen.update(draw(every), refresh=True)
             except SearchError as error:  # a restart of OpenSearch ends nothing here
                 screen.update(Text(str(error), style="red"), refresh=True)
 

@@ -49,8 +49,10 @@ def look(browser: Browser, vega: Path, search: Reader) -> Iterator[Open]:
     """Open the page on an index; at the end, nothing went wrong in it and nothing was asked of any other server."""
     opened: list[tuple[Looked, Any]] = []
 
-    def open_page(index: str, query: str = "", *, searching: Any = search, **context: Any) -> Looked:
-        server = serving(load().for_index(index), Sources(searching, lambda: COUNTS, Failed()), vega)
+    def open_page(
+        index: str, query: str = "", *, searching: Any = search, counts: Any = lambda: COUNTS, **context: Any
+    ) -> Looked:
+        server = serving(load().for_index(index), Sources(searching, counts, Failed()), vega)
         url = server.__enter__()
         looked = Looked(browser.new_context(**context).new_page(), url)
         opened.append((looked, server))
@@ -163,13 +165,43 @@ def test_everything_can_be_done_by_keyboard(opensearch: OpenSearch, look: Open) 
     expect(looked.page.locator("#chips button")).to_have_count(0)
 
 
+def test_a_device_that_is_not_suggested_can_be_typed(opensearch: OpenSearch, look: Open) -> None:
+    """Suggestions end somewhere; an id beyond what the browser's numbers can hold is shown and found exactly."""
+    fill(opensearch, "browsed-typed", 20)
+    fill(opensearch, "browsed-typed", 3, device_id=2**53 + 1)
+    looked = look("browsed-typed")
+    expect(looked.figure("Records")).to_have_text("23")
+    expect(looked.page.locator("#latest-body")).to_contain_text(str(2**53 + 1))
+    looked.page.locator("#choose-device_id").fill(str(2**53 + 1))
+    looked.page.keyboard.press("Enter")
+    expect(looked.page.locator("#chips button")).to_contain_text([f"Device {2**53 + 1}"])
+    expect(looked.figure("Records")).to_have_text("3")
+    looked.page.locator("#choose-device_id").fill("99999")
+    looked.page.keyboard.press("Enter")
+    expect(looked.page.locator("#chips button")).to_have_count(2)
+
+
+def test_what_keeps_the_pipeline_from_flowing_is_said(opensearch: OpenSearch, look: Open) -> None:
+    """Zeros beside a green light explain nothing."""
+    fill(opensearch, "browsed-stuck", 1)
+    counts = COUNTS | {"delivering": True, "last_error": None}
+    looked = look("browsed-stuck", counts=lambda: counts)
+    trouble = looked.page.locator("#trouble")
+    expect(looked.page.locator("#flow")).to_contain_text("10 sent")
+    expect(trouble).to_be_hidden()
+    counts |= {"pending": 5, "lag_ms": 9_000, "last_error": "OS.403: no permissions"}
+    expect(trouble).to_have_text("Delivery waits. Its last error: OS.403: no permissions")
+    counts["delivering"] = False
+    expect(trouble).to_contain_text("The delivery worker does not run")
+
+
 def test_the_range_narrows(opensearch: OpenSearch, look: Open) -> None:
     """Half of the readings are older than five minutes."""
     fill(opensearch, "browsed-range", 100)
     looked = look("browsed-range")
     expect(looked.figure("Records")).to_have_text("100")
     looked.page.select_option("#range", "now-5m")
-    expect(looked.figure("Records")).to_have_text(re.compile(r"^(4\d|50)$"))
+    expect(looked.figure("Records")).to_have_text(re.compile(r"^([234]\d|50)$"))
 
 
 def test_dark_and_light(opensearch: OpenSearch, look: Open) -> None:

@@ -29,6 +29,24 @@ def page(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> It
         yield url
 
 
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a live page whose searches meet something unforeseen."""
+
+    def fall(_: Any) -> list[dict[str, Any]]:
+        raise ZeroDivisionError
+
+    with serving(load(), Sources(fall, lambda: COUNTS, Failed()), tmp_path_factory.mktemp("vega") / "none") as url:
+        yield url
+
+
+def test_an_unforeseen_error_carries_the_strict_policy_too(broken: str) -> None:
+    """No answer is without it."""
+    answer = get(f"{broken}/api/data")
+    assert answer.status_code == 500
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
 @pytest.mark.parametrize("path", ["/", "/vega.js", "/static/page.css", "/api/dashboard", "/api/data", "/nowhere"])
 def test_every_answer_carries_the_strict_policy(page: str, path: str) -> None:
     """Nothing from elsewhere, no inline script or style, no framing, no eval; errors included."""
@@ -87,8 +105,9 @@ def records(answer: dict[str, Any]) -> int:
         ("from=yesterday", 400, "is no time"),
         ("from=now&to=now-1h", 400, "before it begins"),
         ("device_id=oven", 400, "refused a search"),
+        ("from=0001-01-01T00:00:00%2B14:00", 400, "beyond all calendars"),
     ],
-    ids=["word", "backwards", "no-number"],
+    ids=["word", "backwards", "no-number", "no-calendar"],
 )
 def test_what_can_not_be_asked_is_said(page: str, query: str, status: int, words: str) -> None:
     """One sentence that the page can show."""
@@ -114,8 +133,9 @@ def test_failures_are_listed_and_their_records_given_one_by_one(page: str) -> No
     assert failure["code"] == "Lambda.ProcessingFailedStatus"
     where = {"key": failure["key"], "line": failure["line"]}
     assert get(f"{page}/api/failures/payload", params=where).json() == {"payload": "the record"}
-    assert get(f"{page}/api/failures/payload", params=where | {"key": "x"}).status_code == 503
+    assert get(f"{page}/api/failures/payload", params=where | {"key": "x"}).status_code == 404
     assert get(f"{page}/api/failures/payload", params=where | {"line": "-1"}).status_code == 400
+    assert get(f"{page}/api/failures/payload", params=where | {"line": "9" * 5000}).status_code == 400
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

@@ -1,15 +1,17 @@
 """The command's words: what is wrong is one line that says what to do, and the exit code is not 0."""
 
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from iot_stream import cli as cli_module
 from iot_stream.cli import cli, main
-from iot_stream.display import account_text, status_text
+from iot_stream.display import Display, _table, account_text, status_text
 from iot_stream.errors import IotStreamError, SetupError, StackError
 from iot_stream.local import machine
 from iot_stream.local.accounting import Account
@@ -142,6 +144,18 @@ def test_the_counts_are_told_in_flow_order() -> None:
 def test_what_is_wrong_is_told_beside_the_counts(change: dict[str, object], words: str) -> None:
     """Nobody has to guess from a count that stands still."""
     assert words in status_text(Status(**(COUNTS.as_dict() | change)))
+
+
+@pytest.mark.parametrize(
+    "words", ["no such index [iot-stream]", "403: backend_roles=[arn:aws:iam::1:role/d]", "[/_bulk]"]
+)
+def test_other_peoples_brackets_are_no_markup(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """OpenSearch puts names into brackets: they are what a person needs."""
+    Display().show(Status(**(COUNTS.as_dict() | {"last_error": words})))
+    assert words in capsys.readouterr().out
+    console = Console(file=StringIO(), width=200)
+    console.print(_table(Status(**(COUNTS.as_dict() | {"last_error": words}))))
+    assert words in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_an_account_names_what_is_missing_and_what_is_doubled() -> None:

@@ -148,8 +148,10 @@ def test_time_ranges_are_read(start: str, end: str, seconds: int) -> None:
         ("now-1y", "now"),
         ("now-999999w", "now"),
         ("", "now"),
+        ("0001-01-01T00:00:00+14:00", "now"),
+        ("now", "9999-12-31T23:59:59-14:00"),
     ],
-    ids=["backwards", "empty", "word", "unit", "before-all-time", "blank"],
+    ids=["backwards", "empty", "word", "unit", "before-all-time", "blank", "before-year-1", "after-year-9999"],
 )
 def test_other_time_ranges_are_refused(start: str, end: str) -> None:
     """A range that can't be read says so instead of showing something else."""

@@ -83,7 +83,7 @@ def test_an_id_that_is_only_nearly_one_is_refused(literal, reason):
 
 
 def test_fahrenheit_has_no_minus_zero():
-    """−17.777… °C is 0 °F."""
+    """A temperature just below 0 °F would be written as -0.0."""
     assert str(enriched(device_temp=-17.77777777777779)["temp_fahrenheit"]) == "0.0"
 
 

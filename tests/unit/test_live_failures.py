@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from iot_stream.live.failures import FailureReadError, Failures
+from iot_stream.live.failures import FailureReadError, Failures, NoSuchFailureError
 
 BUCKET, PREFIX = "backup", "opensearch_backup/"
 PROCESSING = PREFIX + "processing-failed/2026/11/22/10/stream-1"
@@ -77,7 +77,7 @@ def test_nothing_else_of_the_bucket_is_given_out(s3: Any, key: str, line: int) -
     """Only lines of failure objects under the prefix can be asked for."""
     put(s3, PROCESSING, LINE)
     put(s3, "secret/other.txt", LINE)
-    with pytest.raises(FailureReadError):
+    with pytest.raises(NoSuchFailureError):
         Failures(s3, BUCKET, PREFIX).payload(key, line)
 
 

@@ -1,6 +1,7 @@
 """Rates and delay of the pipeline, from what each look sees."""
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_stream.dashboards.answers import SearchError
-from iot_stream.live.pipeline import Delay, DelayMeter, Pipeline, Rates
+from iot_stream.live import pipeline as pipeline_module
+from iot_stream.live.pipeline import Delay, DelayMeter, Pipeline, Rates, State
 
 
 def test_a_rate_needs_two_moments() -> None:
@@ -115,6 +117,34 @@ def test_delay_forgets_after_a_minute() -> None:
     meter.look(1.0)
     meter.look(62.0)
     assert meter.delay() is None
+
+
+def test_after_a_while_without_a_look_rates_and_delay_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came while nobody looked did not become searchable just now, nor all at once."""
+    now = 1_000.0
+    monkeypatch.setattr(pipeline_module, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
+    shard = Shard()
+    counts = dict.fromkeys(("sent", "transformed", "delivered", "failed"), 0)
+    pipeline = Pipeline(lambda: counts, DelayMeter(shard, "readings*", "timestamp"))
+
+    def second() -> State:
+        nonlocal now
+        now += 1
+        counts["sent"] += 1000
+        shard.times.append((now - 2) * 1000)
+        return pipeline.look()
+
+    for _ in range(5):
+        before = second()
+    assert before.delay == Delay(p50_ms=2000.0, p99_ms=2000.0)
+    for _ in range(600):
+        now += 1
+        counts["sent"] += 1000
+        shard.times.append((now - 2) * 1000)
+    gap = pipeline.look()
+    assert (gap.delay, gap.per_second) == (None, {})
+    assert second().delay == before.delay
+    assert second().per_second["sent"] == pytest.approx(1000)
 
 
 def test_trouble_is_told_and_the_rest_stays() -> None:

@@ -1,10 +1,11 @@
 // The page: what is chosen, the refreshing, and where the answers go. The address holds the choices.
 
 import { Panels } from "./panels.js";
-import { makeStrip, showFailures, showReasons, updateStrip } from "./strip.js";
+import { makeStrip, showFailures, showReasons, troubleOf, updateStrip } from "./strip.js";
 
 const element = (id) => document.getElementById(id);
 const STRIP_MS = 1000;
+const UTC_COLUMNS = ["timestamp", "ingested_at"]; // the pictures have the browser's own time
 
 const chosen = { from: "", refresh: 0, paused: false, filters: new Map() };
 let dashboard;
@@ -116,7 +117,8 @@ async function refresh() {
     showEmptiness(answer);
     latest = Date.now();
     showAge();
-    if (!chosen.paused) say("live", "Live");
+    if (chosen.paused) say("paused", "Paused");
+    else say("live", "Live");
   } catch (error) {
     if (error.name === "AbortError") return;
     say("trouble", "No answer");
@@ -128,7 +130,9 @@ async function refresh() {
 async function watchStrip() {
   if (!chosen.paused && !document.hidden) {
     try {
-      updateStrip(element("flow"), element("failed"), await get("/api/pipeline"));
+      const state = await get("/api/pipeline");
+      updateStrip(element("flow"), element("failed"), state);
+      tell(element("trouble"), troubleOf(state));
     } catch {
       // the page's own refresh tells what is wrong
     }
@@ -164,9 +168,13 @@ function showAge() {
 }
 
 function notice(text, kind = "alert") {
-  element("notice").hidden = !text;
   element("notice").dataset.kind = kind;
-  if (element("notice").textContent !== text) element("notice").textContent = text;
+  tell(element("notice"), text);
+}
+
+function tell(line, text) {
+  line.hidden = !text;
+  if (line.textContent !== text) line.textContent = text;
 }
 
 function showEmptiness(answer) {
@@ -201,12 +209,13 @@ function addChooser(field, label) {
   const input = Object.assign(document.createElement("input"), { id: `choose-${field}`, autocomplete: "off" });
   input.setAttribute("list", list.id);
   const take = () => {
-    if (!JSON.parse(input.dataset.options).includes(input.value)) return;
-    toggleFilter(field, input.value);
+    toggleFilter(field, input.value.trim());
     input.value = "";
   };
-  input.addEventListener("change", take); // Enter, or leaving the field
-  input.addEventListener("input", ({ inputType }) => inputType === "insertReplacementText" && take()); // a suggestion
+  const takeSuggestion = () => JSON.parse(input.dataset.options).includes(input.value) && take();
+  input.addEventListener("change", takeSuggestion); // leaving the field
+  input.addEventListener("input", ({ inputType }) => inputType === "insertReplacementText" && takeSuggestion());
+  input.addEventListener("keydown", ({ key }) => key === "Enter" && input.value.trim() && take()); // the suggestions are not all
   wrapper.append(input, list);
   element("choices").append(wrapper);
   return input;
@@ -228,7 +237,8 @@ function showLatest(readings) {
   if (!element("latest-head").rows.length) {
     const head = element("latest-head").insertRow();
     for (const column of columns) {
-      head.append(Object.assign(document.createElement("th"), { textContent: column.replaceAll("_", " "), scope: "col" }));
+      const name = column.replaceAll("_", " ") + (UTC_COLUMNS.includes(column) ? " (UTC)" : "");
+      head.append(Object.assign(document.createElement("th"), { textContent: name, scope: "col" }));
     }
   }
   element("latest-body").replaceChildren(

@@ -14,6 +14,7 @@ const STEPS = [
   ["Index", ({ counts }) => [known(counts.searchable), "", "searchable"]],
   ["Watch", ({ delay }) => [delay ? span(delay.p50_ms) : "–", "p50", delay ? `p99 ${span(delay.p99_ms)}` : "nothing new"]],
 ];
+const WAITS_MS = 5000;
 const HINTS = {
   Ingest: "Records taken from the stream that are not yet indexed, and the age of the oldest",
   Watch: "From a reading's device time to its being searchable: half of the last minute's readings were faster",
@@ -33,6 +34,14 @@ export function makeStrip(list) {
     step.querySelector(".name").textContent = name;
     list.append(step);
   }
+}
+
+// What keeps the pipeline from flowing, if anything does: in the words of whoever met it.
+export function troubleOf({ counts, trouble }) {
+  if (trouble) return trouble;
+  if (counts.delivering === false) return "The delivery worker does not run: what devices send waits in the stream.";
+  const waits = counts.pending > 0 && counts.lag_ms > WAITS_MS;
+  return waits && counts.last_error ? `Delivery waits. Its last error: ${counts.last_error}` : "";
 }
 
 export function updateStrip(list, failedButton, state) {
