@@ -65,7 +65,7 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     process = _start(tmp_path, "import signal; print('on', flush=True); signal.pause()")
     _wait_for(tmp_path, process, "on")
     machine = Machine(tmp_path / "machine", Ports(), tmp_path, running=[process])
-    stop = Process.stop
+    stop, before = Process.stop, signal.getsignal(signal.SIGINT)
 
     def impatient(one: Process) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -75,7 +75,7 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
         patch.setattr(Process, "stop", impatient)
         machine.down()
     assert not process.alive
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_recycled_pid_is_not_ours(tmp_path: Path) -> None:
