@@ -20,19 +20,32 @@ DOMAIN = "Domain"
 MASTER_USER_SECRET = "MasterUserSecret"  # noqa: S105 - a name, not a password
 
 
-def create_master_user(cloudformation: Any, secretsmanager: Any, stack: str, server: OpenSearch) -> bool:
-    """Make the master user once the stack's domain exists; False while it does not, or somebody does not answer.
+def create_master_user(cloudformation: Any, secretsmanager: Any, stack: str, server: OpenSearch, made: str = "") -> str:
+    """Make the master user once the stack's domain exists, and again when its secret has another value.
+
+    Args:
+        cloudformation: a boto3 client, as `secretsmanager` is.
+        secretsmanager: where the user's name and password are.
+        stack: the stack's name.
+        server: the domain.
+        made: the version of the secret that the user was made from, as an earlier call returned it.
+
+    Returns:
+        The version that it is made from now; `made` while there is no domain, or somebody does not answer.
 
     Raises:
         SetupError: the domain refused the user (AWS would fail the domain's creation).
     """
     try:
         if not _physical_id(cloudformation, stack, DOMAIN):
-            return False
+            return made
         secret = _physical_id(cloudformation, stack, MASTER_USER_SECRET)
         if not secret:  # MasterUserMode=IamRole: nobody to make
-            return True
-        user = json.loads(secretsmanager.get_secret_value(SecretId=secret)["SecretString"])
+            return made
+        value = secretsmanager.get_secret_value(SecretId=secret)
+        if value["VersionId"] == made:
+            return made
+        user = json.loads(value["SecretString"])
         with server.admin_session() as session:
             answer = session.put(
                 f"{server.url}/_plugins/_security/api/internalusers/{user['username']}",
@@ -40,10 +53,10 @@ def create_master_user(cloudformation: Any, secretsmanager: Any, stack: str, ser
                 timeout=10,
             )
     except (BotoCoreError, requests.RequestException):
-        return False  # if it stays so, the deployment fails, and says why
+        return made  # if it stays so, the deployment fails, and says why
     if answer.status_code not in {requests.codes.ok, requests.codes.created}:
         raise SetupError(f"OpenSearch refused the master user ({answer.status_code}): {answer.text[:200]}")
-    return True
+    return str(value["VersionId"])
 
 
 def _physical_id(cloudformation: Any, stack: str, logical_id: str) -> str:

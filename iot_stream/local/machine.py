@@ -205,11 +205,11 @@ def deploy(machine: Machine, overrides: Mapping[str, str] | None = None) -> Stac
     """
     cloudformation, secrets = (machine.aws.client(name) for name in ("cloudformation", "secretsmanager"))
     server = machine.opensearch
-    made = False
+    made = ""
 
     def make_master_user() -> None:
         nonlocal made
-        made = made or create_master_user(cloudformation, secrets, machine.stack_name, server)
+        made = create_master_user(cloudformation, secrets, machine.stack_name, server, made)
 
     log = machine.logs / "sam-deploy.log"
     deployment.deploy(machine.aws, log, stack=machine.stack_name, overrides=overrides, meanwhile=make_master_user)

@@ -131,6 +131,11 @@ def test_the_domain_follows_the_stack_through_its_life(
         file.write_text(shipped, encoding="utf-8")
     assert state()["template/mapped-days"]["version"] == 7, "a changed file alone reaches the domain"
 
+    # Another master user comes with another password; the mapper signs in as it, or the deployment would fail.
+    stack = deployed(**moved_to, MasterUserName="mapped-second")
+    secrets = machine.aws.client("secretsmanager")
+    assert '"mapped-second"' in secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))["SecretString"]
+
     client = machine.aws.client("lambda")
     before = state()
     looked = domain.ask(client, stack, "show").lines
@@ -142,7 +147,7 @@ def test_the_domain_follows_the_stack_through_its_life(
     domain.ask(client, stack, "apply")
     assert state() == before
 
-    secret = machine.aws.client("secretsmanager").get_secret_value(SecretId=stack.output("MasterUserSecretArn"))
+    secret = secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))
     make_secret(json.loads(secret["SecretString"])["password"])
     for line in _log_lines(machine):
         print(line)  # what the function has logged is searched for the secret, as everything printed is

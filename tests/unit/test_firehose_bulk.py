@@ -79,6 +79,21 @@ def test_a_documents_values_stay_out_of_logs() -> None:
     assert "secret" not in refusal.summary
 
 
+def test_a_term_that_is_too_long_stays_out_of_logs() -> None:
+    """Lucene's words, as a real OpenSearch answers them, hold the beginning of the text as numbers."""
+    reason = (
+        'Document contains at least one immense term in field="k" (whose UTF8 encoding is longer than the max length '
+        "32766), all of which were skipped.  Please correct the analyzer to not produce such terms.  The prefix of the "
+        "first immense term is: '[115, 101, 99, 114, 101, 116]...', original message: bytes can be at most 32766 in "
+        "length; got 48000"
+    )
+    error = {"type": "illegal_argument_exception", "reason": reason}
+    (refusal,) = read_answer(1, 200, json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode())
+    assert refusal is not None
+    assert 'immense term in field="k"' in refusal.summary
+    assert "115, 101" not in refusal.summary
+
+
 @pytest.mark.parametrize(
     ("status", "passing"), [(400, False), (401, True), (403, True), (413, False), (429, True), (500, True), (503, True)]
 )

@@ -1,5 +1,6 @@
 """The body of a `_bulk` request and what its answer means for each document ("Bulk" in the OpenSearch API)."""
 
+import re
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,7 +14,8 @@ __all__ = ["PATH", "Refusal", "is_one_line", "read_answer", "wire_size", "write_
 PATH: Final = "/_bulk?filter_path=items.%2A.status%2Citems.%2A.error"
 _ACTION_SIZE: Final = 40
 _FORBIDDEN, _UNAUTHORIZED, _TIMED_OUT, _THROTTLED, _SERVER_ERROR = 403, 401, 408, 429, 500
-_PREVIEW: Final = " Preview of field's value"  # of a mapper_parsing_exception
+# What follows quotes the document: in a mapper_parsing_exception, and in Lucene's words for a term that is too long.
+_QUOTES: Final = re.compile(r" (Preview of field's value|The prefix of the first immense term)")
 _SIGNED_REQUEST: Final = b"The Canonical String for this request"  # and then its headers, the session token included
 _SUCCESS = range(200, 300)
 
@@ -121,7 +123,7 @@ def _judge(result: _Result) -> Refusal | None:
     error = result.error
     if not isinstance(error, dict):
         return Refusal(result.status, str(error))
-    reason = str(error.get("reason", "")).partition(_PREVIEW)[0]
+    reason = _QUOTES.split(str(error.get("reason", "")), maxsplit=1)[0]
     return Refusal(result.status, msgspec.json.encode(error).decode(), f"{error.get('type')}: {reason}")
 
 
