@@ -51,6 +51,7 @@ _HEADERS = {
 }
 _LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 30.0
+_EXACT = 2**53
 _LINE_DIGITS = 9  # of a number of a line
 
 
@@ -180,9 +181,7 @@ class _Page:
                 "from": context.time.start.isoformat(),
                 "to": context.time.end.isoformat(),
                 "milliseconds": round((time.perf_counter() - begun) * 1000),
-                **asdict(answers),
-                "latest": [_exact(reading) for reading in answers.latest],
-                "choices": {field: list(map(str, values)) for field, values in answers.choices.items()},
+                **_exact(asdict(answers)),
             }
         )
 
@@ -236,9 +235,13 @@ class _Headers:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-def _exact(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """The reading with its whole numbers as text: the browser's numbers are exact up to 2⁵³ only."""
-    return {name: str(value) if isinstance(value, int) else value for name, value in reading.items()}
+def _exact(answer: Any) -> Any:
+    """The same with whole numbers beyond 2⁵³ as text, for the browser would round them."""
+    if isinstance(answer, dict):
+        return {name: _exact(value) for name, value in answer.items()}
+    if isinstance(answer, list):
+        return [_exact(value) for value in answer]
+    return str(answer) if isinstance(answer, int) and abs(answer) > _EXACT else answer
 
 
 def _not_found(_: Request, error: Exception) -> Response:

@@ -52,7 +52,7 @@ def create_master_user(cloudformation: Any, secretsmanager: Any, stack: str, ser
                 json={"password": user["password"], "opendistro_security_roles": ["all_access"]},
                 timeout=10,
             )
-    except (BotoCoreError, requests.RequestException):
+    except (BotoCoreError, ClientError, requests.RequestException):
         return made  # if it stays so, the deployment fails, and says why
     if answer.status_code not in {requests.codes.ok, requests.codes.created}:
         raise SetupError(f"OpenSearch refused the master user ({answer.status_code}): {answer.text[:200]}")

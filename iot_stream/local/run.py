@@ -75,7 +75,7 @@ def drain(
         moved = (now.transformed, now.delivered, now.failed, now.searchable, now.pending)
         if moved != before:
             since = time.monotonic()
-        patience = _PATIENCE_SECONDS + (_waits(stack) if now.pending else 0)
+        patience = _PATIENCE_SECONDS + (_waits(stack) if now.pending and now.delivering else 0)
         over = stop() or time.monotonic() - since > patience
         if over or ((now.searchable or 0) + now.failed >= now.sent and not now.pending):
             try:

@@ -125,5 +125,7 @@ def test_a_delivery_stream_has_one_worker_whatever_the_state_folder() -> None:
     with closing(claim(arn, "http://127.0.0.1:1")):
         with pytest.raises(DeliveryError, match=f"already on {arn}, with another --state"):
             claim(arn, "http://127.0.0.1:1")
+        with pytest.raises(DeliveryError):
+            claim(arn, "http://localhost:1/")
         claim(arn, "http://127.0.0.1:2").close()
     claim(arn, "http://127.0.0.1:1").close()

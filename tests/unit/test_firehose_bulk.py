@@ -79,6 +79,20 @@ def test_a_documents_values_stay_out_of_logs() -> None:
     assert "secret" not in refusal.summary
 
 
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"Forbidden", "Forbidden"),
+        (b'{"message":"no.\\n\\nThe Canonical String for this request should have been\\n\'POST"}', '{"message":"no.'),
+    ],
+)
+def test_a_refusal_keeps_the_domains_words_but_not_the_signed_request(payload: bytes, words: str) -> None:
+    """To the last letter."""
+    (refusal,) = read_answer(1, 403, payload)
+    assert refusal is not None
+    assert refusal.message == words
+
+
 def test_a_term_that_is_too_long_stays_out_of_logs() -> None:
     """Lucene's words, as a real OpenSearch answers them, hold the beginning of the text as numbers."""
     reason = (

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from iot_stream.local.firehose import source as source_module
 from iot_stream.local.firehose.aws import AnswerError
-from iot_stream.local.firehose.record import Record
+from iot_stream.local.firehose.record import NOT_JSON, Record
 from iot_stream.local.firehose.source import Reading, Source
 from iot_stream.local.firehose.state import ShardProgress
 from tests.kpl import UserRecord, aggregate
@@ -29,13 +29,20 @@ class FakeKinesis:
         self.closed = closed
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.errors: list[str] = []
+        self.strangers = 0  # answers of somebody else before it answers itself
 
     def call(self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], Any]) -> Any:
         """Answer like Kinesis, or with the next of `errors` when records are asked for."""
-        return read(self._answer(operation, parameters))
+        try:
+            return read(self._answer(operation, parameters))
+        except NOT_JSON as error:  # as JsonApi does
+            raise AnswerError from error
 
     def _answer(self, operation: str, parameters: dict[str, Any]) -> bytes:
         self.calls.append((operation, parameters))
+        if self.strangers:
+            self.strangers -= 1
+            return b'{"message": "hello from a proxy"}'
         assert parameters["StreamARN"] == STREAM
         if operation == "ListShards":
             return json.dumps({"Shards": [self._describe(name) for name in self.shards]}).encode()
@@ -151,6 +158,14 @@ def test_throttling_and_expired_iterators_lose_nothing() -> None:
     with reading(kinesis, lambda items: len(records(items)) == 3) as readings:
         assert [record.sequence for record in records(readings)] == ["1", "2", "3"]
         assert sum(item.throttled for item in readings) == 1
+
+
+def test_somebody_elses_answers_end_nothing() -> None:
+    """A proxy that answers 200 with words of its own, to whatever is asked first: asked again until Kinesis answers."""
+    kinesis = FakeKinesis({"1": [b"a"]}, {}, set())
+    kinesis.strangers = 3
+    with reading(kinesis, records) as readings:
+        assert [record.sequence for record in records(readings)] == ["1"]
 
 
 def test_a_shard_that_is_still_listed_is_not_gone() -> None:

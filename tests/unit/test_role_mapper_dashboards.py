@@ -150,15 +150,18 @@ def test_an_object_that_is_no_longer_shipped_goes_unless_somebody_changed_it(
 def test_an_object_that_could_not_be_deleted_is_not_forgotten(
     domain: FakeDomain, next_version: Callable[..., None]
 ) -> None:
-    """A DELETE that fails once is tried again, since the record still knows the object."""
+    """A DELETE that fails once is tried again, for the record still knows the object, and what was shipped with it."""
     ship(domain)
-    next_version(without=PANEL)
+    next_version(without=PANEL, description="better")
     domain.meanwhile = {"DELETE": lambda: Reply(503, "busy", "text/plain")}
     with pytest.raises(RefusedError, match="busy"):
         ship(domain)
     domain.meanwhile = {}
-    assert ship(domain)[PANEL].outcome is Outcome.REMOVED
+    again = {name: change.outcome for name, change in ship(domain).items()}
+    assert again.pop(PANEL) is Outcome.REMOVED
+    assert set(again.values()) == {Outcome.UNCHANGED}
     assert PANEL not in domain.saved_objects
+    assert PANEL not in ship(domain)
 
 
 def test_an_import_whose_answer_was_lost_is_no_change_of_somebodys(domain: FakeDomain) -> None:

@@ -1,5 +1,6 @@
 """The end of a run: how long it waits for what is under way, and what it says when nobody answers."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,14 @@ def test_records_that_never_come_are_missing(monkeypatch: pytest.MonkeyPatch) ->
     day = Day(monkeypatch, at=1e9)
     assert run.drain(day.machine, day.stack, lambda _: None).missing == 100
     assert 300 < day.now < 305
+
+
+def test_nobody_waits_for_a_worker_that_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had under way stays where it is."""
+    day = Day(monkeypatch, at=1e9)
+    monkeypatch.setattr(run, "status", lambda *_: replace(COUNTS, delivering=False))
+    assert run.drain(day.machine, day.stack, lambda _: None).missing == 100
+    assert day.now < 65
 
 
 def test_an_interrupt_has_the_account_taken_now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,10 +69,13 @@ def ensure_dashboards(domain: Domain, properties: Properties, owner: Owner) -> l
     kept = {change.name for change in changes if change.outcome is Outcome.KEPT}
     shipped = {key: recorded(wanted[key], found[key]) for key in wanted if key not in kept}
     records_now = {key: records[key] for key in kept if key in records} | shipped
-    # Before the new record, which does not know them any more.
-    changes += _take_away(domain, {key: records[key] for key in records if key not in wanted}, found)
+    dropped = {key: records[key] for key in records if key not in wanted}
     signature = owner.sign("Saved objects as they were shipped.", standing)
-    if (records_now, signature) != (records, description):
+    # First with the dropped ones still in it: after a try that ends here it is known what was shipped and what is left.
+    if (records_now | dropped, signature) != (records, description):
+        domain.patience.retry(lambda: _write_records(domain, name, signature, records_now | dropped))
+    if dropped:
+        changes += _take_away(domain, dropped, found)
         domain.patience.retry(lambda: _write_records(domain, name, signature, records_now))
     return changes
 

@@ -94,7 +94,7 @@ class JsonApi:
     def __init__(self, access: Access, service: str, role_arn: str | None = None) -> None:
         client = access.client(service, role_arn)
         metadata = client.meta.service_model.metadata
-        self._url = client.meta.endpoint_url
+        self.url: str = client.meta.endpoint_url
         self._target = metadata["targetPrefix"]
         self._content_type = f"application/x-amz-json-{metadata['jsonVersion']}"
         self._credentials = access.session(role_arn).get_credentials()
@@ -112,7 +112,7 @@ class JsonApi:
             raise NoCredentialsError
         request = AWSRequest(
             "POST",
-            self._url,
+            self.url,
             headers={"X-Amz-Target": f"{self._target}.{operation}", "Content-Type": self._content_type},
             data=msgspec.json.encode(parameters),
         )

@@ -16,7 +16,8 @@ _ACTION_SIZE: Final = 40
 _FORBIDDEN, _UNAUTHORIZED, _TIMED_OUT, _THROTTLED, _SERVER_ERROR = 403, 401, 408, 429, 500
 # What follows quotes the document: in a mapper_parsing_exception, and in Lucene's words for a term that is too long.
 _QUOTES: Final = re.compile(r" (Preview of field's value|The prefix of the first immense term)")
-_SIGNED_REQUEST: Final = b"The Canonical String for this request"  # and then its headers, the session token included
+# The words, and then the request with its headers, the session token included.
+_SIGNED_REQUEST: Final = re.compile(rb"(\s|\\n)*The Canonical String for this request.*", re.DOTALL)
 _SUCCESS = range(200, 300)
 
 
@@ -129,4 +130,4 @@ def _judge(result: _Result) -> Refusal | None:
 
 def _say(payload: bytes) -> str:
     """The domain's words. AWS explains a wrong signature by quoting what was signed: that stays out of every log."""
-    return payload.partition(_SIGNED_REQUEST)[0][:2048].decode(errors="replace").rstrip("\\n")
+    return _SIGNED_REQUEST.sub(b"", payload)[:2048].decode(errors="replace")

@@ -24,7 +24,7 @@ def read_status(folder: Path) -> Status:
         return Status(state="stopped")
 
 
-def claim(stream: str, endpoint_url: str | None) -> socket.socket:
+def claim(stream: str, endpoint_url: str) -> socket.socket:
     """Hold a delivery stream on this machine, whatever the state folder, until it is closed or the process ends.
 
     Args:
@@ -34,7 +34,8 @@ def claim(stream: str, endpoint_url: str | None) -> socket.socket:
     Raises:
         DeliveryError: another worker holds it.
     """
-    name = hashlib.sha256(f"{endpoint_url} {stream}".encode()).hexdigest()
+    where = endpoint_url.rstrip("/").replace("//localhost", "//127.0.0.1")
+    name = hashlib.sha256(f"{where} {stream}".encode()).hexdigest()
     held = socket.socket(socket.AF_UNIX)
     try:
         held.bind(f"\0iot-stream {name}")  # Linux's abstract names leave no file behind

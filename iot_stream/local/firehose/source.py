@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from iot_stream.local.firehose import kpl, retry
-from iot_stream.local.firehose.aws import AWS_ERRORS, JsonApi, code_of, read_object
+from iot_stream.local.firehose.aws import AWS_ERRORS, JsonApi, code_of
 from iot_stream.local.firehose.ledger import footprint
 from iot_stream.local.firehose.record import Record, record_id
 from iot_stream.local.firehose.shards import Shard, readable
@@ -36,6 +36,21 @@ class _KinesisRecord(msgspec.Struct):
     PartitionKey: str
 
 
+class _ListedShard(msgspec.Struct):
+    ShardId: str
+    ParentShardId: str | None = None
+    AdjacentParentShardId: str | None = None
+
+
+class _Listed(msgspec.Struct):
+    Shards: list[_ListedShard]
+    NextToken: str | None = None
+
+
+class _Begun(msgspec.Struct):
+    ShardIterator: str
+
+
 class _Answer(msgspec.Struct):
     Records: list[_KinesisRecord]
     NextShardIterator: str | None = None
@@ -43,6 +58,8 @@ class _Answer(msgspec.Struct):
 
 
 _read = msgspec.json.Decoder(_Answer).decode
+_read_listed = msgspec.json.Decoder(_Listed).decode
+_read_begun = msgspec.json.Decoder(_Begun).decode
 
 
 class Reading(NamedTuple):
@@ -148,13 +165,13 @@ class Source:
         shards: list[Shard] = []
         request: dict[str, Any] = {"StreamARN": self._stream_arn}
         while True:
-            answer = self._api.call("ListShards", request, read_object)
-            for shard in answer["Shards"]:
-                parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
-                shards.append(Shard(shard["ShardId"], tuple(filter(None, parents))))
-            if not answer.get("NextToken"):
+            answer = self._api.call("ListShards", request, _read_listed)
+            for shard in answer.Shards:
+                parents = filter(None, (shard.ParentShardId, shard.AdjacentParentShardId))
+                shards.append(Shard(shard.ShardId, tuple(parents)))
+            if not answer.NextToken:
                 return shards
-            request = {"StreamARN": self._stream_arn, "NextToken": answer["NextToken"]}
+            request = {"StreamARN": self._stream_arn, "NextToken": answer.NextToken}
 
     def _follow(self, shard: str) -> None:
         """Read one shard to its end."""
@@ -222,4 +239,4 @@ class Source:
             request |= {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
         else:
             request |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
-        return str(self._api.call("GetShardIterator", request, read_object)["ShardIterator"])
+        return self._api.call("GetShardIterator", request, _read_begun).ShardIterator

@@ -78,7 +78,7 @@ class Worker:
         self._state = State(options.state)
         self._describe_api = JsonApi(Access(options.region, options.endpoint_url), "firehose")
         settings = describe(self._describe_api, options.delivery_stream)
-        self._claim = claim(settings.arn, options.endpoint_url)
+        self._claim = claim(settings.arn, self._describe_api.url)
         self._access = Access(options.region, options.endpoint_url, settings.account, assume_roles=options.assume_roles)
         self._neighbours = _Neighbours(options, self._access, settings)
         self._observation = Observation(self._access)
@@ -108,13 +108,13 @@ class Worker:
         try:
             self._deliver()
             self._save()
-            self._publish(self._delivery.measures.drain(), _now())
-            _log.info("stopped")
         finally:
             behind = max(self._behind.values(), default=0)
             self._state.show(msgspec.structs.replace(self._delivery.status(_now(), behind), state="stopped"))
             self._state.close()
             self._claim.close()
+        self._publish(self._delivery.measures.drain(), _now())  # last, for who answers it may be away
+        _log.info("stopped")
 
     def _deliver(self) -> None:
         settings = self._delivery.settings
