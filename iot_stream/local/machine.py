@@ -165,7 +165,7 @@ def up(
     processes.claim_port(ports.aws, what="the local AWS", option="--aws-port")
     processes.claim_port(ports.live, what="the live page", option="--live-port")
     home = distribution.assemble(say)
-    shutil.rmtree(folder, ignore_errors=True)
+    _empty(folder)
     machine = Machine(folder, ports, home)
     machine.save()
     try:
@@ -252,6 +252,15 @@ def watch(machine: Machine) -> None:
     processes.wait_until(
         lambda: processes.answers(machine.live_url), process, seconds=_PART_SECONDS, what="its first answer"
     )
+
+
+def _empty(folder: Path) -> None:
+    """Delete what an earlier machine left, its record last of all: an interrupted start must not lock out the next."""
+    for child in folder.iterdir() if folder.exists() else ():
+        if child.is_dir():
+            shutil.rmtree(child, ignore_errors=True)
+        elif child != _record(folder):
+            child.unlink()
 
 
 def _record(folder: Path) -> Path:

@@ -126,6 +126,22 @@ def test_a_folder_with_other_peoples_files_is_not_emptied(tmp_path: Path) -> Non
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_an_interrupted_start_does_not_lock_out_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of the folder is there as long as anything else of it is."""
+    machine.Machine(tmp_path, machine.Ports(), tmp_path / "home").save()
+    for name in ("aws", "opensearch"):
+        (tmp_path / name).mkdir()
+
+    def interrupt(*_: Any, **__: Any) -> NoReturn:
+        assert (tmp_path / "machine.json").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(machine.shutil, "rmtree", interrupt)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            machine._empty(tmp_path)
+
+
 def test_the_counts_are_told_in_flow_order() -> None:
     """In one line, with the lag in seconds."""
     expected = "3,000 sent · 2,990 transformed · 2,980 delivered · 2,970 searchable · 10 failed · lag 1.2 s"

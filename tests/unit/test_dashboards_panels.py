@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator
 
 from iot_stream.dashboards.definition import DASHBOARDS, Panel, load
 from iot_stream.errors import SetupError
+from tests.template import load_template
 
 DASHBOARD = load()
 # Where Vega expressions stand in a specification, and what OpenSearch Dashboards refuses in them
@@ -146,3 +147,10 @@ def test_a_broken_file_is_named(content: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(SetupError, match=r"dashboard\.json"):
         load(tmp_path)
+
+
+def test_a_device_is_not_called_silent_for_waiting_in_firehoses_buffers() -> None:
+    """With the template's defaults the newest searchable reading is up to both intervals old, in each cycle."""
+    parameters = load_template()["Parameters"]
+    names = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
+    assert DASHBOARD.thresholds["silent_seconds"] >= sum(parameters[name]["Default"] for name in names) + 30

@@ -55,6 +55,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Registry:
     lock.write_text(json.dumps({"version": "9.9.9", "folders": folders}))
     monkeypatch.setattr(distribution, "LOCK", lock)
     monkeypatch.setattr(distribution, "LOCAL", tmp_path)
+    monkeypatch.setattr(distribution, "DOWNLOADS", cache)
     monkeypatch.setattr(distribution, "download", registry.download)
     return registry
 
@@ -120,3 +121,16 @@ def test_the_lock_pins_every_file_and_names_no_host() -> None:
         for coordinate, digest in folder["files"].items():
             assert re.fullmatch(r"[\w.-]+:[\w.-]+:[\w.-]+(@zip)?", coordinate)
             assert re.fullmatch(r"[0-9a-f]{64}", digest)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_done(registry: _Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and no folder that the next start would take for OpenSearch, or never clear away."""
+    assert registry
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(distribution.shutil, "copy2", full)
+    with pytest.raises(SetupError, match=r"could not be laid out in .*: .*No space left on device"):
+        distribution.assemble()
+    assert not list(distribution.LOCAL.glob("opensearch-*"))
