@@ -126,13 +126,12 @@ def test_the_domain_follows_the_stack_through_its_life(
     shipped = file.read_text(encoding="utf-8")
     try:
         file.write_text(json.dumps(json.loads(shipped) | {"version": 7}), encoding="utf-8")
-        stack = deployed(**moved_to)
+        # Another master user comes with another password: the mapper signs in with both, or this would fail.
+        stack = deployed(**moved_to, MasterUserName="mapped-second")
     finally:
         file.write_text(shipped, encoding="utf-8")
     assert state()["template/mapped-days"]["version"] == 7, "a changed file alone reaches the domain"
 
-    # Another master user comes with another password; the mapper signs in as it, or the deployment would fail.
-    stack = deployed(**moved_to, MasterUserName="mapped-second")
     secrets = machine.aws.client("secretsmanager")
     assert '"mapped-second"' in secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))["SecretString"]
 

@@ -130,4 +130,4 @@ def _judge(result: _Result) -> Refusal | None:
 
 def _say(payload: bytes) -> str:
     """The domain's words. AWS explains a wrong signature by quoting what was signed: that stays out of every log."""
-    return _SIGNED_REQUEST.sub(b"", payload)[:2048].decode(errors="replace")
+    return _SIGNED_REQUEST.sub(b"", payload[:2048]).decode(errors="replace")
