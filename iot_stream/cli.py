@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from iot_stream.errors import IotStreamError, StackError
+from iot_stream.errors import IotStreamError
 
 if TYPE_CHECKING:
     from iot_stream.local.machine import Ports
@@ -228,16 +228,7 @@ def send(
 @click.option("--stack", "stack_name", default="iot-stream", help="Name of the stack (with --aws).")
 def password(state: Path | None, stack_name: str, *, aws: bool) -> None:
     """Print the name and the password of the domain's master user."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    target = _target(state, stack_name, aws=aws)
-    arn = target.stack.output("MasterUserSecretArn")
-    try:
-        secret = target.client("secretsmanager").get_secret_value(SecretId=arn)
-    except (BotoCoreError, ClientError) as error:
-        raise StackError(f"the master user's secret can't be read: {error}") from error
-    user = json.loads(secret["SecretString"])
-    click.echo(f"{user['username']} {user['password']}")
+    click.echo(" ".join(_target(state, stack_name, aws=aws).master_user()))
 
 
 @cli.group()

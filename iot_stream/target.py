@@ -1,12 +1,13 @@
 """What a command acts on: the local stack, or one deployed on AWS. Nothing on AWS happens without being asked for."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
 from iot_stream.generator.ledger import Ledger
@@ -45,3 +46,20 @@ class Target:
             raise StackError(
                 f"AWS can't be reached: {error}. Set AWS_PROFILE and AWS_REGION, or `aws configure`"
             ) from error
+
+    def master_user(self) -> tuple[str, str]:
+        """Name and password of the domain's master user, from the stack's secret.
+
+        Raises:
+            StackError: the stack has none (MasterUserMode=IamRole), or it can't be read.
+        """
+        if self.stack.parameter("MasterUserMode") == "IamRole":
+            raise StackError(
+                f"stack {self.stack.name} has no master user with a password: its MasterUserMode is IamRole"
+            )
+        arn = self.stack.output("MasterUserSecretArn")
+        try:
+            user = json.loads(self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+        except (BotoCoreError, ClientError) as error:
+            raise StackError(f"the master user's secret can't be read: {error}") from error
+        return user["username"], user["password"]

@@ -5,7 +5,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -16,6 +18,8 @@ from iot_stream.errors import IotStreamError, SetupError, StackError
 from iot_stream.local import machine
 from iot_stream.local.accounting import Account
 from iot_stream.local.status import Status
+from iot_stream.stack import Stack
+from iot_stream.target import Target
 
 COUNTS = Status(
     sent=3000,
@@ -140,6 +144,24 @@ def test_an_interrupted_start_does_not_lock_out_the_next(tmp_path: Path, monkeyp
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             machine._empty(tmp_path)
+
+
+def test_a_secret_that_can_not_be_read_is_said() -> None:
+    """One line with AWS's reason, and no traceback."""
+    client = boto3.client("secretsmanager", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    outputs = {"MasterUserSecretArn": "arn:aws:secretsmanager:us-east-1:1:secret:m"}
+    target = Target(Stack("s", "arn", outputs, {"MasterUserMode": "InternalUser"}), lambda _: client, None)
+    with Stubber(client) as stub:
+        stub.add_client_error("get_secret_value", "AccessDeniedException", "no rights")
+        with pytest.raises(StackError, match=r"secret can't be read: .*no rights"):
+            target.master_user()
+
+
+def test_a_stack_without_passwords_says_so() -> None:
+    """Nothing is wrong with the template then."""
+    target = Target(Stack("s", "arn", {}, {"MasterUserMode": "IamRole"}), lambda _: None, None)
+    with pytest.raises(StackError, match="its MasterUserMode is IamRole"):
+        target.master_user()
 
 
 def test_the_counts_are_told_in_flow_order() -> None:
