@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from iot_stream.live.app import create_app
 from iot_stream.live.failures import Failure, NoSuchFailureError
 from iot_stream.local.processes import free_port
+from tests.delivery import until
 
 FAILURE = Failure("backup/processing-failed/1", 0, "Transform", "Lambda.ProcessingFailedStatus", "why", 1, 1)
 COUNTS = {"sent": 10, "transformed": 9, "delivered": 8, "failed": 1, "searchable": 8, "pending": 0, "lag_ms": 0}
@@ -57,10 +57,7 @@ def serving(*parts: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 60
-        while not server.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: server.started, seconds=60, what="the server")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True

@@ -255,7 +255,7 @@ def watch(machine: Machine) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Delete what an earlier machine left, its record last of all: an interrupted start must not lock out the next."""
+    """Delete what an earlier machine left but for its record, or an interrupted start would lock out the next."""
     for child in folder.iterdir() if folder.exists() else ():
         if child.is_dir():
             shutil.rmtree(child, ignore_errors=True)

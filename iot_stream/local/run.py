@@ -94,9 +94,9 @@ def drain(
 
 def _waits(stack: Stack) -> float:
     """The longest that a record under way may be still by the stack's settings: every buffer, and all retries."""
+    transform = int(stack.parameter("TransformBufferIntervalInSeconds"))
     destination = int(stack.parameter("DeliveryBufferIntervalInSeconds"))  # the bucket's too
-    transform, retries = (stack.parameter(f"{name}Seconds") for name in ("TransformBufferIntervalIn", "DeliveryRetry"))
-    return int(transform) + 2 * destination + int(retries)
+    return transform + 2 * destination + int(stack.parameter("DeliveryRetrySeconds"))
 
 
 def take_account(machine: Machine, stack: Stack) -> Account:

@@ -15,6 +15,7 @@ from iot_stream.live.reader import Reader, connect, make_role
 from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.places import PROJECT
+from tests.delivery import until
 from tests.live_page import COUNTS, Failed, get, serving
 from tests.readings import make_index, readings
 
@@ -118,10 +119,13 @@ def test_what_can_not_be_asked_is_said(page: str, query: str, status: int, words
 
 def test_the_pipeline_is_seen_within_seconds(page: str) -> None:
     """Counts come from the given source, looked at once a second while somebody asks."""
-    deadline = time.monotonic() + 20
-    while not (state := get(f"{page}/api/pipeline").json())["per_second"]:
-        assert time.monotonic() < deadline, state
-        time.sleep(0.1)
+
+    def rates_known() -> dict[str, Any] | None:
+        told: dict[str, Any] = get(f"{page}/api/pipeline").json()
+        return told if told["per_second"] else None
+
+    state = until(rates_known, seconds=20, what="a rate")
+    assert state
     assert state["counts"] == COUNTS
     assert state["per_second"]["sent"] == 0
     assert state["trouble"] is None

@@ -77,12 +77,10 @@ class Domain:
             SecretError: there is nothing to sign in with.
             ReadOnlyError: it would change a domain that is only looked at.
         """
-        left = self.patience.remaining
         name = f"{method} {path}"
         if self._read_only and method != "GET" and not path.endswith(_READING_POSTS):
             raise ReadOnlyError(name)
-        if not left:
-            raise TimeUpError(f"no time was left for {name}")
+        seconds = self._seconds_for(name)
         try:
             return self._client.transport.perform_request(
                 method,
@@ -90,7 +88,7 @@ class Domain:
                 params=params,
                 body=body,
                 headers=headers,
-                timeout=max(_LEAST_SECONDS, min(_CALL_SECONDS, left)),
+                timeout=seconds,
             )
         except opensearchpy.ConnectionError as error:
             cause, unknown_name = root_cause(error)
@@ -144,14 +142,20 @@ class Domain:
             UnreachableError: nothing does.
             TimeUpError: no time is left to ask.
         """
-        left = self.patience.remaining
-        if not left:
-            raise TimeUpError(f"no time was left for https://{self.endpoint}")
+        url = f"https://{self.endpoint}/"
+        seconds = self._seconds_for(url)
         try:
-            requests.head(f"https://{self.endpoint}/", timeout=max(_LEAST_SECONDS, min(_CALL_SECONDS, left)))
+            requests.head(url, timeout=seconds)
         except requests.RequestException as error:
             cause, unknown_name = root_cause(error)
-            raise UnreachableError(f"https://{self.endpoint}", cause, unknown_name=unknown_name) from None
+            raise UnreachableError(url, cause, unknown_name=unknown_name) from None
+
+    def _seconds_for(self, name: str) -> float:
+        """How long one call may take, so that it ends before the time does."""
+        left = self.patience.remaining
+        if not left:
+            raise TimeUpError(f"no time was left for {name}")
+        return max(_LEAST_SECONDS, min(_CALL_SECONDS, left))
 
     def close(self) -> None:
         """Close its connections."""
