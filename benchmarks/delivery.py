@@ -38,11 +38,11 @@ from opensearchpy import OpenSearch as Client  # noqa: E402
 from opensearchpy.helpers import bulk  # noqa: E402
 
 from enrichment.handler import lambda_handler  # noqa: E402
+from iot_stream.delivery.core.state_machine import MAX_INVOCATIONS  # noqa: E402
 from iot_stream.generator.readings import Readings  # noqa: E402
 from iot_stream.local import opensearch as local_opensearch  # noqa: E402
-from iot_stream.local.aws import Aws  # noqa: E402
 from iot_stream.local.distribution import assemble  # noqa: E402
-from iot_stream.local.firehose.delivery import MAX_INVOCATIONS  # noqa: E402
+from iot_stream.local.ministack import Ministack  # noqa: E402
 from iot_stream.local.opensearch import OpenSearch  # noqa: E402
 from iot_stream.local.processes import free_port  # noqa: E402
 from tests.delivery import World, until  # noqa: E402
@@ -101,7 +101,7 @@ def package_function() -> bytes:
 class Bench:
     """The neighbours, and one measurement a method."""
 
-    def __init__(self, server: OpenSearch, aws: Aws, folder: Path, pids: dict[str, int]) -> None:
+    def __init__(self, server: OpenSearch, aws: Ministack, folder: Path, pids: dict[str, int]) -> None:
         self.server = server
         self.aws = aws
         self.folder = folder
@@ -270,7 +270,7 @@ def measure(records: int, memory: list[int]) -> dict[str, Any]:
     processes = {"opensearch": server.start()}
     try:
         (folder / "ministack").mkdir()
-        aws = Aws(folder / "ministack", free_port())
+        aws = Ministack(folder / "ministack", free_port())
         processes["ministack_and_function"] = aws.start(
             domain_endpoint=f"127.0.0.1:{server.port}", ca_file=server.ca_file
         )
@@ -291,7 +291,7 @@ def measure(records: int, memory: list[int]) -> dict[str, Any]:
             "latency_ms": bench.latency(),
             "delivery_processor_seconds": cpu,
             "peak_rss_mib": {},
-            "machine": _machine(),
+            "local_stack": _machine(),
             "versions": _versions(bench.client),
         }
         for count in memory:

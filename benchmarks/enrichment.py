@@ -282,7 +282,7 @@ def load_handlers() -> dict[str, Handler]:
 
 def measure() -> dict[str, Any]:
     """Measure everything."""
-    machine = describe_machine()
+    local_stack = describe_machine()
     handlers = load_handlers()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 - no path, a device
         check_answers(handlers)
@@ -316,7 +316,7 @@ def measure() -> dict[str, Any]:
             }
             for name in MODULES
         },
-        "machine": machine,
+        "local_stack": local_stack,
         "versions": {
             "python": platform.python_version(),
             **{

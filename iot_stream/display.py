@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_stream.generator.send import Sent
-from iot_stream.local.accounting import Account
-from iot_stream.local.machine import Machine
+from iot_stream.local.local_stack import LocalStack
+from iot_stream.local.reconciliation import Reconciliation
 from iot_stream.local.status import Status
 from iot_stream.stack import Stack
 
-__all__ = ["Display", "account_text", "look_here", "progress", "status_text"]
+__all__ = ["Display", "progress", "reconciliation_text", "startup_summary", "status_text"]
 
 _PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal to draw on
 
@@ -45,7 +45,7 @@ class Display:
             self._last_line = time.monotonic()
             self.say(status_text(status))
 
-    def settle(self) -> None:
+    def stop_live(self) -> None:
         """Leave the counts as they stand; what follows is printed below them."""
         if self._live is not None:
             self._live.stop()
@@ -63,25 +63,25 @@ def status_text(status: Status) -> str:
     return f"{text} · last error: {status.last_error}" if status.last_error else text
 
 
-def account_text(account: Account) -> str:
+def reconciliation_text(result: Reconciliation) -> str:
     """Where every record ended, in one line."""
-    text = f"{account.sent:,} sent = {account.searchable:,} searchable + {account.failed:,} failure objects"
-    if account.missing:
-        text += f" + {account.missing:,} MISSING"
-    if account.doubled:
-        text += f" ({account.doubled:,} documents twice)"
+    text = f"{result.sent:,} sent = {result.searchable:,} searchable + {result.failed:,} failure objects"
+    if result.missing:
+        text += f" + {result.missing:,} MISSING"
+    if result.duplicates:
+        text += f" ({result.duplicates:,} documents twice)"
     return text
 
 
-def look_here(machine: Machine, stack: Stack) -> str:
+def startup_summary(local_stack: LocalStack, stack: Stack) -> str:
     """Where to look, for a person who has just started the local stack."""
     lines = [
-        f"  live page    {machine.live_url}",
-        f"  OpenSearch   {machine.opensearch.url}  (index {stack.output('IndexName')})",
-        f"  its CA       {machine.opensearch.ca_file}",
+        f"  live page    {local_stack.live_url}",
+        f"  OpenSearch   {local_stack.opensearch.url}  (index {stack.output('IndexName')})",
+        f"  its CA       {local_stack.opensearch.ca_file}",
         "  user         `iot-stream password` prints the master user's name and password",
-        f"  AWS's APIs   {machine.aws.url}  (any client: AWS_ENDPOINT_URL={machine.aws.url})",
-        f"  logs         {machine.folder}",
+        f"  AWS's APIs   {local_stack.aws.url}  (any client: AWS_ENDPOINT_URL={local_stack.aws.url})",
+        f"  logs         {local_stack.folder}",
     ]
     return "\n".join(lines)
 

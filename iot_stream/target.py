@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
 from iot_stream.generator.ledger import Ledger
-from iot_stream.local import machine
+from iot_stream.local import local_stack
 from iot_stream.local.status import ledger
 from iot_stream.stack import Stack, find_stack
 
@@ -29,7 +29,7 @@ class Target:
     @classmethod
     def local(cls, folder: Path) -> "Target":
         """The local stack of `folder` (raises StackError where none runs)."""
-        found = machine.find(folder)
+        found = local_stack.find(folder)
         return cls(found.stack(), found.aws.client, ledger(found))
 
     @classmethod

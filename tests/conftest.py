@@ -10,12 +10,12 @@ import pytest
 
 from iot_stream.local import deployment
 from iot_stream.local import opensearch as local_opensearch
-from iot_stream.local.aws import Aws
 from iot_stream.local.distribution import assemble
-from iot_stream.local.machine import Machine, Ports, deliver, deploy
+from iot_stream.local.local_stack import LocalStack, Ports, deliver, deploy
+from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.places import PROJECT
 from iot_stream.local.processes import free_port
+from iot_stream.paths import PROJECT
 from tests.live_page import chromium_path
 from tests.outages import Outages
 from tests.secrets import leaks
@@ -100,9 +100,9 @@ def opensearch(outages: Outages) -> OpenSearch:
 
 
 @pytest.fixture(scope="session")
-def ministack(opensearch: OpenSearch, local_folder: Path) -> Iterator[Aws]:
+def ministack(opensearch: OpenSearch, local_folder: Path) -> Iterator[Ministack]:
     """AWS's APIs with IAM enforced; every domain's endpoint is the session's OpenSearch."""
-    aws = Aws(local_folder / "aws", free_port())
+    aws = Ministack(local_folder / "aws", free_port())
     process = aws.start(domain_endpoint=f"127.0.0.1:{opensearch.port}", ca_file=opensearch.ca_file)
     yield aws
     process.stop()
@@ -116,11 +116,13 @@ def sam_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def machine(sam_build: Path, opensearch: OpenSearch, ministack: Aws, local_folder: Path) -> Iterator[Machine]:
+def local_stack(
+    sam_build: Path, opensearch: OpenSearch, ministack: Ministack, local_folder: Path
+) -> Iterator[LocalStack]:
     """The whole local stack: the built template deployed by sam, and the delivery worker at work on it."""
     assert sam_build.exists()
     ports = Ports(opensearch=opensearch.port, aws=ministack.port)
-    whole = Machine(local_folder, ports, opensearch.home)
+    whole = LocalStack(local_folder, ports, opensearch.home)
     whole.save()
     deliver(whole, deploy(whole))
     yield whole

@@ -22,8 +22,8 @@ from uuid import uuid4
 
 import requests
 
-from iot_stream.local.aws import ACCOUNT, Aws
-from iot_stream.local.firehose.progress import Status, read_status
+from iot_stream.delivery.edges.state_folder import DeliveryStatus, read_status
+from iot_stream.local.ministack import ACCOUNT, Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import clean_environment
 
@@ -64,7 +64,7 @@ def until[Answer](question: Callable[[], Answer], *, seconds: float = 90, what: 
 class World:
     """One delivery stream with its stream, function, bucket, role and index."""
 
-    aws: Aws
+    aws: Ministack
     opensearch: OpenSearch
     folder: Path
     name: str = field(default_factory=lambda: f"d{uuid4().hex[:10]}")
@@ -289,7 +289,7 @@ class World:
     # ---- looking ---------------------------------------------------------------------------------------------
 
     @property
-    def status(self) -> Status:
+    def status(self) -> DeliveryStatus:
         """What the worker says of itself."""
         return read_status(self.state)
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from iot_stream.local.firehose.buffer import Bounds
-from iot_stream.local.firehose.keys import Rotation
-from iot_stream.local.firehose.settings import Bucket, Settings
+from iot_stream.delivery.core.buffer import Bounds
+from iot_stream.delivery.core.naming import Rotation
+from iot_stream.delivery.core.settings import Bucket, Settings
 
 __all__ = ["MB", "make_settings"]
 

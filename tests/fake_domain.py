@@ -19,9 +19,9 @@ import jsonpatch
 import pytest
 import requests
 
+from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
 from role_mapper.master_user import InternalUser
-from role_mapper.patience import Patience
 from tests.secrets import make_secret
 
 PASSWORD = make_secret("Correct-Horse.Battery+Staple=7")
@@ -47,7 +47,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Reply:
+class FakeResponse:
     """One answer."""
 
     status: int
@@ -75,11 +75,11 @@ class Clock:
         self.now += max(seconds, 0.001)
 
 
-def error(status: int, words: str = "the domain's own words") -> Reply:
+def error(status: int, words: str = "the domain's own words") -> FakeResponse:
     """Return an error in the form that this status has."""
     if status in PLAIN_TEXT:
-        return Reply(status, PLAIN_TEXT[status], TEXT)
-    return Reply(status, {"status": "ERROR", "message": words})
+        return FakeResponse(status, PLAIN_TEXT[status], TEXT)
+    return FakeResponse(status, {"status": "ERROR", "message": words})
 
 
 @dataclass
@@ -106,9 +106,9 @@ class FakeDomain:
     followed: dict[str, int] = field(default_factory=dict)
     saved_objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    faults: dict[int, Reply | Exception] = field(default_factory=dict)
-    always: Reply | Exception | None = None
-    meanwhile: dict[str, Callable[[], Reply | None]] = field(default_factory=dict)
+    faults: dict[int, FakeResponse | Exception] = field(default_factory=dict)
+    always: FakeResponse | Exception | None = None
+    meanwhile: dict[str, Callable[[], FakeResponse | None]] = field(default_factory=dict)
     form_login: bool = True
     _sequence: int = 0
 
@@ -127,7 +127,7 @@ class FakeDomain:
         user, password = next(iter(self.users.items()))
         secret = json.dumps({"username": user, "password": password})
         master = InternalUser(lambda: secret)
-        return Domain(self.host, master, Patience(seconds, clock=clock, wait=clock.wait))
+        return Domain(self.host, master, Deadline(seconds, clock=clock, wait=clock.wait))
 
     def state(self) -> dict[str, Any]:
         """Return everything that a client can change, to compare."""
@@ -146,19 +146,19 @@ class FakeDomain:
         fault = (action() if action else None) or self.faults.get(number, self.always)
         if isinstance(fault, Exception):
             raise fault
-        reply = fault or self._serve(call)
+        sender = fault or self._serve(call)
         response = requests.Response()
-        response.status_code = reply.status
-        response._content = reply.text.encode()
-        response.headers["Content-Type"] = reply.content_type
+        response.status_code = sender.status
+        response._content = sender.text.encode()
+        response.headers["Content-Type"] = sender.content_type
         response.request, response.url = request, request.url or ""
         return response
 
-    def _serve(self, call: Call) -> Reply:
+    def _serve(self, call: Call) -> FakeResponse:
         if not self._signed_in(call) and not call.path.endswith("/auth/login"):
             return error(401)
         for pattern, serve in (
-            (r"/", lambda *_: Reply(200, {"version": {"number": "3.4.0"}})),
+            (r"/", lambda *_: FakeResponse(200, {"version": {"number": "3.4.0"}})),
             (r"/_plugins/_security/api/roles/([^/]+)", self._role),
             (r"/_plugins/_security/api/rolesmapping/([^/]+)", self._mapping),
             (r"/_index_template/([^/]+)", self._index_template),
@@ -170,7 +170,7 @@ class FakeDomain:
             return self._ism(call, *map(unquote, call.path.split("/")[3:]))
         if "dashboards" in self.installed and call.path.startswith("/_dashboards/"):
             return self._dashboards(call)
-        return Reply(400, {"error": f"no handler found for uri [{call.path}] and method [{call.method}]"})
+        return FakeResponse(400, {"error": f"no handler found for uri [{call.path}] and method [{call.method}]"})
 
     def _signed_in(self, call: Call) -> bool:
         kind, _, value = call.headers.get("Authorization", "").partition(" ")
@@ -181,33 +181,33 @@ class FakeDomain:
 
     # ---- the security plugin ----
 
-    def _role(self, call: Call, name: str) -> Reply:
+    def _role(self, call: Call, name: str) -> FakeResponse:
         found = self.roles.get(name)
         if call.method == "GET" or (found is None and call.method == "DELETE"):
-            return Reply(200, {name: found}) if found else _missing("role", name)
+            return FakeResponse(200, {name: found}) if found else _missing("role", name)
         if refusal := _protected(name, found):
             return refusal
         if call.method == "DELETE":
             del self.roles[name]
-            return Reply(200, {"status": "OK", "message": f"'{name}' deleted."})
+            return FakeResponse(200, {"status": "OK", "message": f"'{name}' deleted."})
         flags = {"reserved": False, "hidden": False, "static": False}
         if flags.keys() & call.body.keys():
-            return Reply(
+            return FakeResponse(
                 400, {"status": "error", "reason": "Invalid configuration", "invalid_keys": {"keys": "reserved"}}
             )
         grants = [{"fls": [], "masked_fields": []} | grant for grant in call.body["index_permissions"]]
         self.roles[name] = flags | call.body | {"index_permissions": grants}
         return _written(name, found)
 
-    def _mapping(self, call: Call, name: str) -> Reply:
+    def _mapping(self, call: Call, name: str) -> FakeResponse:
         found = self.mappings.get(name)
         if call.method == "GET" or (found is None and call.method == "DELETE"):
-            return Reply(200, {name: found}) if found else _missing("rolesmapping", name)
+            return FakeResponse(200, {name: found}) if found else _missing("rolesmapping", name)
         if refusal := _protected(name, found):
             return refusal
         if call.method == "DELETE":
             del self.mappings[name]
-            return Reply(200, {"status": "OK", "message": f"'{name}' deleted."})
+            return FakeResponse(200, {"status": "OK", "message": f"'{name}' deleted."})
         if name not in self.roles:
             return _missing("role", name)
         if call.method == "PATCH":
@@ -218,11 +218,11 @@ class FakeDomain:
             try:
                 found = jsonpatch.apply_patch(stored, call.body)
             except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as failure:
-                return Reply(400, {"status": "BAD_REQUEST", "message": str(failure)})
+                return FakeResponse(400, {"status": "BAD_REQUEST", "message": str(failure)})
             self.mappings[name] = _whole_mapping(found)
-            return Reply(200, {"status": "OK", "message": f"'{name}' updated."})
+            return FakeResponse(200, {"status": "OK", "message": f"'{name}' updated."})
         if {"reserved", "hidden", "static"} & call.body.keys():
-            return Reply(
+            return FakeResponse(
                 400, {"status": "error", "reason": "Invalid configuration", "invalid_keys": {"keys": "reserved"}}
             )
         self.mappings[name] = _whole_mapping(call.body)
@@ -230,35 +230,35 @@ class FakeDomain:
 
     # ---- templates ----
 
-    def _index_template(self, call: Call, name: str) -> Reply:
+    def _index_template(self, call: Call, name: str) -> FakeResponse:
         if call.method == "PUT":
             self.index_templates[name] = copy.deepcopy(call.body) | {"composed_of": []}
-            return Reply(200, {"acknowledged": True})
+            return FakeResponse(200, {"acknowledged": True})
         found = self.index_templates.get(name)
         if found is None:
             return _missing_template(f"index template matching [{name}] not found")
         if call.method == "DELETE":
             del self.index_templates[name]
-            return Reply(200, {"acknowledged": True})
-        return Reply(200, {"index_templates": [{"name": name, "index_template": found}]})
+            return FakeResponse(200, {"acknowledged": True})
+        return FakeResponse(200, {"index_templates": [{"name": name, "index_template": found}]})
 
-    def _component_template(self, call: Call, name: str) -> Reply:
+    def _component_template(self, call: Call, name: str) -> FakeResponse:
         if call.method == "PUT":
             self.component_templates[name] = copy.deepcopy(call.body)
-            return Reply(200, {"acknowledged": True})
+            return FakeResponse(200, {"acknowledged": True})
         found = self.component_templates.get(name)
         if found is None:
             return _missing_template(f"component template matching [{name}] not found")
         if call.method == "DELETE":
             del self.component_templates[name]
-            return Reply(200, {"acknowledged": True})
-        return Reply(200, {"component_templates": [{"name": name, "component_template": found}]})
+            return FakeResponse(200, {"acknowledged": True})
+        return FakeResponse(200, {"component_templates": [{"name": name, "component_template": found}]})
 
     # ---- Index State Management ----
 
-    def _ism(self, call: Call, verb: str, name: str = "") -> Reply:
+    def _ism(self, call: Call, verb: str, name: str = "") -> FakeResponse:
         if verb == "policies" and not name:
-            return Reply(200, {"policies": list(self.policies.values()), "total_policies": len(self.policies)})
+            return FakeResponse(200, {"policies": list(self.policies.values()), "total_policies": len(self.policies)})
         if verb == "policies":
             return self._policy(call, name)
         if verb == "explain":
@@ -269,7 +269,7 @@ class FakeDomain:
                 for index, of in self.indices.items()
                 if pattern.fullmatch(index)
             }
-            return Reply(200, told | {"total_managed_indices": sum(1 for of in told.values() if of[key])})
+            return FakeResponse(200, told | {"total_managed_indices": sum(1 for of in told.values() if of[key])})
         failed = []
         for index in name.split(","):
             if verb == "add" and self.indices[index]:
@@ -278,14 +278,14 @@ class FakeDomain:
             else:
                 self.indices[index] = None if verb == "remove" else call.body["policy_id"]
                 self.followed[index] = self._sequence
-        return Reply(200, {"updated_indices": 1, "failures": bool(failed), "failed_indices": failed})
+        return FakeResponse(200, {"updated_indices": 1, "failures": bool(failed), "failed_indices": failed})
 
-    def _policy(self, call: Call, name: str) -> Reply:
+    def _policy(self, call: Call, name: str) -> FakeResponse:
         found = self.policies.get(name)
         if call.method == "PUT":
             at = (call.query.get("if_seq_no"), call.query.get("if_primary_term"))
             if at != ((str(found["_seq_no"]), "1") if found else (None, None)):
-                return Reply(
+                return FakeResponse(
                     409,
                     {
                         "error": {"type": "version_conflict_engine_exception", "reason": f"[{name}]: version conflict"},
@@ -309,47 +309,53 @@ class FakeDomain:
                 "_primary_term": 1,
                 "policy": policy,
             }
-            return Reply(200 if found else 201, self.policies[name])
+            return FakeResponse(200 if found else 201, self.policies[name])
         if found is None:
-            return Reply(404, {"error": {"type": "status_exception", "reason": "Policy not found"}, "status": 404})
+            return FakeResponse(
+                404, {"error": {"type": "status_exception", "reason": "Policy not found"}, "status": 404}
+            )
         if call.method == "DELETE":
             del self.policies[name]
-            return Reply(200, {"result": "deleted"})
-        return Reply(200, found)
+            return FakeResponse(200, {"result": "deleted"})
+        return FakeResponse(200, found)
 
     # ---- Dashboards ----
 
-    def _dashboards(self, call: Call) -> Reply:
+    def _dashboards(self, call: Call) -> FakeResponse:
         if call.path == "/_dashboards/api/status":
-            return Reply(200, {"status": {"overall": {"state": "green"}}})
+            return FakeResponse(200, {"status": {"overall": {"state": "green"}}})
         if call.headers.get("osd-xsrf") != "true":
-            return Reply(
+            return FakeResponse(
                 400, {"statusCode": 400, "error": "Bad Request", "message": "Request must contain a osd-xsrf header."}
             )
         if call.path == "/_dashboards/auth/login":
             if not self.form_login:
-                return Reply(404, {"statusCode": 404, "error": "Not Found", "message": "Not Found"})
+                return FakeResponse(404, {"statusCode": 404, "error": "Not Found", "message": "Not Found"})
             if self.users.get(call.body["username"]) != call.body["password"]:
-                return Reply(401, {"statusCode": 401, "error": "Unauthorized", "message": "Authentication Exception"})
-            return Reply(200, {"username": call.body["username"], "tenants": {}})
+                return FakeResponse(
+                    401, {"statusCode": 401, "error": "Unauthorized", "message": "Authentication Exception"}
+                )
+            return FakeResponse(200, {"username": call.body["username"], "tenants": {}})
         assert call.headers.get("securitytenant") == "global"
         action = call.path.removeprefix("/_dashboards/api/saved_objects/")
         if action == "_bulk_get":
-            return Reply(200, {"saved_objects": [self._saved(asked) for asked in call.body]})
+            return FakeResponse(200, {"saved_objects": [self._saved(asked) for asked in call.body]})
         if action == "_import":
             return self._import(call)
         key = unquote(action)
         if key not in self.saved_objects:
-            return Reply(404, {"statusCode": 404, "error": "Not Found", "message": f"Saved object [{key}] not found"})
+            return FakeResponse(
+                404, {"statusCode": 404, "error": "Not Found", "message": f"Saved object [{key}] not found"}
+            )
         assert call.method == "DELETE"
         del self.saved_objects[key]
-        return Reply(200, {})
+        return FakeResponse(200, {})
 
     def _saved(self, asked: dict[str, str]) -> dict[str, Any]:
         found = self.saved_objects.get(f"{asked['type']}/{asked['id']}")
         return copy.deepcopy(found) if found else asked | {"error": {"statusCode": 404, "error": "Not Found"}}
 
-    def _import(self, call: Call) -> Reply:
+    def _import(self, call: Call) -> FakeResponse:
         assert call.query == {"overwrite": "true"}
         boundary = SimpleCookie(call.headers["Content-Type"].split(";", 1)[1])["boundary"].value
         _, part, end = call.body.split(f"--{boundary}")
@@ -361,7 +367,7 @@ class FakeDomain:
             if each["type"] == "dashboard":  # as the migrations of a newer Dashboards do
                 stored["attributes"]["migrated"] = True
             self.saved_objects[f"{each['type']}/{each['id']}"] = stored
-        return Reply(200, {"success": True, "successCount": len(lines.strip().splitlines())})
+        return FakeResponse(200, {"success": True, "successCount": len(lines.strip().splitlines())})
 
 
 def _call(request: requests.PreparedRequest) -> Call:
@@ -379,22 +385,22 @@ def _whole_mapping(body: dict[str, Any]) -> dict[str, Any]:
     return {"reserved": False, "hidden": False} | members | body
 
 
-def _written(name: str, found: object) -> Reply:
+def _written(name: str, found: object) -> FakeResponse:
     if found:
-        return Reply(200, {"status": "OK", "message": f"'{name}' updated."})
-    return Reply(201, {"status": "CREATED", "message": f"'{name}' created."})
+        return FakeResponse(200, {"status": "OK", "message": f"'{name}' updated."})
+    return FakeResponse(201, {"status": "CREATED", "message": f"'{name}' created."})
 
 
-def _missing(kind: str, name: str) -> Reply:
-    return Reply(404, {"status": "NOT_FOUND", "message": f"{kind} '{name}' not found."})
+def _missing(kind: str, name: str) -> FakeResponse:
+    return FakeResponse(404, {"status": "NOT_FOUND", "message": f"{kind} '{name}' not found."})
 
 
-def _missing_template(reason: str) -> Reply:
-    return Reply(404, {"error": {"type": "resource_not_found_exception", "reason": reason}, "status": 404})
+def _missing_template(reason: str) -> FakeResponse:
+    return FakeResponse(404, {"error": {"type": "resource_not_found_exception", "reason": reason}, "status": 404})
 
 
-def _protected(name: str, found: dict[str, Any] | None) -> Reply | None:
+def _protected(name: str, found: dict[str, Any] | None) -> FakeResponse | None:
     for flag in ("static", "reserved"):
         if found and found.get(flag):
-            return Reply(403, {"status": "FORBIDDEN", "message": f"Resource '{name}' is {flag}."})
+            return FakeResponse(403, {"status": "FORBIDDEN", "message": f"Resource '{name}' is {flag}."})
     return None

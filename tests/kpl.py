@@ -2,7 +2,7 @@
 
 import hashlib
 
-from iot_stream.local.firehose.kpl import UserRecord
+from iot_stream.delivery.core.kpl import UserRecord
 
 __all__ = ["MAGIC", "UserRecord", "aggregate", "field", "varint"]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.places import PROJECT
+from iot_stream.paths import PROJECT
 
 ACTIVITIES = ("Running", "Sitting", "Traveling", "Walking", "Working")
 _TEMPLATE = PROJECT / "functions" / "role_mapper" / "opensearch" / "index-template.json"

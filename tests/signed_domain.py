@@ -17,19 +17,19 @@ from botocore.credentials import Credentials
 from iot_stream.local.certificates import make_certificates
 from tests.secrets import make_secret
 
-__all__ = ["KEYS", "REGION", "TOKENS", "Answer", "SignedDomain", "signed_domain"]
+__all__ = ["KEYS", "REGION", "TOKENS", "Response", "SignedDomain", "signed_domain"]
 
 REGION = "us-east-1"
 KEYS = {"AKIDFIRST": make_secret("first-secret-access-key"), "AKIDSECOND": make_secret("second-secret-access-key")}
 TOKENS = {"AKIDFIRST": make_secret("first-session-token"), "AKIDSECOND": make_secret("second-session-token")}
 
-type Answer = tuple[int, str, str]
+type Response = tuple[int, str, str]
 """Status, content type, text."""
 
 
 @contextmanager
 def signed_domain(
-    folder: Path, answer: Callable[[str, str, bytes, dict[str, str]], Answer]
+    folder: Path, answer: Callable[[str, str, bytes, dict[str, str]], Response]
 ) -> Iterator["SignedDomain"]:
     """Serve `answer` (of method, path, body and headers) to signed requests, and AWS's own 403 to all others."""
     with SignedDomain(folder, answer) as running:
@@ -45,7 +45,7 @@ class SignedDomain(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, answer: Callable[[str, str, bytes, dict[str, str]], Answer]) -> None:
+    def __init__(self, folder: Path, answer: Callable[[str, str, bytes, dict[str, str]], Response]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         certificates = make_certificates(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -15,15 +15,15 @@ from iot_stream.live.failures import Failures
 from iot_stream.live.reader import Reader, connect, make_role
 from iot_stream.live.reasons import FunctionLog
 from iot_stream.live.vega import bundle
-from iot_stream.local.machine import Machine
-from iot_stream.local.places import LOCAL
+from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import claim_port
 from iot_stream.local.status import status
+from iot_stream.paths import LOCAL
 
 __all__ = ["open_page", "serve", "view_of"]
 
 
-def serve(machine: Machine, port: int, say: Callable[[str], None]) -> None:
+def serve(local_stack: LocalStack, port: int, say: Callable[[str], None]) -> None:
     """Serve until interrupted; `say` is told the address once the page can be loaded.
 
     Raises:
@@ -32,7 +32,7 @@ def serve(machine: Machine, port: int, say: Callable[[str], None]) -> None:
         SearchError: OpenSearch refuses to make the page's user.
     """
     claim_port(port, what="the live page", option="--port")
-    app = create_app(*view_of(machine), bundle(LOCAL / "live"))
+    app = create_app(*view_of(local_stack), bundle(LOCAL / "live"))
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -46,7 +46,7 @@ def serve(machine: Machine, port: int, say: Callable[[str], None]) -> None:
     server.run()
 
 
-def view_of(machine: Machine) -> tuple[Dashboard, Sources]:
+def view_of(local_stack: LocalStack) -> tuple[Dashboard, Sources]:
     """The dashboard on the stack's index, and where its data comes from; makes the reader's role first.
 
     Raises:
@@ -55,17 +55,17 @@ def view_of(machine: Machine) -> tuple[Dashboard, Sources]:
     """
     # opensearch-py logs a traceback for each call that fails; people are told in words.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
-    stack = machine.stack()
+    stack = local_stack.stack()
     index = stack.output("IndexName")
     dashboard = load().for_index(index)
-    make_role(machine.opensearch, dashboard.index_pattern)
-    client = connect(machine.opensearch)
-    failures = Failures(machine.aws.client("s3"), stack.output("BackupBucketName"), stack.output("BackupPrefix"))
+    make_role(local_stack.opensearch, dashboard.index_pattern)
+    client = connect(local_stack.opensearch)
+    failures = Failures(local_stack.aws.client("s3"), stack.output("BackupBucketName"), stack.output("BackupPrefix"))
     function = stack.output("EnrichmentFunctionArn").split(":")[6]
-    log = FunctionLog(machine.aws.client("logs"), f"/aws/lambda/{function}")
+    log = FunctionLog(local_stack.aws.client("logs"), f"/aws/lambda/{function}")
 
     def counts() -> dict[str, Any]:
-        return status(machine, client, index).as_dict()
+        return status(local_stack, client, index).as_dict()
 
     return dashboard, Sources(Reader(client), counts, failures, log.reasons)
 

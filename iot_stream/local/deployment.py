@@ -11,8 +11,8 @@ from typing import Any
 
 from iot_stream.errors import SetupError, StackError
 from iot_stream.local import processes
-from iot_stream.local.aws import Aws
-from iot_stream.local.places import PROJECT
+from iot_stream.local.ministack import Ministack
+from iot_stream.paths import PROJECT
 
 __all__ = ["build", "deploy"]
 
@@ -34,7 +34,7 @@ def build(log: Path) -> None:
 
 
 def deploy(
-    aws: Aws,
+    aws: Ministack,
     log: Path,
     *,
     stack: str,
@@ -88,7 +88,7 @@ def _run(
             time.sleep(0.2)
     finally:
         process.stop()
-    return code, process.last_words()
+    return code, process.log_tail()
 
 
 def _configured() -> dict[str, str]:

@@ -19,7 +19,7 @@ import requests
 from jgo.maven import MavenContext
 
 from iot_stream.errors import SetupError
-from iot_stream.local.places import DOWNLOADS, LOCAL, PROJECT
+from iot_stream.paths import DOWNLOADS, LOCAL, PROJECT
 
 __all__ = ["LOCK", "assemble", "download"]
 

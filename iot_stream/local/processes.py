@@ -20,7 +20,16 @@ import requests
 
 from iot_stream.errors import SetupError
 
-__all__ = ["Process", "answers", "claim_port", "clean_environment", "free_port", "start", "undisturbed", "wait_until"]
+__all__ = [
+    "Process",
+    "answers",
+    "claim_port",
+    "clean_environment",
+    "free_port",
+    "signals_ignored",
+    "start",
+    "wait_until",
+]
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME", "PYTHONDONTWRITEBYTECODE")
 
@@ -42,8 +51,8 @@ class Process:
         process = self._find()
         return process is not None and process.status() != psutil.STATUS_ZOMBIE
 
-    def stop(self, *, patience: float = 20) -> None:
-        """End the process: SIGTERM, then SIGKILL after `patience` seconds, and to what it leaves behind of its own.
+    def stop(self, *, grace: float = 20) -> None:
+        """End the process: SIGTERM, then SIGKILL after `grace` seconds, and to what it leaves behind of its own.
 
         A process already gone is fine.
         """
@@ -52,7 +61,7 @@ class Process:
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                 leads = os.getpgid(self.pid) == self.pid  # as everything does that `start` started
                 process.terminate()
-                if not self._gone(patience):
+                if not self._gone(grace):
                     process.kill()
                     self._gone(5)
                 if leads:
@@ -75,7 +84,7 @@ class Process:
         """The exit code of a process this one started, None while it runs."""
         return next((child.poll() for child in _children if child.pid == self.pid), None)
 
-    def last_words(self, lines: int = 1) -> str:
+    def log_tail(self, lines: int = 1) -> str:
         """The last lines of its log that are neither blank nor a frame of a stack trace."""
         with contextlib.suppress(OSError):
             text = Path(self.log).read_text(encoding="utf-8", errors="replace")
@@ -93,7 +102,7 @@ class Process:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_ignored() -> Iterator[None]:
     """Let no Ctrl-C and no SIGTERM come between: what has to be ended is ended to the last."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -151,7 +160,7 @@ def wait_until(ready: Callable[[], bool], process: Process, *, seconds: float, w
         if process.alive:
             reason = f"{process.name}: {what} did not come within {seconds:.0f} s"
         else:
-            reason = f"{process.name} ended before it was ready: {process.last_words()}"
+            reason = f"{process.name} ended before it was ready: {process.log_tail()}"
     except BaseException:
         process.stop()
         raise

@@ -10,19 +10,19 @@ from opensearchpy.exceptions import OpenSearchException
 
 from iot_stream.errors import SetupError
 from iot_stream.generator.job import send_readings
-from iot_stream.local.accounting import Account, account, failed_uuids
-from iot_stream.local.machine import Machine
+from iot_stream.local.local_stack import LocalStack
+from iot_stream.local.reconciliation import Reconciliation, failed_uuids, reconcile
 from iot_stream.local.status import Status, administrator, ledger, status
 from iot_stream.stack import Stack
 
-__all__ = ["drain", "send_and_watch", "take_account"]
+__all__ = ["drain", "reconcile_now", "send_and_watch"]
 
 _EVERY = 1.0
-_PATIENCE_SECONDS = 60.0  # without any progress, and with nothing that still waits its time
+_GRACE_SECONDS = 60.0  # without any progress, and with nothing that still waits its time
 
 
 def send_and_watch(
-    machine: Machine,
+    local_stack: LocalStack,
     stack: Stack,
     *,
     seed: int,
@@ -36,22 +36,22 @@ def send_and_watch(
     Raises:
         SendError: the stream refused records.
     """
-    client, index = administrator(machine), stack.output("IndexName")
+    client, index = administrator(local_stack), stack.output("IndexName")
     abandon = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(
             send_readings,
-            machine.aws.client("kinesis"),
+            local_stack.aws.client("kinesis"),
             stack.output("StreamName"),
             seed=seed,
             rate=rate,
             seconds=seconds,
-            ledger=ledger(machine),
+            ledger=ledger(local_stack),
             stop=lambda: stop() or abandon.is_set(),
         )
         try:
             while not sending.done():
-                show(status(machine, client, index))
+                show(status(local_stack, client, index))
                 wait([sending], timeout=_EVERY)
         finally:
             abandon.set()
@@ -59,32 +59,32 @@ def send_and_watch(
 
 
 def drain(
-    machine: Machine, stack: Stack, show: Callable[[Status], None], stop: Callable[[], bool] = lambda: False
-) -> Account:
+    local_stack: LocalStack, stack: Stack, show: Callable[[Status], None], stop: Callable[[], bool] = lambda: False
+) -> Reconciliation:
     """Wait until every record sent is searchable or a failure object, nothing more is to be expected, or `stop()`.
 
     Raises:
         SetupError: OpenSearch does not answer, so there is no account.
     """
-    client, index = administrator(machine), stack.output("IndexName")
+    client, index = administrator(local_stack), stack.output("IndexName")
     before: tuple[int | None, ...] = ()
     since = time.monotonic()
     while True:
-        now = status(machine, client, index)
+        now = status(local_stack, client, index)
         show(now)
         moved = (now.transformed, now.delivered, now.failed, now.searchable, now.pending)
         if moved != before:
             since = time.monotonic()
-        patience = _PATIENCE_SECONDS + (_waits(stack) if now.pending and now.delivering else 0)
-        over = stop() or time.monotonic() - since > patience
+        grace = _GRACE_SECONDS + (_waits(stack) if now.pending and now.delivering else 0)
+        over = stop() or time.monotonic() - since > grace
         if over or ((now.searchable or 0) + now.failed >= now.sent and not now.pending):
             try:
                 client.indices.refresh(index=f"{index}*", params={"ignore_unavailable": "true"})
-                result = take_account(machine, stack)
+                result = reconcile_now(local_stack, stack)
             except OpenSearchException as error:
                 raise SetupError(
                     f"OpenSearch does not answer ({type(error).__name__}), so nobody knows what became of the "
-                    f"readings: look at its log in {machine.opensearch.folder / 'logs'}"
+                    f"readings: look at its log in {local_stack.opensearch.folder / 'logs'}"
                 ) from error
             if result.complete or over:
                 return result
@@ -99,8 +99,10 @@ def _waits(stack: Stack) -> float:
     return transform + 2 * destination + int(stack.parameter("DeliveryRetrySeconds"))
 
 
-def take_account(machine: Machine, stack: Stack) -> Account:
+def reconcile_now(local_stack: LocalStack, stack: Stack) -> Reconciliation:
     """Match every reading sent with what OpenSearch and S3 hold."""
-    uuids = chain.from_iterable(entry.uuids() for entry in ledger(machine).entries())
-    failures = failed_uuids(machine.aws.client("s3"), stack.output("BackupBucketName"), stack.output("BackupPrefix"))
-    return account(uuids, administrator(machine), f"{stack.output('IndexName')}*", failures)
+    uuids = chain.from_iterable(entry.uuids() for entry in ledger(local_stack).entries())
+    failures = failed_uuids(
+        local_stack.aws.client("s3"), stack.output("BackupBucketName"), stack.output("BackupPrefix")
+    )
+    return reconcile(uuids, administrator(local_stack), f"{stack.output('IndexName')}*", failures)

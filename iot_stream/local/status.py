@@ -6,9 +6,9 @@ from typing import Any
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import OpenSearchException
 
+from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.generator.ledger import Ledger
-from iot_stream.local.firehose.progress import read_status
-from iot_stream.local.machine import Machine
+from iot_stream.local.local_stack import LocalStack
 
 __all__ = ["Status", "administrator", "ledger", "status"]
 
@@ -35,14 +35,14 @@ class Status:
         return asdict(self)
 
 
-def ledger(machine: Machine) -> Ledger:
+def ledger(local_stack: LocalStack) -> Ledger:
     """What `iot-stream send` writes on this machine."""
-    return Ledger(machine.folder / "sent")
+    return Ledger(local_stack.folder / "sent")
 
 
-def administrator(machine: Machine) -> Client:
+def administrator(local_stack: LocalStack) -> Client:
     """An OpenSearch client with the administrator's certificate."""
-    server = machine.opensearch
+    server = local_stack.opensearch
     return Client(
         hosts=[server.url],
         ca_certs=str(server.ca_file),
@@ -53,18 +53,18 @@ def administrator(machine: Machine) -> Client:
     )
 
 
-def status(machine: Machine, client: Client, index: str) -> Status:
+def status(local_stack: LocalStack, client: Client, index: str) -> Status:
     """The counts now; `index` is the index name before rotation."""
-    delivery = read_status(machine.delivery_state)
+    delivery = read_status(local_stack.delivery_state)
     return Status(
-        sent=ledger(machine).sent,
+        sent=ledger(local_stack).sent,
         transformed=delivery.transformed,
         delivered=delivery.delivered,
         failed=delivery.failed,
         searchable=_searchable(client, index),
         pending=delivery.pending,
         lag_ms=delivery.lag_ms,
-        delivering=machine.delivering,
+        delivering=local_stack.delivering,
         last_error=delivery.last_error,
     )
 

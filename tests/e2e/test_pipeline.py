@@ -11,7 +11,7 @@ import requests
 from click.testing import CliRunner
 
 from iot_stream.cli import cli
-from iot_stream.local.machine import Machine
+from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.run import drain
 from iot_stream.stack import Stack
 from tests.delivery import until
@@ -32,18 +32,18 @@ GOLDEN = (
 
 
 @pytest.fixture(scope="module")
-def stack(machine: Machine) -> Stack:
+def stack(local_stack: LocalStack) -> Stack:
     """The deployed stack."""
-    return machine.stack()
+    return local_stack.stack()
 
 
 @pytest.fixture
-def find(machine: Machine, stack: Stack) -> Callable[[dict[str, Any]], requests.Response]:
+def find(local_stack: LocalStack, stack: Stack) -> Callable[[dict[str, Any]], requests.Response]:
     """Ask the index a question, refreshed first."""
 
     def ask(query: dict[str, Any]) -> requests.Response:
-        with machine.opensearch.admin_session() as session:
-            url = f"{machine.opensearch.url}/{stack.output('IndexName')}"
+        with local_stack.opensearch.admin_session() as session:
+            url = f"{local_stack.opensearch.url}/{stack.output('IndexName')}"
             session.post(f"{url}/_refresh")
             return session.get(f"{url}/_search", json={"query": query, "size": 1000, "track_total_hits": True})
 
@@ -54,18 +54,18 @@ def _hits(answer: requests.Response) -> int:
     return int(answer.json()["hits"]["total"]["value"]) if answer.ok else 0
 
 
-def _failure_lines(machine: Machine, stack: Stack) -> list[dict[str, Any]]:
-    s3, bucket = machine.aws.client("s3"), stack.output("BackupBucketName")
+def _failure_lines(local_stack: LocalStack, stack: Stack) -> list[dict[str, Any]]:
+    s3, bucket = local_stack.aws.client("s3"), stack.output("BackupBucketName")
     keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
     bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
     return [json.loads(line) for body in bodies for line in body.splitlines()]
 
 
 def test_a_known_reading_becomes_the_golden_document(
-    machine: Machine, stack: Stack, find: Callable[[dict[str, Any]], requests.Response]
+    local_stack: LocalStack, stack: Stack, find: Callable[[dict[str, Any]], requests.Response]
 ) -> None:
     """Byte for byte, as OpenSearch keeps it; only the arrival time is the stream's own."""
-    kinesis, name = machine.aws.client("kinesis"), stack.output("StreamName")
+    kinesis, name = local_stack.aws.client("kinesis"), stack.output("StreamName")
     put = kinesis.put_record(StreamName=name, Data=json.dumps(READING).encode(), PartitionKey="golden")
     iterator = kinesis.get_shard_iterator(
         StreamName=name,
@@ -90,7 +90,7 @@ def _epoch_ms(text: str) -> int:
 
 
 def test_one_undecodable_record_among_500_leaves_499_documents_and_itself(
-    machine: Machine, stack: Stack, find: Callable[[dict[str, Any]], requests.Response]
+    local_stack: LocalStack, stack: Stack, find: Callable[[dict[str, Any]], requests.Response]
 ) -> None:
     """The failure object's rawData is the original record, byte for byte."""
     broken = b"\xff\xfe not JSON, not even UTF-8 \x00"
@@ -98,24 +98,24 @@ def test_one_undecodable_record_among_500_leaves_499_documents_and_itself(
     data = [json.dumps(reading).encode() for reading in readings]
     data[250] = broken
     records = [{"Data": item, "PartitionKey": str(number)} for number, item in enumerate(data)]
-    answer = machine.aws.client("kinesis").put_records(StreamName=stack.output("StreamName"), Records=records)
+    answer = local_stack.aws.client("kinesis").put_records(StreamName=stack.output("StreamName"), Records=records)
     assert answer["FailedRecordCount"] == 0
     query = {"term": {"activity_type": "one-of-500"}}
     until(lambda: _hits(find(query)) == 499, what="499 documents")
 
     def kept() -> list[dict[str, Any]]:
         encoded = base64.b64encode(broken).decode()
-        return [line for line in _failure_lines(machine, stack) if line["rawData"] == encoded]
+        return [line for line in _failure_lines(local_stack, stack) if line["rawData"] == encoded]
 
     until(lambda: bool(kept()), what="the failure object")
     assert [line["errorCode"] for line in kept()] == ["Lambda.ProcessingFailedStatus"]
     assert _hits(find(query)) == 499
 
 
-def test_a_failure_object_raises_the_stacks_own_alarm(machine: Machine, stack: Stack) -> None:
+def test_a_failure_object_raises_the_stacks_own_alarm(local_stack: LocalStack, stack: Stack) -> None:
     """The worker's metrics have AWS's names, so the alarm of the template sees a record that went to the bucket."""
-    cloudwatch = machine.aws.client("cloudwatch")
-    kinesis = machine.aws.client("kinesis")
+    cloudwatch = local_stack.aws.client("cloudwatch")
+    kinesis = local_stack.aws.client("kinesis")
     kinesis.put_record(StreamName=stack.output("StreamName"), Data=b"broken", PartitionKey="alarm")
 
     def states() -> dict[str, str]:
@@ -126,15 +126,15 @@ def test_a_failure_object_raises_the_stacks_own_alarm(machine: Machine, stack: S
     assert states()["DeliveryToAmazonOpenSearchService.DataFreshness"] != "ALARM"
 
 
-def test_the_command_sends_and_every_reading_is_accounted_for(machine: Machine, stack: Stack) -> None:
+def test_the_command_sends_and_every_reading_is_accounted_for(local_stack: LocalStack, stack: Stack) -> None:
     """`iot-stream send` and `status --json` work on a running stack, and the account finds each uuid."""
     runner = CliRunner()
-    state = ["--state", str(machine.folder)]
+    state = ["--state", str(local_stack.folder)]
     sent = runner.invoke(cli, ["send", *state, "--rate", "400", "--count", "1000", "--seed", "5", "--json"])
     assert sent.exit_code == 0, sent.output
     assert json.loads(sent.output) == {"sent": 1000, "retried": 0, "seed": 5}
-    account = drain(machine, stack, lambda _: None)
-    assert (account.sent, account.searchable, account.missing, account.doubled) == (1000, 1000, 0, 0)
+    result = drain(local_stack, stack, lambda _: None)
+    assert (result.sent, result.searchable, result.missing, result.duplicates) == (1000, 1000, 0, 0)
     status = json.loads(runner.invoke(cli, ["status", *state, "--json"]).output)
     assert status["sent"] == 1000
     assert status["delivered"] >= 1000

@@ -9,8 +9,8 @@ import pytest
 
 from iot_stream import domain
 from iot_stream.errors import StackError
-from iot_stream.local.aws import Aws
-from iot_stream.local.machine import Machine, Ports, deploy
+from iot_stream.local.local_stack import LocalStack, Ports, deploy
+from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.stack import Stack
 from tests.secrets import make_secret
@@ -29,15 +29,15 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def machine(
-    sam_build: Path, opensearch: OpenSearch, ministack: Aws, tmp_path_factory: pytest.TempPathFactory
-) -> Machine:
+def local_stack(
+    sam_build: Path, opensearch: OpenSearch, ministack: Ministack, tmp_path_factory: pytest.TempPathFactory
+) -> LocalStack:
     """The run's OpenSearch and AWS, with a stack name and logs of this module's own, and no delivery."""
     assert sam_build.exists()
 
-    class _Machine(Machine):
+    class _Machine(LocalStack):
         @property
-        def aws(self) -> Aws:
+        def aws(self) -> Ministack:
             return ministack
 
         @property
@@ -49,30 +49,30 @@ def machine(
 
 
 @pytest.fixture(scope="module")
-def deployed(machine: Machine) -> Iterator[Callable[..., Stack]]:
+def deployed(local_stack: LocalStack) -> Iterator[Callable[..., Stack]]:
     """Deploy the stack with its own names and some other parameters; deleted in the end, if a test has not."""
 
     def deploy_with(**parameters: str) -> Stack:
-        return deploy(machine, NAMES | parameters)
+        return deploy(local_stack, NAMES | parameters)
 
     yield deploy_with
-    _delete(machine)
+    _delete(local_stack)
 
 
-def _delete(machine: Machine) -> None:
-    client = machine.aws.client("cloudformation")
-    client.delete_stack(StackName=machine.stack_name)
+def _delete(local_stack: LocalStack) -> None:
+    client = local_stack.aws.client("cloudformation")
+    client.delete_stack(StackName=local_stack.stack_name)
     waiter = client.get_waiter("stack_delete_complete")
-    waiter.wait(StackName=machine.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    waiter.wait(StackName=local_stack.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
 
 
 @pytest.fixture
-def state(machine: Machine) -> Iterator[Callable[[], dict[str, Any]]]:
+def state(local_stack: LocalStack) -> Iterator[Callable[[], dict[str, Any]]]:
     """What the domain has of this module's names."""
-    with machine.opensearch.admin_session() as admin:
+    with local_stack.opensearch.admin_session() as admin:
 
         def read() -> dict[str, Any]:
-            url = machine.opensearch.url
+            url = local_stack.opensearch.url
             found: dict[str, Any] = {}
             for kind in ("roles", "rolesmapping"):
                 objects = admin.get(f"{url}/_plugins/_security/api/{kind}").json()
@@ -94,7 +94,7 @@ def _settings(state: dict[str, Any], name: str) -> dict[str, str]:
 
 
 def test_the_domain_follows_the_stack_through_its_life(
-    machine: Machine, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]], sam_build: Path
+    local_stack: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]], sam_build: Path
 ) -> None:
     """Create, update of each property, failed update with rollback, new files, by hand, delete."""
     stack = deployed()
@@ -132,10 +132,10 @@ def test_the_domain_follows_the_stack_through_its_life(
         file.write_text(shipped, encoding="utf-8")
     assert state()["template/mapped-days"]["version"] == 7, "a changed file alone reaches the domain"
 
-    secrets = machine.aws.client("secretsmanager")
+    secrets = local_stack.aws.client("secretsmanager")
     assert '"mapped-second"' in secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))["SecretString"]
 
-    client = machine.aws.client("lambda")
+    client = local_stack.aws.client("lambda")
     before = state()
     looked = domain.ask(client, stack, "show").lines
     assert looked["Role"] == "unchanged: mapped-renamed"
@@ -148,15 +148,15 @@ def test_the_domain_follows_the_stack_through_its_life(
 
     secret = secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))
     make_secret(json.loads(secret["SecretString"])["password"])
-    for line in _log_lines(machine):
+    for line in _log_lines(local_stack):
         print(line)  # what the function has logged is searched for the secret, as everything printed is
 
-    _delete(machine)
+    _delete(local_stack)
     assert state() == {}
 
 
-def _log_lines(machine: Machine) -> list[str]:
-    logs = machine.aws.client("logs")
+def _log_lines(local_stack: LocalStack) -> list[str]:
+    logs = local_stack.aws.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
     lines: list[str] = []
     for group in (name for name in groups if "mapped" in name and "RoleMapper" in name):

@@ -13,7 +13,7 @@ from iot_stream.dashboards.answers import Answers, SearchError, ask, terms_filte
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.saved_objects import build
-from iot_stream.dashboards.stills import NEWEST, OLDEST, panel_svg, write
+from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg, write
 from iot_stream.live.reader import Reader, connect, make_role
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port

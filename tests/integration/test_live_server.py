@@ -14,7 +14,7 @@ from iot_stream.live.pipeline import DelayMeter
 from iot_stream.live.reader import Reader, connect, make_role
 from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.places import PROJECT
+from iot_stream.paths import PROJECT
 from tests.delivery import until
 from tests.live_page import COUNTS, Failed, get, serving
 from tests.readings import make_index, readings

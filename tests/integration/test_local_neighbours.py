@@ -2,7 +2,7 @@
 
 import requests
 
-from iot_stream.local.aws import ACCOUNT, Aws
+from iot_stream.local.ministack import ACCOUNT, Ministack
 from iot_stream.local.opensearch import OpenSearch
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/neighbours-test"
@@ -35,6 +35,6 @@ def test_no_sign_in_and_a_forged_token_are_refused(opensearch: OpenSearch) -> No
         assert session.get(opensearch.url).status_code == 401
 
 
-def test_ministack_answers_aws_clients(ministack: Aws) -> None:
+def test_ministack_answers_aws_clients(ministack: Ministack) -> None:
     """A boto3 client reaches it, as the local account."""
-    assert ministack.client("sts").get_caller_identity()["Account"] == ACCOUNT
+    assert ministack.client("sts").get_caller_identity()["Reconciliation"] == ACCOUNT

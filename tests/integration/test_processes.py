@@ -11,11 +11,11 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from iot_stream.delivery.edges.state_folder import claim
+from iot_stream.delivery.errors import DeliveryError
 from iot_stream.errors import SetupError
 from iot_stream.local import processes
-from iot_stream.local.firehose.configuration import DeliveryError
-from iot_stream.local.firehose.progress import claim
-from iot_stream.local.machine import Machine, Ports
+from iot_stream.local.local_stack import LocalStack, Ports
 from iot_stream.local.processes import Process
 
 
@@ -36,16 +36,16 @@ def test_a_process_is_stopped_politely(tmp_path: Path) -> None:
     _wait_for(tmp_path, process, "on")
     process.stop()
     assert not process.alive
-    assert process.last_words() == "bye"
+    assert process.log_tail() == "bye"
 
 
 def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
-    """After the patience given it is gone all the same."""
+    """After the grace given it is gone all the same."""
     process = _start(
         tmp_path, "import signal; signal.signal(15, signal.SIG_IGN); print('on', flush=True); signal.pause()"
     )
     _wait_for(tmp_path, process, "on")
-    process.stop(patience=0.2)
+    process.stop(grace=0.2)
     assert not process.alive
 
 
@@ -64,7 +64,7 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     """A second Ctrl-C while everything is being stopped does not stop the stopping."""
     process = _start(tmp_path, "import signal; print('on', flush=True); signal.pause()")
     _wait_for(tmp_path, process, "on")
-    machine = Machine(tmp_path / "machine", Ports(), tmp_path, running=[process])
+    local_stack = LocalStack(tmp_path / "local_stack", Ports(), tmp_path, running=[process])
     stop, before = Process.stop, signal.getsignal(signal.SIGINT)
 
     def impatient(one: Process) -> None:
@@ -73,7 +73,7 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Process, "stop", impatient)
-        machine.down()
+        local_stack.down()
     assert not process.alive
     assert signal.getsignal(signal.SIGINT) is before
 

@@ -12,12 +12,12 @@ import requests
 
 from iot_stream.local.opensearch import OpenSearch
 from role_mapper import provision
+from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
-from role_mapper.errors import OwnershipError, RefusedError
+from role_mapper.errors import OwnershipError, ResponseError
 from role_mapper.mapping import role as role_document
 from role_mapper.master_user import InternalUser
 from role_mapper.ownership import Owner
-from role_mapper.patience import Patience
 from role_mapper.properties import Properties
 from role_mapper.report import Outcome
 from role_mapper.security_api import ensure_mapping, remove_from_mapping
@@ -51,7 +51,7 @@ def _authority(opensearch: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def domain(opensearch: OpenSearch, master_secret: str) -> Iterator[Domain]:
     """The domain as the function sees it, as its master user."""
-    domain = Domain(f"127.0.0.1:{opensearch.port}", InternalUser(lambda: master_secret), Patience(120))
+    domain = Domain(f"127.0.0.1:{opensearch.port}", InternalUser(lambda: master_secret), Deadline(120))
     yield domain
     domain.close()
 
@@ -120,7 +120,7 @@ def test_the_delivery_role_writes_only_after_it_is_mapped_and_only_to_its_indice
     changes = provision.apply(domain, wanted, owner)
     outcomes = {change.kind: change.outcome for change in changes}
     assert outcomes["Role"] is outcomes["RoleMapping"] is Outcome.CREATED
-    assert domain.patience.retry(lambda: index_one(opensearch, arn, index)) == 201
+    assert domain.deadline.retry(lambda: index_one(opensearch, arn, index)) == 201
     assert index_one(opensearch, arn, f"other-{index}") == 403
     provision.remove(domain, wanted, owner)
     assert index_one(opensearch, arn, index) == 403
@@ -145,7 +145,7 @@ def test_a_reserved_role_is_refused_by_name(domain: Domain, wanted: Properties, 
 
 def _writers(domain: Domain, count: int) -> list[Domain]:
     """Clients of their own for `count` writers at the same time."""
-    return [Domain(domain.endpoint, domain.master_user, Patience(120)) for _ in range(count)]
+    return [Domain(domain.endpoint, domain.master_user, Deadline(120)) for _ in range(count)]
 
 
 def test_concurrent_writers_all_stay_mapped(
@@ -157,14 +157,14 @@ def test_concurrent_writers_all_stay_mapped(
     writers = _writers(domain, len(arns))
 
     def add(client: Domain, arn: str) -> None:
-        client.patience.retry(lambda: ensure_mapping(client, wanted.role_name, arn, owner))
+        client.deadline.retry(lambda: ensure_mapping(client, wanted.role_name, arn, owner))
 
     with ThreadPoolExecutor(len(arns)) as threads:
         list(threads.map(add, writers, arns))
     assert set(read("rolesmapping", wanted.role_name)["backend_roles"]) == {wanted.delivery_role_arn, *arns}
 
     def leave(client: Domain, arn: str) -> None:
-        client.patience.retry(lambda: remove_from_mapping(client, wanted.role_name, arn, owner))
+        client.deadline.retry(lambda: remove_from_mapping(client, wanted.role_name, arn, owner))
 
     with ThreadPoolExecutor(2) as threads:  # some leave while others join
         leaving = [threads.submit(leave, writers[0], arns[0])]
@@ -238,7 +238,7 @@ def test_a_rotated_secret_is_picked_up(opensearch: OpenSearch, wanted: Propertie
         path = f"{opensearch.url}{API}/internalusers/{user}"
         admin.put(path, json={"password": new, "opendistro_security_roles": ["all_access"]})
         reader = InternalUser(lambda: json.dumps({"username": user, "password": passwords.pop(0)}))
-        client = Domain(wanted.domain_endpoint, reader, Patience(120))
+        client = Domain(wanted.domain_endpoint, reader, Deadline(120))
         provision.apply(client, wanted, owner)
         assert passwords == []
         provision.remove(client, wanted, owner)
@@ -257,7 +257,7 @@ def test_documents_are_indexed_with_the_template_s_types(
         '"temp_fahrenheit":90.05,"track_id":4,"activity_type":"Walking","ingested_at":"2026-11-22T10:15:30.456",'
         '"unknown":{"a":1}}'
     )
-    assert domain.patience.retry(lambda: index_one(opensearch, arn, index, document)) == 201
+    assert domain.deadline.retry(lambda: index_one(opensearch, arn, index, document)) == 201
     with opensearch.admin_session() as admin:
         mappings = admin.get(f"{opensearch.url}/{index}/_mapping").json()[index]["mappings"]
         admin.post(f"{opensearch.url}/{index}/_refresh")
@@ -315,7 +315,7 @@ def test_the_domain_in_memory_answers_as_the_real_one(domain: Domain, wanted: Pr
         for method, path, body in _script(wanted.role_name):
             try:
                 answers.append((method, path, client.call(method, path, body)))
-            except RefusedError as refusal:
+            except ResponseError as refusal:
                 answers.append((method, path, refusal.status, _comparable(str(refusal))))
         return answers
 

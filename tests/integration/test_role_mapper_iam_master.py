@@ -12,16 +12,16 @@ import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 
 from role_mapper import provision
+from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
 from role_mapper.errors import GaveUpError
 from role_mapper.master_user import IamMaster, sign_in
 from role_mapper.ownership import Owner
-from role_mapper.patience import Patience
 from role_mapper.properties import Properties
 from role_mapper.report import Outcome
 from tests.builders import STACK_ID, mapping_properties
 from tests.fake_domain import Call, FakeDomain
-from tests.signed_domain import KEYS, REGION, TOKENS, Answer, SignedDomain, signed_domain
+from tests.signed_domain import KEYS, REGION, TOKENS, Response, SignedDomain, signed_domain
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def domain() -> FakeDomain:
 def server(domain: FakeDomain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignedDomain]:
     """The same behind a server that wants signatures."""
 
-    def answer(method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+    def answer(method: str, target: str, body: bytes, headers: dict[str, str]) -> Response:
         url = urlsplit(target)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
-        reply = domain._serve(Call(method, url.path, query, json.loads(body) if body else None, headers))
-        return reply.status, reply.content_type, reply.text
+        sender = domain._serve(Call(method, url.path, query, json.loads(body) if body else None, headers))
+        return sender.status, sender.content_type, sender.text
 
     with signed_domain(tmp_path / "certificates", answer) as running:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(running.ca))
@@ -62,7 +62,7 @@ def test_every_call_is_signed_as_aws_verifies_it(domain: FakeDomain, server: Sig
     """Paths with characters that are quoted, bodies, patches, queries: all of apply and remove."""
     wanted = properties(server)
     credentials = Credentials("AKIDFIRST", KEYS["AKIDFIRST"], TOKENS["AKIDFIRST"])
-    client = Domain(server.endpoint, sign_in(wanted, session(credentials)), Patience(60))
+    client = Domain(server.endpoint, sign_in(wanted, session(credentials)), Deadline(60))
     owner = Owner.of(STACK_ID, "RoleMapping", server.endpoint)
     assert provision.apply(client, wanted, owner)[0].outcome is Outcome.CREATED
     domain.mappings[wanted.role_name]["users"].append("ann")
@@ -85,7 +85,7 @@ def test_credentials_that_expire_are_refreshed(server: SignedDomain) -> None:
     )
     master = sign_in(properties(server), session(credentials))
     assert isinstance(master, IamMaster)
-    client = Domain(server.endpoint, master, Patience(60))
+    client = Domain(server.endpoint, master, Deadline(60))
     client.call("GET", "/")
     credentials._expiry_time = now + dt.timedelta(minutes=1)  # as if an hour had passed
     client.call("GET", "/")
@@ -97,7 +97,7 @@ def test_a_wrong_key_is_told_without_the_signed_request(server: SignedDomain) ->
     """AWS's explanation quotes every signed header; the Reason does not."""
     wanted = properties(server)
     credentials = Credentials("AKIDFIRST", "wrong", TOKENS["AKIDFIRST"])
-    client = Domain(server.endpoint, sign_in(wanted, session(credentials)), Patience(1))
+    client = Domain(server.endpoint, sign_in(wanted, session(credentials)), Deadline(1))
     with pytest.raises(GaveUpError, match="answered 403: The request signature we calculated does not match") as raised:
         provision.apply(client, wanted, Owner.of(STACK_ID, "RoleMapping", server.endpoint))
     assert "session-token" not in str(raised.value)

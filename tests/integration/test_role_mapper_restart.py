@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from role_mapper import provision
+from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
 from role_mapper.master_user import InternalUser
 from role_mapper.ownership import Owner
-from role_mapper.patience import Patience
 from role_mapper.properties import Properties
 from tests.builders import STACK_ID, mapping_properties
 from tests.outages import Outages
@@ -29,7 +29,7 @@ def test_a_restart_in_the_middle_is_waited_for(outages: Outages, monkeypatch: py
         mapping_properties(DomainEndpoint=endpoint, RoleName=NAME, IndexPattern=NAME, IndexName=NAME)
     )
     secret = json.dumps({"username": NAME, "password": PASSWORD})
-    client = Domain(endpoint, InternalUser(lambda: secret), Patience(240))
+    client = Domain(endpoint, InternalUser(lambda: secret), Deadline(240))
     call, restart = client.call, threading.Thread(target=outages.start)
 
     def call_and_restart(method: str, path: str, *args: Any, **more: Any) -> Any:

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from iot_stream import cli as cli_module
 from iot_stream.cli import cli, main
-from iot_stream.display import Display, _table, account_text, status_text
+from iot_stream.display import Display, _table, reconciliation_text, status_text
 from iot_stream.errors import IotStreamError, SetupError, StackError
-from iot_stream.local import machine
-from iot_stream.local.accounting import Account
+from iot_stream.local import local_stack
+from iot_stream.local.reconciliation import Reconciliation
 from iot_stream.local.status import Status
 from iot_stream.stack import Stack
 from iot_stream.target import Target
@@ -113,26 +113,26 @@ def test_an_expected_error_is_one_line_and_exit_code_1(
 
 def test_a_machine_is_found_again_by_its_record(tmp_path: Path) -> None:
     """Ports, name and processes come back as they were saved; a machine whose processes are gone does not run."""
-    ports = machine.Ports(opensearch=1, aws=2, live=3)
-    gone = machine.Process("it", 2**22 + 1, 0.0, str(tmp_path / "log"))
-    saved = machine.Machine(tmp_path, ports, tmp_path / "home", "another", [gone])
+    ports = local_stack.Ports(opensearch=1, aws=2, live=3)
+    gone = local_stack.Process("it", 2**22 + 1, 0.0, str(tmp_path / "log"))
+    saved = local_stack.LocalStack(tmp_path, ports, tmp_path / "home", "another", [gone])
     saved.save()
-    assert machine.stop(tmp_path) is False
+    assert local_stack.stop(tmp_path) is False
     with pytest.raises(StackError, match="no local stack is running"):
-        machine.find(tmp_path)
+        local_stack.find(tmp_path)
 
 
 def test_a_folder_with_other_peoples_files_is_not_emptied(tmp_path: Path) -> None:
     """`up` begins in an empty folder: one that is not its own is left as it is."""
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(SetupError, match="no local stack's, and would be emptied: name another --state"):
-        machine.up(tmp_path)
+        local_stack.up(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 
 
 def test_an_interrupted_start_does_not_lock_out_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of the folder is there as long as anything else of it is."""
-    machine.Machine(tmp_path, machine.Ports(), tmp_path / "home").save()
+    local_stack.LocalStack(tmp_path, local_stack.Ports(), tmp_path / "home").save()
     for name in ("aws", "opensearch"):
         (tmp_path / name).mkdir()
 
@@ -140,10 +140,10 @@ def test_an_interrupted_start_does_not_lock_out_the_next(tmp_path: Path, monkeyp
         assert (tmp_path / "machine.json").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(machine.shutil, "rmtree", interrupt)
+    monkeypatch.setattr(local_stack.shutil, "rmtree", interrupt)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            machine._empty(tmp_path)
+            local_stack._empty(tmp_path)
 
 
 def test_a_secret_that_can_not_be_read_is_said() -> None:
@@ -198,8 +198,10 @@ def test_other_peoples_brackets_are_no_markup(words: str, capsys: pytest.Capture
 
 def test_an_account_names_what_is_missing_and_what_is_doubled() -> None:
     """Only when there is any."""
-    assert account_text(Account(3000, 2999, 1, 0, 0)) == "3,000 sent = 2,999 searchable + 1 failure objects"
-    text = account_text(Account(3000, 2990, 1, 9, 4))
+    assert (
+        reconciliation_text(Reconciliation(3000, 2999, 1, 0, 0)) == "3,000 sent = 2,999 searchable + 1 failure objects"
+    )
+    text = reconciliation_text(Reconciliation(3000, 2990, 1, 9, 4))
     assert text.endswith("+ 9 MISSING (4 documents twice)")
 
 

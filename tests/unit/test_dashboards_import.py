@@ -12,11 +12,11 @@ import pytest
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.saved_objects import build
 from role_mapper.dashboards import ensure_dashboards
-from role_mapper.errors import GaveUpError, TroubleError
+from role_mapper.errors import CallError, GaveUpError
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
-from tests.fake_domain import Call, FakeDomain, Reply
+from tests.fake_domain import Call, FakeDomain, FakeResponse
 
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
 PROPERTIES = Properties.of(mapping_properties())
@@ -34,11 +34,11 @@ def ship(domain: FakeDomain) -> None:
     ensure_dashboards(domain.client(), PROPERTIES, OWNER)
 
 
-def answering(domain: FakeDomain, reply: Reply) -> list[Call]:
+def answering(domain: FakeDomain, reply: FakeResponse) -> list[Call]:
     """Have the import answer so; what it was asked."""
     asked: list[Call] = []
 
-    def answer(call: Call) -> Reply:
+    def answer(call: Call) -> FakeResponse:
         asked.append(call)
         return reply
 
@@ -46,10 +46,10 @@ def answering(domain: FakeDomain, reply: Reply) -> list[Call]:
     return asked
 
 
-def failed(kind: str, **more: Any) -> Reply:
+def failed(kind: str, **more: Any) -> FakeResponse:
     """200, though one object failed."""
     error = {"type": "dashboard", "id": "iot-stream-live", "title": "IoT", "error": {"type": kind} | more}
-    return Reply(200, {"success": False, "successCount": 11, "errors": [error]})
+    return FakeResponse(200, {"success": False, "successCount": 11, "errors": [error]})
 
 
 def test_success_brings_what_was_built(domain: FakeDomain) -> None:
@@ -72,13 +72,13 @@ def test_success_brings_what_was_built(domain: FakeDomain) -> None:
     ],
     ids=["conflict", "ambiguous", "unsupported", "missing-references", "unknown"],
 )
-def test_a_failed_object_fails_the_import_whatever_the_status(domain: FakeDomain, reply: Reply) -> None:
+def test_a_failed_object_fails_the_import_whatever_the_status(domain: FakeDomain, reply: FakeResponse) -> None:
     """It is named with Dashboards' reason, and trying again would not help."""
     answering(domain, reply)
     kind = reply.body["errors"][0]["error"]["type"]
-    with pytest.raises(TroubleError, match=f"dashboard/iot-stream-live: {kind}") as raised:
+    with pytest.raises(CallError, match=f"dashboard/iot-stream-live: {kind}") as raised:
         ship(domain)
-    assert not raised.value.passing
+    assert not raised.value.retryable
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_failed_object_fails_the_import_whatever_the_status(domain: FakeDomain
 )
 def test_a_refusal_is_said_with_its_reason(domain: FakeDomain, status: int, message: str, passing: bool) -> None:
     """What may pass by itself is told from what will not."""
-    asked = answering(domain, Reply(status, {"statusCode": status, "error": "Refused", "message": message}))
-    with pytest.raises(GaveUpError if passing else TroubleError, match=f"_import answered {status}: {message}"):
+    asked = answering(domain, FakeResponse(status, {"statusCode": status, "error": "Refused", "message": message}))
+    with pytest.raises(GaveUpError if passing else CallError, match=f"_import answered {status}: {message}"):
         ship(domain)
     assert (len(asked) > 1) is passing
     logins = [call for call in domain.calls if call.path.endswith("/auth/login")]
@@ -104,8 +104,8 @@ def test_a_refusal_is_said_with_its_reason(domain: FakeDomain, status: int, mess
 
 def test_a_redirect_to_the_login_page_is_no_success(domain: FakeDomain) -> None:
     """Without a session Dashboards sends browsers to its log-in page; that page is not an answer."""
-    answering(domain, Reply(302, "", "text/html"))
-    with pytest.raises(TroubleError):
+    answering(domain, FakeResponse(302, "", "text/html"))
+    with pytest.raises(CallError):
         ship(domain)
 
 

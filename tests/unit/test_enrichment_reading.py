@@ -6,7 +6,7 @@ from datetime import UTC
 import msgspec
 import pytest
 
-from enrichment.careful import LARGEST_TEXT
+from enrichment.lenient import LARGEST_TEXT
 from enrichment.reading import encode, enrich
 from enrichment.reasons import Cause, ReadingError, Reason
 from tests import seed_function

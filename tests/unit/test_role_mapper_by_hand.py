@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from iot_stream import domain
 from iot_stream.cli import cli
 from iot_stream.errors import StackError
-from iot_stream.local.places import PROJECT
+from iot_stream.paths import PROJECT
 from iot_stream.stack import Stack
 from role_mapper.properties import Properties
 from tests.builders import STACK_ID, mapping_properties

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from role_mapper import cloudformation
-from role_mapper.cloudformation import MOST_BYTES, Answer, NotAnsweredError, Request, encode
+from role_mapper.cloudformation import MOST_BYTES, NotAnsweredError, Request, Response, encode
 from tests.builders import custom_resource_event, mapping_properties
 
 texts = st.text(max_size=200)
@@ -35,7 +35,7 @@ def test_an_answer_fits_as_bytes_and_keeps_what_cloudformation_needs(
     """4,096 bytes of UTF-8, however long and whatever the characters; short texts are never cut."""
     request = Request.of(custom_resource_event("Create", RequestId=request_id))
     long = {key[:9]: value * repeated for key, value in data.items()}
-    document = Answer(status, physical_id, reason * repeated, long).document(request)
+    document = Response(status, physical_id, reason * repeated, long).document(request)
     sent = encode(document)
     assert len(sent) <= MOST_BYTES
     assert json.loads(sent)["Status"] == status
@@ -46,7 +46,7 @@ def test_an_answer_fits_as_bytes_and_keeps_what_cloudformation_needs(
 def test_a_long_reason_is_cut_at_its_end_and_marked() -> None:
     """What happened stands at the beginning."""
     request = Request.of(custom_resource_event("Create"))
-    document = Answer("FAILED", "id", "PUT answered 400: " + "€" * 5000).document(request)
+    document = Response("FAILED", "id", "PUT answered 400: " + "€" * 5000).document(request)
     assert document["Reason"].startswith("PUT answered 400: €")
     assert document["Reason"].endswith("€…")
     assert MOST_BYTES - 8 < len(encode(document)) <= MOST_BYTES
@@ -54,7 +54,7 @@ def test_a_long_reason_is_cut_at_its_end_and_marked() -> None:
 
 def test_a_failed_answer_always_has_a_reason() -> None:
     """CloudFormation refuses one without."""
-    assert Answer("FAILED", "id").document(Request.of({}))["Reason"]
+    assert Response("FAILED", "id").document(Request.of({}))["Reason"]
 
 
 @pytest.mark.parametrize(

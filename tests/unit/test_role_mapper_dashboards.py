@@ -9,13 +9,13 @@ import requests
 
 from role_mapper import files
 from role_mapper.dashboards import ensure_dashboards, remove_dashboards
-from role_mapper.errors import DiffersError, OwnershipError, RefusedError, TroubleError
+from role_mapper.errors import CallError, OwnershipError, ResponseError, VerificationError
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
 from role_mapper.saved_objects import fingerprint, key_of
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
-from tests.fake_domain import FakeDomain, Reply
+from tests.fake_domain import FakeDomain, FakeResponse
 
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
 WANTED = Properties.of(mapping_properties())
@@ -153,8 +153,8 @@ def test_an_object_that_could_not_be_deleted_is_not_forgotten(
     """A DELETE that fails once is tried again, for the record still knows the object, and what was shipped with it."""
     ship(domain)
     next_version(without=PANEL, description="better")
-    domain.meanwhile = {"DELETE": lambda: Reply(503, "busy", "text/plain")}
-    with pytest.raises(RefusedError, match="busy"):
+    domain.meanwhile = {"DELETE": lambda: FakeResponse(503, "busy", "text/plain")}
+    with pytest.raises(ResponseError, match="busy"):
         ship(domain)
     domain.meanwhile = {}
     again = {name: change.outcome for name, change in ship(domain).items()}
@@ -168,11 +168,11 @@ def test_an_import_whose_answer_was_lost_is_no_change_of_somebodys(domain: FakeD
     """It was done, and Dashboards has migrated what it got: the next try does it again, and asks nobody."""
     serve, tries = domain._import, iter(range(9))
 
-    def lost(call: Any) -> Reply:
-        reply = serve(call)
+    def lost(call: Any) -> FakeResponse:
+        sender = serve(call)
         if next(tries) == 0:
             raise requests.ReadTimeout("slow")
-        return reply
+        return sender
 
     domain._import = lost  # type: ignore[method-assign]
     assert {change.outcome for change in ship(domain).values()} == {Outcome.CREATED}
@@ -232,10 +232,10 @@ def test_an_internal_user_gets_in_either_way(domain: FakeDomain, form: bool) -> 
 
 def test_a_dashboards_that_is_not_ready_is_no_missing_one(domain: FakeDomain) -> None:
     """503 is a reason to try again, not to skip."""
-    domain.faults = {0: Reply(503, "OpenSearch Dashboards server is not ready yet", "text/plain")}
-    with pytest.raises(RefusedError, match="not ready yet") as raised:
+    domain.faults = {0: FakeResponse(503, "OpenSearch Dashboards server is not ready yet", "text/plain")}
+    with pytest.raises(ResponseError, match="not ready yet") as raised:
         ship(domain)
-    assert raised.value.passing
+    assert raised.value.retryable
 
 
 def test_an_import_that_fails_with_status_200_is_a_failure(domain: FakeDomain) -> None:
@@ -243,10 +243,10 @@ def test_an_import_that_fails_with_status_200_is_a_failure(domain: FakeDomain) -
     errors = [{"type": "dashboard", "id": "x", "error": {"type": "missing_references"}}]
     domain.meanwhile = {}
     serve = domain._import
-    domain._import = lambda _: Reply(200, {"success": False, "successCount": 0, "errors": errors})  # type: ignore[method-assign]
-    with pytest.raises(TroubleError, match="dashboard/x: missing_references") as raised:
+    domain._import = lambda _: FakeResponse(200, {"success": False, "successCount": 0, "errors": errors})  # type: ignore[method-assign]
+    with pytest.raises(CallError, match="dashboard/x: missing_references") as raised:
         ship(domain)
-    assert not raised.value.passing
+    assert not raised.value.retryable
     domain._import = serve  # type: ignore[method-assign]
 
 
@@ -254,15 +254,15 @@ def test_an_object_that_does_not_read_back_is_a_failure(domain: FakeDomain) -> N
     """An import may succeed for fewer objects than it got."""
     serve = domain._import
 
-    def lossy(call: Any) -> Reply:
-        reply = serve(call)
+    def lossy(call: Any) -> FakeResponse:
+        sender = serve(call)
         del domain.saved_objects[PANEL]
-        return reply
+        return sender
 
     domain._import = lossy  # type: ignore[method-assign]
     with pytest.raises(Exception, match=f"saved objects do not read back: {PANEL}") as raised:
         ship(domain)
-    assert isinstance(raised.value.__cause__, DiffersError)
+    assert isinstance(raised.value.__cause__, VerificationError)
 
 
 def test_another_index_gets_objects_of_its_own(domain: FakeDomain) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from role_mapper import handler, master_user, reply
+from role_mapper import handler, master_user, response_sender
 from role_mapper.cloudformation import MOST_BYTES, encode
-from role_mapper.patience import Patience
+from role_mapper.deadline import Deadline
 from tests.builders import STACK_ID, custom_resource_event, mapping_properties
 from tests.fake_domain import Clock, FakeDomain, error
 from tests.secrets import make_secret
@@ -72,7 +72,7 @@ def domain(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> FakeDoma
     secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
     monkeypatch.setattr(master_user, "_read_secret", lambda *_: secret)
     clock = Clock()
-    monkeypatch.setattr(reply, "Patience", lambda seconds: Patience(seconds, clock=clock, wait=clock.wait))
+    monkeypatch.setattr(response_sender, "Deadline", lambda seconds: Deadline(seconds, clock=clock, wait=clock.wait))
     return fake_domain
 
 
@@ -245,7 +245,7 @@ def test_a_call_that_hangs_is_answered_before_lambda_ends_the_function(
         return secret
 
     monkeypatch.setattr(master_user, "_read_secret", hang)
-    monkeypatch.setattr(reply, "Patience", Patience)
+    monkeypatch.setattr(response_sender, "Deadline", Deadline)
     result = handler.lambda_handler(custom_resource_event("Create"), Context(seconds=1))
     assert released.is_set()
     assert [result] == cloudformation.answers
@@ -262,8 +262,10 @@ def test_the_work_ends_with_whoever_stops_listening_first(
     service_timeout: str,
 ) -> None:
     """Lambda's time-out or the resource's ServiceTimeout; the Reason says how long was tried."""
-    monkeypatch.setattr(reply, "Patience", Patience)
-    monkeypatch.setattr(reply, "_RESERVE", 0.9)  # 1 s to try, and the guard 4.5 s later: no stall comes between
+    monkeypatch.setattr(response_sender, "Deadline", Deadline)
+    monkeypatch.setattr(
+        response_sender, "_RESERVE", 0.9
+    )  # 1 s to try, and the guard 4.5 s later: no stall comes between
     fake_domain.always = error(503)
     event = custom_resource_event("Create", mapping_properties(ServiceTimeout=service_timeout))
     answer = handler.lambda_handler(event, Context(lambda_seconds))

@@ -62,7 +62,7 @@ def test_a_rotated_secret_is_picked_up_after_a_401(session: boto3.Session, fake_
     fake_domain.users = {"admin": NEW}
     rotated = json.dumps({"username": "admin", "password": NEW})
     session.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=rotated)
-    domain.patience.retry(lambda: domain.call("GET", "/"))
+    domain.deadline.retry(lambda: domain.call("GET", "/"))
     assert len(fake_domain.calls) == 3, "one success, one 401, one success"
 
 
@@ -79,7 +79,7 @@ def test_a_secret_of_another_shape_is_refused_without_being_quoted(secret: str) 
     """Neither in the error nor in what it was raised from."""
     with pytest.raises(SecretError, match='must be JSON with "username" and "password"') as raised:
         header(InternalUser(lambda: secret))
-    assert not raised.value.passing
+    assert not raised.value.retryable
     assert OLD not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
@@ -90,7 +90,7 @@ def test_a_secret_that_is_not_there_is_told_by_its_arn(session: boto3.Session) -
     user = sign_in(Properties.of(mapping_properties()), session)
     with pytest.raises(SecretError, match=r"GetSecretValue of arn:aws:.* answered ResourceNotFoundException") as raised:
         header(user)  # type: ignore[arg-type]
-    assert not raised.value.passing
+    assert not raised.value.retryable
 
 
 def test_without_credentials_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

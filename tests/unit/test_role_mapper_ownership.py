@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from role_mapper.errors import OwnershipError
-from role_mapper.ownership import Owner, Standing
+from role_mapper.ownership import Owner, Ownership
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID
 
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
@@ -26,38 +26,38 @@ def test_the_description_names_the_stack() -> None:
     )
 
 
-@pytest.mark.parametrize("standing", [Standing.MADE, Standing.TAKEN_OVER])
-def test_its_own_objects_are_recognised(standing: Standing) -> None:
+@pytest.mark.parametrize("ownership", [Ownership.OWNED, Ownership.ADOPTED])
+def test_its_own_objects_are_recognised(ownership: Ownership) -> None:
     """With how it came by them; also after the stack was removed and deployed again under the same name."""
-    description = OWNER.sign("Writes.", standing)
-    assert OWNER.standing(description) is standing
-    assert REDEPLOYED.standing_here(description) is standing
+    description = OWNER.sign("Writes.", ownership)
+    assert OWNER.ownership(description) is ownership
+    assert REDEPLOYED.ownership_here(description) is ownership
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=["region", "account", "stack", "resource"])
 def test_others_objects_are_foreign(other: Owner) -> None:
     """Another region, account, stack or resource is somebody else."""
-    assert OWNER.standing(other.sign("Writes.")) is Standing.FOREIGN
+    assert OWNER.ownership(other.sign("Writes.")) is Ownership.FOREIGN
 
 
 @pytest.mark.parametrize("description", [None, "", 7, "by hand", "Made by", OWNER.name, f"Made by {OWNER.name} Bob"])
 def test_what_is_not_signed_is_foreign(description: object) -> None:
     """Including a description that a person wrote something behind."""
-    assert OWNER.standing(description) is Standing.FOREIGN
+    assert OWNER.ownership(description) is Ownership.FOREIGN
 
 
 def test_an_object_made_at_another_endpoint_may_be_used_but_not_removed() -> None:
     """The Delete for the old endpoint comes after the Update that made the new one."""
-    assert MOVED.standing(OWNER.sign("Writes.")) is Standing.MADE
-    assert MOVED.standing_here(OWNER.sign("Writes.")) is Standing.FOREIGN
+    assert MOVED.ownership(OWNER.sign("Writes.")) is Ownership.OWNED
+    assert MOVED.ownership_here(OWNER.sign("Writes.")) is Ownership.FOREIGN
 
 
 def test_a_claim_says_what_to_do() -> None:
     """Refused, unless it is ours or we were told to."""
     with pytest.raises(OwnershipError, match=r"role x exists .* choose another name, or set TakeOver=true"):
         OWNER.claim("role x", "by hand", take_over=False)
-    assert OWNER.claim("role x", "by hand", take_over=True) is Standing.TAKEN_OVER
-    assert OWNER.claim("role x", OWNER.sign("x"), take_over=True) is Standing.MADE
+    assert OWNER.claim("role x", "by hand", take_over=True) is Ownership.ADOPTED
+    assert OWNER.claim("role x", OWNER.sign("x"), take_over=True) is Ownership.OWNED
 
 
 @given(st.text(max_size=3000), st.text(max_size=3000), st.text(max_size=3000))
@@ -65,4 +65,4 @@ def test_a_name_is_a_valid_physical_id_and_is_found_again(stack: str, logical: s
     """1 to 1,024 bytes, whatever a malformed event says."""
     owner = Owner.of(stack, logical, endpoint)
     assert 1 <= len(owner.name.encode("utf-8", "replace")) <= 1024
-    assert owner.standing_here(owner.sign("Writes.")) is Standing.MADE
+    assert owner.ownership_here(owner.sign("Writes.")) is Ownership.OWNED

@@ -10,15 +10,15 @@ import pytest
 import requests
 
 from role_mapper import files, provision
+from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
-from role_mapper.errors import GaveUpError, OwnershipError, PropertiesError, RefusedError, RoleMapperError
+from role_mapper.errors import GaveUpError, OwnershipError, PropertiesError, ResponseError, RoleMapperError
 from role_mapper.master_user import InternalUser
 from role_mapper.ownership import Owner
-from role_mapper.patience import Patience
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
-from tests.fake_domain import FakeDomain, Reply, error
+from tests.fake_domain import FakeDomain, FakeResponse, error
 
 WANTED = Properties.of(mapping_properties(IndexRotationPeriod="OneDay", RetentionDays="30"))
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
@@ -122,7 +122,9 @@ NETWORK = {
     "timeout": requests.Timeout("slow"),
     "connection": requests.ConnectionError("refused"),
 }
-PASSING: dict[str, Reply | Exception] = {str(status): error(status) for status in (401, 403, 409, 429, 500, 502, 503)}
+PASSING: dict[str, FakeResponse | Exception] = {
+    str(status): error(status) for status in (401, 403, 409, 429, 500, 502, 503)
+}
 PASSING |= NETWORK
 LASTING = {str(status): error(status) for status in (400, 405, 413)}
 PATHS: dict[str, Callable[[FakeDomain], object]] = {"apply": apply, "remove": remove}
@@ -182,7 +184,7 @@ def test_a_refusal_that_lasts_is_told_with_the_call_the_status_and_the_domains_w
         try:
             PATHS[direction](whole)
             told = ""
-        except RefusedError as raised:
+        except ResponseError as raised:
             told = str(raised)
         call = whole.calls[number]
         if call.path in TOLERANT:
@@ -204,7 +206,7 @@ def _restart(domain: FakeDomain, empty: FakeDomain) -> None:
 
 
 @pytest.mark.parametrize("trouble", PASSING.values(), ids=PASSING.keys())
-def test_a_trouble_that_does_not_pass_ends_with_the_time(whole: FakeDomain, trouble: Reply | Exception) -> None:
+def test_a_trouble_that_does_not_pass_ends_with_the_time(whole: FakeDomain, trouble: FakeResponse | Exception) -> None:
     """And says how long was tried, not that it worked."""
     whole.always = trouble
     with pytest.raises(GaveUpError, match=r"GET /_plugins/_security/api/roles/.* \(gave up after 60 s\)"):
@@ -287,7 +289,7 @@ def test_a_conflict_is_merged_with_what_the_other_one_wrote(whole: FakeDomain) -
     members = whole.mappings[ROLE]["backend_roles"]
     members[:] = ["first"]
 
-    def write_first() -> Reply:
+    def write_first() -> FakeResponse:
         members.append("second")
         return error(409)
 
@@ -320,7 +322,7 @@ def test_an_entry_that_reads_back_missing_is_written_again(whole: FakeDomain) ->
     reads = 0
     serve = whole._mapping
 
-    def mapping(call: Any, name: str) -> Reply:
+    def mapping(call: Any, name: str) -> FakeResponse:
         nonlocal reads
         reads += call.method == "GET"
         if reads == 2 and ARN in whole.mappings[ROLE]["backend_roles"]:
@@ -486,11 +488,11 @@ def test_an_index_that_does_not_take_the_policy_is_a_failure_that_names_it(whole
     whole.indices = {"iot-stream-2026-11-22": None}
     serve = whole._ism
 
-    def ism(call: Any, verb: str, name: str = "") -> Reply:
+    def ism(call: Any, verb: str, name: str = "") -> FakeResponse:
         if verb != "add":
             return serve(call, verb, name)
         failed = [{"index_name": name, "index_uuid": "u", "reason": "This index is closed"}]
-        return Reply(200, {"updated_indices": 0, "failures": True, "failed_indices": failed})
+        return FakeResponse(200, {"updated_indices": 0, "failures": True, "failed_indices": failed})
 
     whole._ism = ism  # type: ignore[method-assign]
     with pytest.raises(RoleMapperError, match="ISM add failed for iot-stream-2026-11-22: This index is closed"):
@@ -503,7 +505,7 @@ def test_an_index_that_does_not_take_the_policy_is_a_failure_that_names_it(whole
 def look(domain: FakeDomain, wanted: Properties = WANTED) -> dict[str, set[Outcome]]:
     """Look at the domain."""
     client = domain.client()
-    client = Domain(domain.host, client.master_user, client.patience, read_only=True)
+    client = Domain(domain.host, client.master_user, client.deadline, read_only=True)
     return outcomes(provision.preview(client, wanted, OWNER))
 
 
@@ -543,12 +545,12 @@ def test_a_domain_whose_name_dns_does_not_know_no_longer_exists(fake_domain: Fak
     fake_domain.always = _unknown_name()
     client = fake_domain.client(seconds=600)
     assert not provision.exists(client)
-    assert client.patience.remaining == pytest.approx(570, abs=1)
+    assert client.deadline.remaining == pytest.approx(570, abs=1)
 
 
 @pytest.mark.parametrize("trouble", PASSING.values(), ids=PASSING.keys())
 def test_any_other_trouble_does_not_prove_that_a_domain_is_gone(
-    fake_domain: FakeDomain, trouble: Reply | Exception
+    fake_domain: FakeDomain, trouble: FakeResponse | Exception
 ) -> None:
     """Its removal is then tried, and fails if that does."""
     fake_domain.always = trouble
@@ -561,7 +563,7 @@ def test_a_domain_is_looked_for_without_its_secret(fake_domain: FakeDomain) -> N
     def gone() -> str:
         raise AssertionError("nobody asks for the secret")
 
-    client = Domain(fake_domain.host, InternalUser(gone), Patience(60))
+    client = Domain(fake_domain.host, InternalUser(gone), Deadline(60))
     assert provision.exists(client)
 
 
@@ -599,7 +601,7 @@ def test_each_call_ends_before_the_time_does(fake_domain: FakeDomain, monkeypatc
 def test_no_call_is_made_when_the_time_is_up(fake_domain: FakeDomain) -> None:
     """The guard has answered by then."""
     client = fake_domain.client()
-    client.patience.end()
+    client.deadline.end()
     with pytest.raises(RoleMapperError, match="no time was left for PUT /_index_template/x"):
         client.call("PUT", "/_index_template/x", {})
     assert not fake_domain.calls

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from enrichment.reading import Document
-from role_mapper import files, reply
+from role_mapper import files, response_sender
 from role_mapper.properties import Properties
 from tests.builders import mapping_properties
 
@@ -65,8 +65,8 @@ def test_cloudformation_waits_a_little_longer_than_the_function_runs(template: A
 def test_the_guard_answers_before_lambda_ends_the_function(template: Any) -> None:
     """Half of the reserve is for sending, the other half for the call that is under way."""
     timeout = template["Resources"]["RoleMapperFunction"]["Properties"]["Timeout"]
-    assert 0 < reply._LONGEST_RESERVE <= timeout * reply._RESERVE
-    assert math.isclose(reply._LONGEST_RESERVE / 2, 10)
+    assert 0 < response_sender._LONGEST_RESERVE <= timeout * response_sender._RESERVE
+    assert math.isclose(response_sender._LONGEST_RESERVE / 2, 10)
 
 
 def test_new_code_reaches_the_domain(template: Any, mapping: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from enrichment import careful
+from enrichment import lenient
 from enrichment.reasons import ReadingError, Reason
 from enrichment.timestamps import from_device, from_epoch
 
@@ -16,11 +16,11 @@ __all__ = ["ABSOLUTE_ZERO", "HIGHEST_CELSIUS", "DeviceReading", "Document", "enc
 ABSOLUTE_ZERO: Final = -273.15  # °C
 HIGHEST_CELSIUS: Final = 1e12  # no device's, and in both units still exact to 0.001 in a double
 
-_Id = Annotated[int, Meta(ge=careful.SMALLEST_ID, le=careful.LARGEST_ID)]
+_Id = Annotated[int, Meta(ge=lenient.SMALLEST_ID, le=lenient.LARGEST_ID)]
 
 
 class DeviceReading(msgspec.Struct, gc=False):
-    """What a device sends, in its canonical form: other forms are `careful`'s."""
+    """What a device sends, in its canonical form: other forms are `lenient`'s."""
 
     uuid: str
     device_ts: str
@@ -63,10 +63,10 @@ def enrich(raw: bytes, arrived_at: object, zone: tzinfo) -> Document:
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         reading = None
     if reading is None:
-        reading = DeviceReading(**careful.read(raw))
-    if len(raw) > careful.LARGEST_TEXT:  # no text is longer than what it came in
-        careful.require_keyword(reading.uuid, "uuid")
-        careful.require_keyword(reading.activity_type, "activity_type")
+        reading = DeviceReading(**lenient.read(raw))
+    if len(raw) > lenient.LARGEST_TEXT:  # no text is longer than what it came in
+        lenient.require_keyword(reading.uuid, "uuid")
+        lenient.require_keyword(reading.activity_type, "activity_type")
     timestamp = from_device(reading.device_ts, zone)
     celsius, fahrenheit = _temperatures(reading.device_temp)
     return Document(

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["MOST_BYTES", "Answer", "NotAnsweredError", "Request", "encode", "send"]
+__all__ = ["MOST_BYTES", "NotAnsweredError", "Request", "Response", "encode", "send"]
 
 MOST_BYTES = 4096
 _CUT = "…"
@@ -93,7 +93,7 @@ def _seconds(value: object) -> float:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What CloudFormation is told.
 
     Attributes:

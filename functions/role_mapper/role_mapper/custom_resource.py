@@ -3,19 +3,19 @@
 import boto3
 
 from role_mapper import provision
-from role_mapper.cloudformation import Answer, Request
+from role_mapper.cloudformation import Request, Response
+from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
 from role_mapper.errors import PropertiesError
 from role_mapper.master_user import sign_in
 from role_mapper.ownership import Owner
-from role_mapper.patience import Patience
 from role_mapper.properties import Properties
 from role_mapper.report import as_data
 
 __all__ = ["handle"]
 
 
-def handle(request: Request, patience: Patience) -> Answer:
+def handle(request: Request, deadline: Deadline) -> Response:
     """Do what the request asks for; returns only when it is done, so always a SUCCESS.
 
     Raises:
@@ -23,13 +23,13 @@ def handle(request: Request, patience: Patience) -> Answer:
     """
     match request.kind:
         case "Create":
-            return _apply(request, None, patience)
+            return _apply(request, None, deadline)
         case "Update":
-            return _apply(request, _before(request), patience)
+            return _apply(request, _before(request), deadline)
         case "Delete":
-            return _delete(request, patience)
+            return _delete(request, deadline)
         case "Show":  # by hand only: CloudFormation never asks so
-            return _show(request, patience)
+            return _show(request, deadline)
         case kind:
             raise PropertiesError(f"RequestType must be Create, Update, Delete or Show, not {kind!r}")
 
@@ -42,10 +42,10 @@ def _before(request: Request) -> Properties | None:
         return None
 
 
-def _apply(request: Request, before: Properties | None, patience: Patience) -> Answer:
+def _apply(request: Request, before: Properties | None, deadline: Deadline) -> Response:
     wanted = Properties.of(request.properties)
     owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
-    domain = _domain(wanted, patience)
+    domain = _domain(wanted, deadline)
     try:
         changes = provision.apply(domain, wanted, owner)
         # What was made at another endpoint has another id: CloudFormation sends a Delete for that one.
@@ -53,36 +53,36 @@ def _apply(request: Request, before: Properties | None, patience: Patience) -> A
             changes += provision.withdraw(domain, before, wanted, owner)
     finally:
         domain.close()
-    return Answer("SUCCESS", owner.name, data=as_data(changes))
+    return Response("SUCCESS", owner.name, data=as_data(changes))
 
 
-def _delete(request: Request, patience: Patience) -> Answer:
+def _delete(request: Request, deadline: Deadline) -> Response:
     try:
         before = Properties.of(request.properties)
     except PropertiesError as error:
         # With such properties Create fails before it touches the domain; its Delete must not block the rollback.
-        return Answer("SUCCESS", request.physical_id, f"nothing was made: {error}")
+        return Response("SUCCESS", request.physical_id, f"nothing was made: {error}")
     owner = Owner.of(request.stack_id, request.logical_id, before.domain_endpoint)
-    domain = _domain(before, patience)
+    domain = _domain(before, deadline)
     try:
         if not provision.exists(domain):
-            return Answer("SUCCESS", request.physical_id, "the domain no longer exists")
+            return Response("SUCCESS", request.physical_id, "the domain no longer exists")
         changes = provision.remove(domain, before, owner)
     finally:
         domain.close()
-    return Answer("SUCCESS", request.physical_id, data=as_data(changes))
+    return Response("SUCCESS", request.physical_id, data=as_data(changes))
 
 
-def _show(request: Request, patience: Patience) -> Answer:
+def _show(request: Request, deadline: Deadline) -> Response:
     wanted = Properties.of(request.properties)
     owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
-    domain = _domain(wanted, patience, read_only=True)
+    domain = _domain(wanted, deadline, read_only=True)
     try:
-        return Answer("SUCCESS", owner.name, data=as_data(provision.preview(domain, wanted, owner)))
+        return Response("SUCCESS", owner.name, data=as_data(provision.preview(domain, wanted, owner)))
     finally:
         domain.close()
 
 
-def _domain(properties: Properties, patience: Patience, *, read_only: bool = False) -> Domain:
+def _domain(properties: Properties, deadline: Deadline, *, read_only: bool = False) -> Domain:
     master_user = sign_in(properties, boto3.Session())
-    return Domain(properties.domain_endpoint, master_user, patience, read_only=read_only)
+    return Domain(properties.domain_endpoint, master_user, deadline, read_only=read_only)

@@ -10,9 +10,9 @@ from typing import Any
 
 from role_mapper import files
 from role_mapper.domain import Domain, path
-from role_mapper.errors import DiffersError, RefusedError, TroubleError
+from role_mapper.errors import CallError, ResponseError, VerificationError
 from role_mapper.master_user import InternalUser
-from role_mapper.ownership import Owner, Standing
+from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
 from role_mapper.report import DASHBOARDS, Change, Outcome
 from role_mapper.saved_objects import (
@@ -40,17 +40,17 @@ def ensure_dashboards(domain: Domain, properties: Properties, owner: Owner) -> l
 
     Raises:
         OwnershipError: somebody else made a component template of the record's name and `take_over` is off.
-        TroubleError: a call failed, an object was refused, or one does not read back.
+        CallError: a call failed, an object was refused, or one does not read back.
     """
     name = properties.index_name
     if not _open(domain):
         return [_not_installed(name)]
     wanted = {key_of(each): each for each in files.saved_objects(properties)}
     records, description = _read_records(domain, name)
-    standing = Standing.MADE
+    ownership = Ownership.OWNED
     if records is not None:
         what = f"component template {name}-dashboards"
-        standing = owner.claim(what, description, take_over=properties.take_over)
+        ownership = owner.claim(what, description, take_over=properties.take_over)
     records = records or {}
     found = _find(domain, [*wanted, *records])
     changes = [
@@ -64,19 +64,19 @@ def ensure_dashboards(domain: Domain, properties: Properties, owner: Owner) -> l
     written = [change.name for change in changes if change.outcome in {Outcome.CREATED, Outcome.CHANGED}]
     copies = [kept_copy(found[change.name]) for change in changes if change.detail == COPIED]
     # Tried again each by itself: decided anew, what Dashboards migrated would look like somebody's change.
-    domain.patience.retry(lambda: _import(domain, copies + [wanted[key] for key in written]))
-    found |= domain.patience.retry(lambda: _read_back(domain, written))
+    domain.deadline.retry(lambda: _import(domain, copies + [wanted[key] for key in written]))
+    found |= domain.deadline.retry(lambda: _read_back(domain, written))
     kept = {change.name for change in changes if change.outcome is Outcome.KEPT}
     shipped = {key: recorded(wanted[key], found[key]) for key in wanted if key not in kept}
     records_now = {key: records[key] for key in kept if key in records} | shipped
     dropped = {key: records[key] for key in records if key not in wanted}
-    signature = owner.sign("Saved objects as they were shipped.", standing)
+    signature = owner.sign("Saved objects as they were shipped.", ownership)
     # First with the dropped ones still in it: after a try that ends here it is known what was shipped and what is left.
     if (records_now | dropped, signature) != (records, description):
-        domain.patience.retry(lambda: _write_records(domain, name, signature, records_now | dropped))
+        domain.deadline.retry(lambda: _write_records(domain, name, signature, records_now | dropped))
     if dropped:
         changes += _take_away(domain, dropped, found)
-        domain.patience.retry(lambda: _write_records(domain, name, signature, records_now))
+        domain.deadline.retry(lambda: _write_records(domain, name, signature, records_now))
     return changes
 
 
@@ -84,16 +84,16 @@ def remove_dashboards(domain: Domain, name: str, owner: Owner) -> list[Change]:
     """The saved objects that were shipped are gone, but for those that people changed.
 
     Raises:
-        TroubleError: a call failed.
+        CallError: a call failed.
     """
     if not _open(domain):
         return [_not_installed(name)]
     records, description = _read_records(domain, name)
-    standing = owner.standing_here(description)
-    if records is None or standing is Standing.FOREIGN:
+    ownership = owner.ownership_here(description)
+    if records is None or ownership is Ownership.FOREIGN:
         return []
     changes = _take_away(domain, records, _find(domain, list(records)))
-    if standing is Standing.MADE:
+    if ownership is Ownership.OWNED:
         domain.delete(_records_path(name))
     return changes
 
@@ -116,7 +116,7 @@ def _sign_in(domain: Domain) -> None:
         body = {"username": user, "password": password}
         try:  # the connection keeps the cookie
             domain.call("POST", path("_dashboards", "auth", "login"), body, headers=_HEADERS)
-        except RefusedError as refusal:
+        except ResponseError as refusal:
             if refusal.status not in _NO_LOGIN:
                 raise
 
@@ -144,14 +144,14 @@ def _import(domain: Domain, objects: list[SavedObject]) -> None:
     )
     if not answer.get("success"):  # the status is 200 all the same
         errors = [f"{key_of(each)}: {each['error'].get('type')}" for each in answer.get("errors", ())]
-        raise TroubleError(f"the import of saved objects failed for {'; '.join(errors)}", passing=False)
+        raise CallError(f"the import of saved objects failed for {'; '.join(errors)}", retryable=False)
 
 
 def _read_back(domain: Domain, keys: list[str]) -> dict[str, SavedObject]:
     found = _find(domain, keys)
     missing = [key for key in keys if key not in found]
     if missing:
-        raise DiffersError(f"saved objects do not read back: {', '.join(missing)}")
+        raise VerificationError(f"saved objects do not read back: {', '.join(missing)}")
     return found
 
 

@@ -8,10 +8,10 @@ import opensearchpy
 import requests
 from opensearchpy import OpenSearch, RequestsHttpConnection
 
-from role_mapper.errors import ReadOnlyError, RefusedError, TimeUpError, UnreachableError
+from role_mapper.deadline import Deadline
+from role_mapper.errors import ReadOnlyError, ResponseError, TimeUpError, UnreachableError
 from role_mapper.master_user import IamMaster, InternalUser
-from role_mapper.patience import Patience
-from role_mapper.wording import root_cause, words
+from role_mapper.redaction import root_cause, words
 
 __all__ = ["Domain", "path"]
 
@@ -34,7 +34,7 @@ class Domain:
     Args:
         endpoint: `host[:port]`. The client verifies its certificate, with `REQUESTS_CA_BUNDLE` where that is set.
         master_user: how to sign in.
-        patience: the time there is.
+        deadline: the time there is.
         read_only: refuse every call that would change the domain.
     """
 
@@ -42,20 +42,20 @@ class Domain:
         self,
         endpoint: str,
         master_user: InternalUser | IamMaster,
-        patience: Patience,
+        deadline: Deadline,
         *,
         read_only: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self._read_only = read_only
-        self.patience = patience
+        self.deadline = deadline
         self.master_user = master_user
         self._client = OpenSearch(
             hosts=[f"https://{endpoint}"],
             http_auth=master_user,
             connection_class=RequestsHttpConnection,
             verify_certs=True,
-            max_retries=0,  # Patience retries, and knows more reasons to
+            max_retries=0,  # Deadline retries, and knows more reasons to
             retry_on_status=(),
         )
 
@@ -71,7 +71,7 @@ class Domain:
         """The answer's body: what its JSON says, or its text.
 
         Raises:
-            RefusedError: any status but 2xx.
+            ResponseError: any status but 2xx.
             UnreachableError: no answer within the time there is.
             TimeUpError: no time is left to ask.
             SecretError: there is nothing to sign in with.
@@ -94,18 +94,18 @@ class Domain:
             cause, unknown_name = root_cause(error)
             raise UnreachableError(name, f"{cause} (https://{self.endpoint})", unknown_name=unknown_name) from None
         except opensearchpy.SerializationError:
-            raise RefusedError(name, 200, "something that is not JSON, so not from OpenSearch") from None
+            raise ResponseError(name, 200, "something that is not JSON, so not from OpenSearch") from None
         except opensearchpy.TransportError as error:
             status = int(error.status_code)
             if status == _UNAUTHORIZED:
                 self.master_user.forget()
-            raise RefusedError(name, status, words(error.info or error.error)) from None
+            raise ResponseError(name, status, words(error.info or error.error)) from None
 
     def find(self, path: str, *, params: dict[str, str] | None = None) -> Any:
         """The body of what a GET finds, or None where there is nothing (404)."""
         try:
             return self.call("GET", path, params=params)
-        except RefusedError as refusal:
+        except ResponseError as refusal:
             if refusal.status == _NOT_FOUND:
                 return None
             raise
@@ -114,7 +114,7 @@ class Domain:
         """Delete what is there; False if there was nothing."""
         try:
             self.call("DELETE", path, headers=headers)
-        except RefusedError as refusal:
+        except ResponseError as refusal:
             if refusal.status == _NOT_FOUND:
                 return False
             raise
@@ -124,18 +124,18 @@ class Domain:
         """Whether anything on the domain answers under this path; a plugin that is not installed does not.
 
         Raises:
-            TroubleError: it can't be told now.
+            CallError: it can't be told now.
         """
         try:
             self.call("GET", path)
-        except RefusedError as refusal:
+        except ResponseError as refusal:
             if refusal.status == _NOT_FOUND or "no handler found" in str(refusal):
                 return False
             if refusal.status == _TOO_MANY_REQUESTS or refusal.status >= _SERVER_ERROR:
                 raise
         return True
 
-    def knock(self) -> None:
+    def check_reachable(self) -> None:
         """Return if anything answers, whatever it says; nobody signs in.
 
         Raises:
@@ -152,7 +152,7 @@ class Domain:
 
     def _seconds_for(self, name: str) -> float:
         """How long one call may take, so that it ends before the time does."""
-        left = self.patience.remaining
+        left = self.deadline.remaining
         if not left:
             raise TimeUpError(f"no time was left for {name}")
         return max(_LEAST_SECONDS, min(_CALL_SECONDS, left))

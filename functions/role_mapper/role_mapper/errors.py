@@ -6,27 +6,27 @@ RoleMapperError            what happened and what to do; its text becomes the Re
 ├── ReadOnlyError          a call would change a domain that is only looked at
 ├── GaveUpError            a passing trouble did not pass within the time there was
 │   └── TimeUpError        no time was left to ask at all
-└── TroubleError           one call failed; `passing` says whether trying again can help
-    ├── RefusedError       the domain answered with an error status
+└── CallError           one call failed; `retryable` says whether trying again can help
+    ├── ResponseError       the domain answered with an error status
     ├── UnreachableError   no answer: DNS, connection, TLS, time-out
     ├── SecretError        the master user's secret could not be read
-    └── DiffersError       what was written reads back as something else
+    └── VerificationError       what was written reads back as something else
 
-No text here holds a password or a signed header (`role_mapper.wording` sees to that).
+No text here holds a password or a signed header (`role_mapper.redaction` sees to that).
 """
 
 __all__ = [
-    "DiffersError",
+    "CallError",
     "GaveUpError",
     "OwnershipError",
     "PropertiesError",
     "ReadOnlyError",
-    "RefusedError",
+    "ResponseError",
     "RoleMapperError",
     "SecretError",
     "TimeUpError",
-    "TroubleError",
     "UnreachableError",
+    "VerificationError",
 ]
 
 _CONFLICT = 409
@@ -60,19 +60,19 @@ class TimeUpError(GaveUpError):
     """No time was left to ask at all."""
 
 
-class TroubleError(RoleMapperError):
+class CallError(RoleMapperError):
     """One call failed.
 
     Attributes:
         passing: whether the same call can succeed later.
     """
 
-    def __init__(self, text: str, *, passing: bool) -> None:
+    def __init__(self, text: str, *, retryable: bool) -> None:
         super().__init__(text)
-        self.passing = passing
+        self.retryable = retryable
 
 
-class RefusedError(TroubleError):
+class ResponseError(CallError):
     """The domain answered with an error status.
 
     Attributes:
@@ -80,11 +80,11 @@ class RefusedError(TroubleError):
     """
 
     def __init__(self, call: str, status: int, words: str) -> None:
-        super().__init__(f"{call} answered {status}: {words}", passing=status in _PASSING or status in _SERVER_ERRORS)
+        super().__init__(f"{call} answered {status}: {words}", retryable=status in _PASSING or status in _SERVER_ERRORS)
         self.status = status
 
 
-class UnreachableError(TroubleError):
+class UnreachableError(CallError):
     """No answer: DNS, connection, TLS or time-out.
 
     Attributes:
@@ -92,16 +92,16 @@ class UnreachableError(TroubleError):
     """
 
     def __init__(self, call: str, cause: str, *, unknown_name: bool) -> None:
-        super().__init__(f"{call} got no answer: {cause}", passing=True)
+        super().__init__(f"{call} got no answer: {cause}", retryable=True)
         self.unknown_name = unknown_name
 
 
-class SecretError(TroubleError):
+class SecretError(CallError):
     """The master user's secret could not be read."""
 
 
-class DiffersError(TroubleError):
+class VerificationError(CallError):
     """What was written reads back as something else: someone changed it at the same moment."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text, passing=True)
+        super().__init__(text, retryable=True)

@@ -9,11 +9,11 @@ import traceback
 from typing import Any, Protocol
 
 from role_mapper import logs
-from role_mapper.cloudformation import Answer, Request
+from role_mapper.cloudformation import Request, Response
+from role_mapper.deadline import Deadline
 from role_mapper.errors import RoleMapperError
 from role_mapper.ownership import Owner
-from role_mapper.patience import Patience
-from role_mapper.reply import Reply
+from role_mapper.response_sender import ResponseSender
 
 __all__ = ["lambda_handler"]
 
@@ -45,19 +45,19 @@ def lambda_handler(event: object, context: Context) -> dict[str, Any]:
     request = Request.of(event)
     seconds = min(context.get_remaining_time_in_millis() / 1000, request.service_timeout)
     physical_id = _physical_id(request)
-    with Reply(request, seconds, physical_id) as reply:
-        return reply.give(_answer(request, physical_id, reply.patience))
+    with ResponseSender(request, seconds, physical_id) as sender:
+        return sender.give(_answer(request, physical_id, sender.deadline))
 
 
-def _answer(request: Request, physical_id: str, patience: Patience) -> Answer:
+def _answer(request: Request, physical_id: str, deadline: Deadline) -> Response:
     try:
         from role_mapper import custom_resource  # noqa: PLC0415  # under the guard, see above
 
-        return custom_resource.handle(request, patience)
+        return custom_resource.handle(request, deadline)
     except RoleMapperError as error:
-        return Answer("FAILED", physical_id, str(error))
+        return Response("FAILED", physical_id, str(error))
     except ImportError as error:
-        return Answer(
+        return Response(
             "FAILED", physical_id, f"cannot import {error.name}: the function's package is incomplete, run sam build"
         )
     except Exception as error:  # noqa: BLE001  # anything unforeseen is answered as well
@@ -65,7 +65,7 @@ def _answer(request: Request, physical_id: str, patience: Patience) -> Answer:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {place.name}, line {place.lineno} of {place.filename}"
         logger.error("unexpected", extra={"fields": {"error": where}})  # noqa: TRY400  # no traceback with values
-        return Answer("FAILED", physical_id, f"unexpected {where}: please report it")
+        return Response("FAILED", physical_id, f"unexpected {where}: please report it")
 
 
 def _physical_id(request: Request) -> str:

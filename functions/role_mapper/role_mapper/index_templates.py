@@ -8,8 +8,8 @@ from typing import Any
 
 from role_mapper import files
 from role_mapper.domain import Domain, path
-from role_mapper.errors import DiffersError
-from role_mapper.ownership import Owner, Standing
+from role_mapper.errors import VerificationError
+from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
 from role_mapper.report import INDEX_TEMPLATE, Change, Outcome
 
@@ -21,20 +21,20 @@ def ensure_index_template(domain: Domain, properties: Properties, owner: Owner) 
 
     Raises:
         OwnershipError: somebody else made one of that name and `take_over` is off.
-        TroubleError: a call failed, or the template reads back otherwise.
+        CallError: a call failed, or the template reads back otherwise.
     """
     name = properties.index_name
     found = _find(domain, name)
-    standing = Standing.MADE
+    ownership = Ownership.OWNED
     if found is not None:
-        standing = owner.claim(f"index template {name}", _description(found), take_over=properties.take_over)
-    wanted = files.index_template(properties, owner.sign("Fields of the device readings.", standing))
+        ownership = owner.claim(f"index template {name}", _description(found), take_over=properties.take_over)
+    wanted = files.index_template(properties, owner.sign("Fields of the device readings.", ownership))
     if found is not None and _same(found, wanted):
         return Change(INDEX_TEMPLATE, name, Outcome.UNCHANGED)
     domain.call("PUT", path("_index_template", name), wanted)
     written = _find(domain, name)
     if written is None or not _same(written, wanted):
-        raise DiffersError(f"index template {name} reads back otherwise than it was written")
+        raise VerificationError(f"index template {name} reads back otherwise than it was written")
     return Change(INDEX_TEMPLATE, name, Outcome.CREATED if found is None else Outcome.CHANGED)
 
 
@@ -42,12 +42,12 @@ def remove_index_template(domain: Domain, name: str, owner: Owner) -> Change:
     """The template is gone, unless somebody else made it. Indices stay.
 
     Raises:
-        TroubleError: a call failed.
+        CallError: a call failed.
     """
     found = _find(domain, name)
     if found is None:
         return Change(INDEX_TEMPLATE, name, Outcome.ABSENT)
-    if owner.standing_here(_description(found)) is not Standing.MADE:
+    if owner.ownership_here(_description(found)) is not Ownership.OWNED:
         return Change(INDEX_TEMPLATE, name, Outcome.KEPT, "not made by this stack")
     domain.delete(path("_index_template", name))
     return Change(INDEX_TEMPLATE, name, Outcome.REMOVED)

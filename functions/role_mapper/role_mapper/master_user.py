@@ -63,7 +63,7 @@ class InternalUser(AuthBase):
         except (ValueError, TypeError, KeyError):
             # The parser's own error holds the text that it could not parse: it must not be chained.
             raise SecretError(
-                'the master user\'s secret must be JSON with "username" and "password"', passing=False
+                'the master user\'s secret must be JSON with "username" and "password"', retryable=False
             ) from None
 
     def forget(self) -> None:
@@ -82,7 +82,7 @@ class IamMaster(AWS4Auth):  # type: ignore[misc]  # requests-aws4auth ships no t
     def __init__(self, session: boto3.Session) -> None:
         credentials, region = session.get_credentials(), session.region_name
         if credentials is None or region is None:
-            raise SecretError("there are no AWS credentials, or no region, to sign with", passing=False)
+            raise SecretError("there are no AWS credentials, or no region, to sign with", retryable=False)
         super().__init__(refreshable_credentials=credentials, region=region, service="es")
 
     def forget(self) -> None:
@@ -104,8 +104,8 @@ def _read_secret(session: boto3.Session, arn: str) -> str:
         return client.get_secret_value(SecretId=arn).get("SecretString", "")
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        raise SecretError(f"{call} answered {code}: {error}", passing=code in _PASSING_CODES) from None
+        raise SecretError(f"{call} answered {code}: {error}", retryable=code in _PASSING_CODES) from None
     except (NoCredentialsError, NoRegionError) as error:
-        raise SecretError(f"{call} is not possible: {error}", passing=False) from None
+        raise SecretError(f"{call} is not possible: {error}", retryable=False) from None
     except BotoCoreError as error:
-        raise SecretError(f"{call} got no answer: {error}", passing=True) from None
+        raise SecretError(f"{call} got no answer: {error}", retryable=True) from None

@@ -11,17 +11,17 @@ from enum import Enum
 
 from role_mapper.errors import OwnershipError
 
-__all__ = ["Owner", "Standing"]
+__all__ = ["Owner", "Ownership"]
 
 _MOST_BYTES = 1024
 _MARK = re.compile(r"(?P<how>Made|Taken over) by (?P<name>\S+)\Z")
 
 
-class Standing(Enum):
+class Ownership(Enum):
     """How an existing object stands to an owner."""
 
-    MADE = "made by it"
-    TAKEN_OVER = "somebody else's, which it was told to take over"
+    OWNED = "made by it"
+    ADOPTED = "somebody else's, which it was told to take over"
     FOREIGN = "somebody else's"
 
 
@@ -60,40 +60,40 @@ class Owner:
             return "sha256:" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
         return name
 
-    def sign(self, text: str, standing: Standing = Standing.MADE) -> str:
+    def sign(self, text: str, ownership: Ownership = Ownership.OWNED) -> str:
         """A description that says what the object is for and who it belongs to."""
-        how = "Taken over" if standing is Standing.TAKEN_OVER else "Made"
+        how = "Taken over" if ownership is Ownership.ADOPTED else "Made"
         return f"{text} {how} by {self.name}"
 
-    def standing(self, description: object) -> Standing:
+    def ownership(self, description: object) -> Ownership:
         """How the object with this description stands to this owner, here or at an earlier domain."""
         return self._standing(description, anywhere=True)
 
-    def standing_here(self, description: object) -> Standing:
+    def ownership_here(self, description: object) -> Ownership:
         """The same, but what it made for another domain's endpoint counts as somebody else's."""
         return self._standing(description, anywhere=False)
 
-    def claim(self, what: str, description: object, *, take_over: bool) -> Standing:
+    def claim(self, what: str, description: object, *, take_over: bool) -> Ownership:
         """How an existing object of that description may be changed by this owner.
 
         Raises:
             OwnershipError: it is somebody else's, and `take_over` is off.
         """
-        standing = self.standing(description)
-        if standing is not Standing.FOREIGN:
-            return standing
+        ownership = self.ownership(description)
+        if ownership is not Ownership.FOREIGN:
+            return ownership
         if not take_over:
             raise OwnershipError(
                 f"{what} exists and was not made by this stack: choose another name, "
                 "or set TakeOver=true to replace what it says"
             )
-        return Standing.TAKEN_OVER
+        return Ownership.ADOPTED
 
-    def _standing(self, description: object, *, anywhere: bool) -> Standing:
+    def _standing(self, description: object, *, anywhere: bool) -> Ownership:
         mark = _MARK.search(description) if isinstance(description, str) else None
         if not mark:
-            return Standing.FOREIGN
+            return Ownership.FOREIGN
         name = mark["name"]
         if name != self.name and not (anywhere and name.startswith(f"{self.resource}@")):
-            return Standing.FOREIGN
-        return Standing.MADE if mark["how"] == "Made" else Standing.TAKEN_OVER
+            return Ownership.FOREIGN
+        return Ownership.OWNED if mark["how"] == "Made" else Ownership.ADOPTED

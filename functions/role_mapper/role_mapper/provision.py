@@ -25,7 +25,7 @@ def exists(domain: Domain) -> bool:
 
     def look() -> bool:
         try:
-            domain.knock()  # without signing in: the secret may be gone with the domain
+            domain.check_reachable()  # without signing in: the secret may be gone with the domain
         except UnreachableError as error:
             if error.unknown_name:
                 raise
@@ -34,7 +34,7 @@ def exists(domain: Domain) -> bool:
         return True
 
     try:
-        return domain.patience.part(_GONE_SECONDS).retry(look)
+        return domain.deadline.part(_GONE_SECONDS).retry(look)
     except GaveUpError:
         return False
 
@@ -46,7 +46,7 @@ def apply(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
         RoleMapperError: why not; what was done until then stays and is right.
     """
     wanted.check()
-    retry = domain.patience.retry
+    retry = domain.deadline.retry
     return [
         *retry(lambda: _ensure_access(domain, wanted, owner)),
         retry(lambda: ensure_index_template(domain, wanted, owner)),
@@ -82,7 +82,7 @@ def preview(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
     changes: list[Change] = []
     for kind, name, look in looks:
         try:
-            found = domain.patience.retry(look)
+            found = domain.deadline.retry(look)
             changes += found if isinstance(found, list) else [found]
         except ReadOnlyError as call:
             changes.append(Change(kind, name, Outcome.DIFFERS, f"apply begins with {call}"))
@@ -104,7 +104,7 @@ def withdraw(domain: Domain, before: Properties, now: Properties, owner: Owner) 
         changes += _remove_access(domain, before, owner)
     elif before.delivery_role_arn != now.delivery_role_arn:
         changes.append(
-            domain.patience.retry(
+            domain.deadline.retry(
                 lambda: remove_from_mapping(domain, before.role_name, before.delivery_role_arn, owner)
             )
         )
@@ -121,7 +121,7 @@ def remove(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
 
 
 def _remove_index_objects(domain: Domain, name: str, owner: Owner) -> list[Change]:
-    retry = domain.patience.retry
+    retry = domain.deadline.retry
     return [
         *retry(lambda: remove_dashboards(domain, name, owner)),
         retry(lambda: remove_retention(domain, name, owner)),
@@ -131,7 +131,7 @@ def _remove_index_objects(domain: Domain, name: str, owner: Owner) -> list[Chang
 
 def _remove_access(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
     """The mapping first, since a mapping outlives its role, and can't be changed without it."""
-    retry = domain.patience.retry
+    retry = domain.deadline.retry
     role = before.role_name
     return [
         retry(lambda: remove_from_mapping(domain, role, before.delivery_role_arn, owner)),

@@ -9,8 +9,8 @@ from typing import Any
 
 from role_mapper import files
 from role_mapper.domain import Domain, path
-from role_mapper.errors import DiffersError, TroubleError
-from role_mapper.ownership import Owner, Standing
+from role_mapper.errors import CallError, VerificationError
+from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
 from role_mapper.report import RETENTION_POLICY, Change, Outcome
 
@@ -27,20 +27,20 @@ def ensure_retention(domain: Domain, properties: Properties, owner: Owner) -> Ch
 
     Raises:
         OwnershipError: somebody else made a policy of that name and `take_over` is off.
-        TroubleError: a call failed, or the policy reads back otherwise.
+        CallError: a call failed, or the policy reads back otherwise.
     """
     name = properties.index_name
     if not domain.has(_POLICIES):
         return _not_installed(name)
     if not properties.retention_days:  # nothing may be deleted any more, by a policy that was taken over neither
-        return _remove(domain, name, owner, {Standing.MADE, Standing.TAKEN_OVER})
+        return _remove(domain, name, owner, {Ownership.OWNED, Ownership.ADOPTED})
     found = _find(domain, name)
-    standing = Standing.MADE
+    ownership = Ownership.OWNED
     if found is not None:
         description = found["policy"].get("description")
-        standing = owner.claim(f"retention policy {name}", description, take_over=properties.take_over)
+        ownership = owner.claim(f"retention policy {name}", description, take_over=properties.take_over)
     purpose = f"Deletes indices of {name} after {properties.retention_days} days."
-    wanted = files.retention_policy(properties, owner.sign(purpose, standing))
+    wanted = files.retention_policy(properties, owner.sign(purpose, ownership))
     outcome = Outcome.UNCHANGED
     if found is None or not _agrees(found["policy"], wanted["policy"]):
         outcome = Outcome.CREATED if found is None else Outcome.CHANGED
@@ -53,20 +53,20 @@ def remove_retention(domain: Domain, name: str, owner: Owner) -> Change:
     """The policy is gone, unless somebody else made it. Indices stay.
 
     Raises:
-        TroubleError: a call failed.
+        CallError: a call failed.
     """
-    return _remove(domain, name, owner, {Standing.MADE}) if domain.has(_POLICIES) else _not_installed(name)
+    return _remove(domain, name, owner, {Ownership.OWNED}) if domain.has(_POLICIES) else _not_installed(name)
 
 
 def _not_installed(name: str) -> Change:
     return Change(RETENTION_POLICY, name, Outcome.SKIPPED, "the domain has no Index State Management")
 
 
-def _remove(domain: Domain, name: str, owner: Owner, removable: set[Standing]) -> Change:
+def _remove(domain: Domain, name: str, owner: Owner, removable: set[Ownership]) -> Change:
     found = _find(domain, name)
     if found is None:
         return Change(RETENTION_POLICY, name, Outcome.ABSENT)
-    if owner.standing_here(found["policy"].get("description")) not in removable:
+    if owner.ownership_here(found["policy"].get("description")) not in removable:
         return Change(RETENTION_POLICY, name, Outcome.KEPT, "not made by this stack")
     # Off its indices first: an index goes on following the policy that it was given.
     _tell(domain, "remove", [index for index, (policy, _) in _indices(domain, name).items() if policy == name])
@@ -87,7 +87,7 @@ def _write(domain: Domain, name: str, wanted: dict[str, Any], found: dict[str, A
     domain.call("PUT", path(*_ISM, "policies", name), wanted, params=params)
     written = _find(domain, name)
     if written is None or not _agrees(written["policy"], wanted["policy"]):
-        raise DiffersError(f"retention policy {name} reads back otherwise than it was written")
+        raise VerificationError(f"retention policy {name} reads back otherwise than it was written")
     return written
 
 
@@ -117,7 +117,7 @@ def _tell(domain: Domain, verb: str, indices: list[str], body: dict[str, str] | 
         answer = domain.call("POST", path(*_ISM, verb, ",".join(some)), body)
         failed = [f"{each.get('index_name')}: {each.get('reason')}" for each in answer.get("failed_indices", ())]
         if failed:  # an index in transition, or one that another request handed over: it passes
-            raise TroubleError(f"ISM {verb} failed for {'; '.join(failed)}", passing=True)
+            raise CallError(f"ISM {verb} failed for {'; '.join(failed)}", retryable=True)
 
 
 def _agrees(found: Any, wanted: Any) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from role_mapper import mapping
 from role_mapper.domain import Domain, path
-from role_mapper.errors import DiffersError, OwnershipError, RefusedError
-from role_mapper.ownership import Owner, Standing
+from role_mapper.errors import OwnershipError, ResponseError, VerificationError
+from role_mapper.ownership import Owner, Ownership
 from role_mapper.report import ROLE, ROLE_MAPPING, Change, Outcome
 
 __all__ = ["ensure_mapping", "ensure_role", "remove_from_mapping", "remove_role"]
@@ -23,24 +23,24 @@ def ensure_role(domain: Domain, name: str, index_pattern: str, owner: Owner, *, 
 
     Raises:
         OwnershipError: somebody else made it and `take_over` is off, or OpenSearch reserves it.
-        TroubleError: a call failed, or the role reads back otherwise.
+        CallError: a call failed, or the role reads back otherwise.
     """
     found = _find_role(domain, name)
-    standing = Standing.MADE
+    ownership = Ownership.OWNED
     if found is not None:
         protection = mapping.protection(found)
         if protection:
             raise OwnershipError(
                 f"role {name} is {protection}: OpenSearch lets nobody change it; choose another RoleName"
             )
-        standing = owner.claim(f"role {name}", found.get("description"), take_over=take_over)
-    wanted = mapping.role(index_pattern, owner.sign(f"Lets Data Firehose write to {index_pattern} indices.", standing))
+        ownership = owner.claim(f"role {name}", found.get("description"), take_over=take_over)
+    wanted = mapping.role(index_pattern, owner.sign(f"Lets Data Firehose write to {index_pattern} indices.", ownership))
     if found is not None and mapping.same_role(found, wanted):
         return Change(ROLE, name, Outcome.UNCHANGED)
     domain.call("PUT", _role_path(name), wanted)
     written = _find_role(domain, name)
     if written is None or not mapping.same_role(written, wanted):
-        raise DiffersError(f"role {name} reads back otherwise than it was written")
+        raise VerificationError(f"role {name} reads back otherwise than it was written")
     return Change(ROLE, name, Outcome.CREATED if found is None else Outcome.CHANGED)
 
 
@@ -49,7 +49,7 @@ def ensure_mapping(domain: Domain, role: str, arn: str, owner: Owner) -> Change:
 
     Raises:
         OwnershipError: the mapping is reserved or hidden.
-        TroubleError: a call failed, or the ARN is not there when it is read back.
+        CallError: a call failed, or the ARN is not there when it is read back.
     """
     found = _find_mapping(domain, role)
     if found is None:
@@ -67,7 +67,7 @@ def ensure_mapping(domain: Domain, role: str, arn: str, owner: Owner) -> Change:
         outcome = Outcome.CHANGED
     written = _find_mapping(domain, role)
     if written is None or mapping.addition(written, arn):
-        raise DiffersError(f"the mapping of role {role} reads back without {arn}")
+        raise VerificationError(f"the mapping of role {role} reads back without {arn}")
     return Change(ROLE_MAPPING, role, outcome)
 
 
@@ -77,15 +77,15 @@ def remove_from_mapping(domain: Domain, role: str, arn: str, owner: Owner) -> Ch
     Where the role itself is somebody else's, nothing was ever mapped to it here, so nothing is taken away.
 
     Raises:
-        TroubleError: a call failed, or the ARN is still there when it is read back.
+        CallError: a call failed, or the ARN is still there when it is read back.
     """
     found = _find_mapping(domain, role)
     if found is None:
         return Change(ROLE_MAPPING, role, Outcome.ABSENT)
     found_role = _find_role(domain, role)
-    if found_role is not None and owner.standing_here(found_role.get("description")) is Standing.FOREIGN:
+    if found_role is not None and owner.ownership_here(found_role.get("description")) is Ownership.FOREIGN:
         return Change(ROLE_MAPPING, role, Outcome.KEPT, "the role is not this stack's")
-    made_here = owner.standing_here(found.get("description")) is Standing.MADE
+    made_here = owner.ownership_here(found.get("description")) is Ownership.OWNED
     patch = mapping.removal(found, arn)
     if found_role is None:
         # The plugin changes no mapping whose role is gone (404), and nobody is anything through it.
@@ -95,7 +95,7 @@ def remove_from_mapping(domain: Domain, role: str, arn: str, owner: Owner) -> Ch
         _write(domain, "PATCH", role, patch, found)
         found = _find_mapping(domain, role)
         if found is not None and mapping.removal(found, arn):
-            raise DiffersError(f"the mapping of role {role} reads back with {arn} still in it")
+            raise VerificationError(f"the mapping of role {role} reads back with {arn} still in it")
     # Only now, after another look: somebody may have been mapped while this entry was taken out.
     if found is not None and made_here and mapping.is_empty(found, but=[arn]):
         domain.delete(_mapping_path(role))
@@ -109,19 +109,19 @@ def remove_role(domain: Domain, name: str, owner: Owner) -> Change:
     """The role is gone, unless somebody else made it or is mapped to it.
 
     Raises:
-        TroubleError: a call failed, or the role still reads back.
+        CallError: a call failed, or the role still reads back.
     """
     found = _find_role(domain, name)
     if found is None:
         return Change(ROLE, name, Outcome.ABSENT)
-    if owner.standing_here(found.get("description")) is not Standing.MADE:
+    if owner.ownership_here(found.get("description")) is not Ownership.OWNED:
         return Change(ROLE, name, Outcome.KEPT, "not made by this stack")
     mapped = _find_mapping(domain, name)
     if mapped is not None and not mapping.is_empty(mapped):
         return Change(ROLE, name, Outcome.KEPT, "others are mapped to it")
     domain.delete(_role_path(name))
     if _find_role(domain, name) is not None:
-        raise DiffersError(f"role {name} is still there after it was deleted")
+        raise VerificationError(f"role {name} is still there after it was deleted")
     return Change(ROLE, name, Outcome.REMOVED)
 
 
@@ -129,12 +129,12 @@ def _write(domain: Domain, method: str, role: str, body: object, seen: dict[str,
     """Change a mapping that was read as `seen`; an error that somebody else's change explains is a passing one."""
     try:
         domain.call(method, _mapping_path(role), body)
-    except RefusedError as refusal:
+    except ResponseError as refusal:
         if refusal.status not in {_BAD_REQUEST, _NOT_FOUND}:
             raise
         if _find_mapping(domain, role) == seen and _find_role(domain, role) is not None:
             raise
-        raise DiffersError(f"{refusal}; it was changed at the same moment") from None
+        raise VerificationError(f"{refusal}; it was changed at the same moment") from None
 
 
 def _role_path(name: str) -> str:

@@ -1,0 +1,220 @@
+"""The event that Firehose sends a transformation function, and the check of what the function answers.
+
+Contract: "Transform source data in Amazon Data Firehose" and its status model; error codes and messages as in
+"Lambda invocation errors" and as seen in failure objects that AWS wrote.
+"""
+
+import base64
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from iot_stream.delivery.core.record import NOT_JSON, Record
+
+__all__ = [
+    "DROPPED",
+    "MAX_PAYLOAD",
+    "ProcessingError",
+    "Stream",
+    "Verdict",
+    "read_response",
+    "wire_size",
+    "write_event",
+]
+
+# Lambda's limit for a synchronous request and for its answer ("Lambda quotas"): 6 MB, base64 included.
+MAX_PAYLOAD: Final = 6 * 1024 * 1024
+# What one record's frame takes in the event besides its data, at most: names, ids, time stamps, a partition key.
+_FRAME: Final = 640
+_HEAD: Final = 4096
+
+
+class ProcessingError(NamedTuple):
+    """Why a record, or a whole batch, was not processed: AWS's code and sentence."""
+
+    code: str
+    message: str
+
+
+class _Dropped(Enum):
+    DROPPED = "Dropped"
+
+
+DROPPED: Final = _Dropped.DROPPED
+type Verdict = bytes | _Dropped | ProcessingError
+
+FUNCTION_ERROR: Final = ProcessingError(
+    "Lambda.FunctionError", "The Lambda function was successfully invoked but it returned an error result."
+)
+TIMED_OUT: Final = ProcessingError(
+    "Lambda.FunctionTimedOut",
+    "The Lambda function invocation timed out. Increase the Timeout setting in the Lambda function.",
+)
+LIMIT_EXCEEDED: Final = ProcessingError(
+    "Lambda.InvokeLimitExceeded",
+    "The Lambda concurrent execution limit is exceeded. Increase the concurrent execution limit.",
+)
+NOT_FOUND: Final = ProcessingError(
+    "Lambda.ResourceNotFound",
+    "The specified Lambda function does not exist. Use a different function that does exist.",
+)
+ACCESS_DENIED: Final = ProcessingError(
+    "Lambda.InvokeAccessDenied",
+    "Access was denied. Ensure that the access policy allows access to the Lambda function.",
+)
+ASSUME_ROLE_DENIED: Final = ProcessingError(
+    "Lambda.AssumeRoleAccessDenied",
+    "Access was denied. Ensure that the trust policy for the provided IAM role allows Amazon Data Firehose to assume "
+    "the role.",
+)
+NOT_PARSED: Final = ProcessingError(
+    "Lambda.JsonProcessingException",
+    "There was an error parsing returned records from the Lambda function. Ensure that the returned records follow "
+    "the status model required by Amazon Data Firehose.",
+)
+DUPLICATED: Final = ProcessingError(
+    "Lambda.DuplicatedRecordId",
+    "Multiple records were returned with the same record ID. Ensure that the Lambda function returns unique record "
+    "IDs for each record.",
+)
+MISSING: Final = ProcessingError(
+    "Lambda.MissingRecordId",
+    "One or more record Ids were not returned. Ensure that the Lambda function returns all received record Ids.",
+)
+FLAGGED: Final = ProcessingError("Lambda.ProcessingFailedStatus", "ProcessingFailed status set for record")
+
+
+class Stream(NamedTuple):
+    """What the event says of where its records come from."""
+
+    delivery_stream_arn: str
+    source_arn: str
+    region: str
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    sequence_number: str
+    subsequence_number: int | str
+    partition_key: str
+    shard_id: str
+    approximate_arrival_timestamp: int
+
+
+class _EventRecord(msgspec.Struct, rename="camel"):
+    record_id: str
+    approximate_arrival_timestamp: int
+    data: str
+    kinesis_record_metadata: _Metadata
+
+
+class _Event(msgspec.Struct, rename="camel"):
+    invocation_id: str
+    source_kinesis_stream_arn: str
+    delivery_stream_arn: str
+    region: str
+    records: list[_EventRecord]
+
+
+class _AnswerRecord(msgspec.Struct, rename="camel"):
+    # Any JSON is read, so that one misshapen record does not fail its batch.
+    record_id: Any = None
+    result: Any = None
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Answer(msgspec.Struct):
+    records: list[_AnswerRecord]
+
+
+def wire_size(record: Record) -> int:
+    """The most bytes that a record takes in an event."""
+    return len(record.data) + len(record.partition_key.encode()) * 6 + _FRAME
+
+
+def decode(data: str) -> bytes:
+    """The bytes of base64 `data` from the stream."""
+    return base64.b64decode(data)
+
+
+def payload_bound() -> int:
+    """How many bytes of `wire_size` fit into one invocation."""
+    return MAX_PAYLOAD - _HEAD
+
+
+def write_event(stream: Stream, invocation_id: str, records: list[Record]) -> bytes:
+    """The event for one batch, as JSON."""
+    return msgspec.json.encode(
+        _Event(
+            invocation_id,
+            stream.source_arn,
+            stream.delivery_stream_arn,
+            stream.region,
+            [
+                _EventRecord(
+                    record.id,
+                    record.arrived,
+                    record.data,
+                    _Metadata(
+                        record.sequence,
+                        "" if record.subsequence is None else record.subsequence,
+                        record.partition_key,
+                        record.shard,
+                        record.arrived,
+                    ),
+                )
+                for record in records
+            ],
+        )
+    )
+
+
+_read = msgspec.json.Decoder(_Answer).decode
+
+
+def read_response(records: list[Record], payload: bytes) -> list[Verdict]:
+    """What the function decided for each record of the batch, in the batch's order. Nothing raises.
+
+    A verdict is the document (bytes), DROPPED, or the Fault that makes the record a processing failure: an answer
+    that is not JSON or has no `records` fails all of them; a missing, duplicated or misshapen answer only its own
+    record; an answer for an unknown recordId concerns none.
+    """
+    try:
+        answers = _read(payload).records
+    except NOT_JSON:
+        return [NOT_PARSED] * len(records)
+    if len(answers) == len(records) and all(a.record_id == r.id for a, r in zip(answers, records, strict=True)):
+        return [_judge(answer) for answer in answers]  # the common case: same records, same order
+    by_id: dict[str, _AnswerRecord | None] = {}
+    for answer in answers:
+        if isinstance(answer.record_id, str):
+            by_id[answer.record_id] = None if answer.record_id in by_id else answer
+    return [_look_up(by_id, record.id) for record in records]
+
+
+def read_error(payload: bytes) -> ProcessingError:
+    """What a function's error answer means: a time-out, or any other error of its own."""
+    return TIMED_OUT if b"Task timed out" in payload or b"Sandbox.Timedout" in payload else FUNCTION_ERROR
+
+
+def _look_up(by_id: dict[str, _AnswerRecord | None], name: str) -> Verdict:
+    if name not in by_id:
+        return MISSING
+    answer = by_id[name]
+    return DUPLICATED if answer is None else _judge(answer)
+
+
+def _judge(answer: _AnswerRecord) -> Verdict:
+    if answer.result == "Ok":
+        data = bytes(answer.data)
+        if data[:1] != b'"':
+            return NOT_PARSED
+        try:
+            # Base64 needs no JSON escape, so that the quotes can simply be cut off, but some writers escape / or =.
+            text = msgspec.json.decode(data, type=str) if b"\\" in data else data[1:-1]
+            return base64.b64decode(text, validate=True)
+        except ValueError:  # binascii.Error is one, and so is text that is not ASCII
+            return NOT_PARSED
+    if answer.result == "Dropped":
+        return DROPPED
+    return FLAGGED if answer.result == "ProcessingFailed" else NOT_PARSED

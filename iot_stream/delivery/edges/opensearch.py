@@ -1,0 +1,118 @@
+"""Index: `_bulk` on the domain, signed in as the delivery role in one of four ways."""
+
+import base64
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import jwt
+import requests
+from requests.auth import AuthBase
+from requests_aws4auth import AWS4Auth
+
+from iot_stream.delivery.core import bulk
+from iot_stream.delivery.core.bulk import IndexingError
+from iot_stream.delivery.core.record import Document
+from iot_stream.delivery.edges.aws import AWS_ERRORS, Access, code_of
+from iot_stream.delivery.errors import DeliveryError
+
+__all__ = ["SIGN_INS", "BearerAuth", "Domain", "sign_in"]
+
+SIGN_INS: Final = ("sigv4", "jwt", "basic", "none")
+_TOKEN_SECONDS: Final = 3600
+_TIMEOUT: Final = (5, 60)
+
+
+class BearerAuth(AuthBase):
+    """A token that makes its sender an IAM role to the security plugin's `jwt` domain: HS256, claim `roles`."""
+
+    def __init__(self, role_arn: str, key: bytes) -> None:
+        self._role_arn = role_arn
+        self._key = key
+        self._token = ""
+        self._renew_at = 0.0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token into the request's head."""
+        now = time.time()
+        if now >= self._renew_at:
+            claims = {
+                "sub": self._role_arn,
+                "roles": [self._role_arn],
+                "iat": int(now),
+                "exp": int(now) + _TOKEN_SECONDS,
+            }
+            self._token = jwt.encode(claims, self._key, algorithm="HS256")
+            self._renew_at = now + _TOKEN_SECONDS / 2
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def sign_in(
+    how: str, access: Access, role_arn: str, region: str, jwt_key: Path | None = None
+) -> AuthBase | tuple[str, str] | None:
+    """How to sign in to a domain as `role_arn`.
+
+    Args:
+        how: one of `SIGN_INS`. `sigv4` signs with the role's credentials, as Firehose does; `basic` takes
+            OPENSEARCH_USER and OPENSEARCH_PASSWORD from the environment.
+        access: gives the role's credentials.
+        role_arn: the delivery role.
+        region: the domain's.
+        jwt_key: for `jwt`, a file with the security plugin's `signing_key` (base64).
+
+    Raises:
+        DeliveryError: what it needs is not there.
+    """
+    if how == "jwt":
+        if jwt_key is None:
+            raise DeliveryError("--sign-in jwt needs --jwt-key FILE, the security plugin's signing_key")
+        try:
+            return BearerAuth(role_arn, base64.b64decode(jwt_key.read_text(encoding="ascii")))
+        except (OSError, ValueError) as error:
+            raise DeliveryError(f"no base64 key in {jwt_key}: {error}") from error
+    if how == "basic":
+        try:
+            return os.environ["OPENSEARCH_USER"], os.environ["OPENSEARCH_PASSWORD"]
+        except KeyError as error:
+            raise DeliveryError(f"--sign-in basic needs the environment variable {error}") from error
+    if how == "sigv4":
+        credentials = access.session(role_arn).get_credentials()
+        auth: AuthBase = AWS4Auth(region=region, service="es", refreshable_credentials=credentials)
+        return auth
+    return None
+
+
+class Domain:
+    """The destination: an OpenSearch endpoint.
+
+    Args:
+        url: e.g. `https://127.0.0.1:19200`.
+        auth: see `sign_in`.
+        ca_file: the authority to verify it with; None for the usual ones.
+        with_ids: whether documents get their records' ids (FIREHOSE_DEFAULT).
+    """
+
+    def __init__(
+        self, url: str, auth: AuthBase | tuple[str, str] | None, ca_file: Path | None, *, with_ids: bool
+    ) -> None:
+        self._url = url
+        self._with_ids = with_ids
+        self._session = requests.Session()
+        # Neither the machine's CA variables nor its netrc may win over what was asked for.
+        self._session.trust_env = False
+        self._session.auth = auth
+        self._session.verify = str(ca_file) if ca_file else True
+        self._session.headers["Content-Type"] = "application/x-ndjson"
+
+    def index(self, documents: list[Document]) -> list[IndexingError | None]:
+        """None for each document that is indexed, else why not. Nothing of HTTP's raises."""
+        body = bulk.write_body(documents, with_ids=self._with_ids)
+        try:
+            answer = self._session.post(self._url + bulk.PATH, data=body, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            return [IndexingError(None, f"no answer from the domain ({type(error).__name__})")] * len(documents)
+        except AWS_ERRORS as error:  # the delivery role's credentials are fetched when they are needed
+            return [IndexingError(None, f"no credentials to sign in with ({code_of(error)})")] * len(documents)
+        return bulk.read_response(len(documents), answer.status_code, answer.content)

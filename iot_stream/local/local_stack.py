@@ -1,0 +1,278 @@
+"""The whole system on this machine: what runs, where it listens, and its one way up and one way down.
+
+`up` starts from nothing each time: AWS's state is in memory, so an OpenSearch that remembered would disagree with it.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from iot_stream.delivery.edges.state_folder import read_status
+from iot_stream.errors import SetupError, StackError
+from iot_stream.local import deployment, distribution, opensearch, processes
+from iot_stream.local.certificates import certificates_in
+from iot_stream.local.master_user import create_master_user
+from iot_stream.local.ministack import Ministack
+from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.processes import Process
+from iot_stream.paths import LOCAL
+from iot_stream.stack import DEFAULT_STACK_NAME, Stack, find_stack
+
+__all__ = ["DEFAULT_FOLDER", "LocalStack", "Ports", "deliver", "deploy", "find", "stop", "up", "watch"]
+
+DEFAULT_FOLDER = LOCAL / "stack"
+_WORKER = "the delivery worker"
+_PART_SECONDS = 180
+_IOT_STREAM = (sys.executable, "-m", "iot_stream")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the parts listen on 127.0.0.1."""
+
+    opensearch: int = 19200
+    aws: int = 14566
+    live: int = 8600
+
+
+@dataclass
+class LocalStack:
+    """A local stack: its folder, its ports, and the processes that make it, in the order they were started."""
+
+    folder: Path
+    ports: Ports
+    home: Path
+    stack_name: str = DEFAULT_STACK_NAME
+    running: list[Process] = field(default_factory=list)
+
+    @property
+    def aws(self) -> Ministack:
+        """Its AWS."""
+        return Ministack(self.folder / "aws", self.ports.aws)
+
+    @property
+    def opensearch(self) -> OpenSearch:
+        """Its OpenSearch."""
+        folder = self.folder / "opensearch"
+        return OpenSearch(folder, self.home, self.ports.opensearch, certificates_in(folder / "config/certificates"))
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs of everything that has no folder of its own."""
+        return self.folder / "logs"
+
+    @property
+    def delivery_state(self) -> Path:
+        """Where the delivery worker keeps its progress."""
+        return self.folder / "delivery"
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of it still runs."""
+        return any(process.alive for process in self.running)
+
+    @property
+    def delivering(self) -> bool:
+        """Whether the delivery worker runs."""
+        return any(process.alive for process in self.running if process.name == _WORKER)
+
+    @property
+    def live_url(self) -> str:
+        """Where the live page is."""
+        return f"http://127.0.0.1:{self.ports.live}/"
+
+    def stack(self) -> Stack:
+        """The deployed stack (raises StackError)."""
+        return find_stack(self.aws.client("cloudformation"), self.stack_name)
+
+    def down(self) -> None:
+        """End what runs, last started first, and only that; an impatient Ctrl-C does not leave a part running."""
+        with processes.signals_ignored():
+            for process in reversed(self.running):
+                process.stop()
+            self.running.clear()
+            self.save()
+
+    def add(self, process: Process) -> None:
+        """Remember a process at once, so that `down` ends it whatever happens next."""
+        self.running.append(process)
+        self.save()
+
+    def save(self) -> None:
+        """Write the record that other commands find this machine by."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {
+            "ports": asdict(self.ports),
+            "home": str(self.home),
+            "stack_name": self.stack_name,
+            "running": [asdict(process) for process in self.running],
+        }
+        temporary = _record(self.folder).with_suffix(".new")
+        temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        temporary.replace(_record(self.folder))
+
+
+def find(folder: Path = DEFAULT_FOLDER) -> LocalStack:
+    """The machine recorded in `folder`.
+
+    Raises:
+        StackError: none runs there.
+    """
+    local_stack = _read(folder)
+    if local_stack is None or not local_stack.alive:
+        raise StackError("no local stack is running: start one with `make run` or `iot-stream up`")
+    return local_stack
+
+
+def stop(folder: Path = DEFAULT_FOLDER) -> bool:
+    """Stop the machine recorded in `folder`; whether there was anything to stop."""
+    local_stack = _read(folder)
+    running = local_stack is not None and local_stack.alive
+    if local_stack is not None:
+        local_stack.down()
+    return running
+
+
+def up(
+    folder: Path = DEFAULT_FOLDER,
+    ports: Ports | None = None,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> LocalStack:
+    """Start everything and deploy the template; on any failure, end again whatever was started.
+
+    Args:
+        folder: its state, logs included; emptied first.
+        ports: where its parts listen.
+        overrides: template parameters beyond those of samconfig.toml's `local` environment.
+        say: told each step in a few words.
+
+    Raises:
+        SetupError: something is missing or in use on this machine.
+        StackError: the deployment failed, with CloudFormation's reason.
+    """
+    ports = ports or Ports()
+    earlier = _read(folder)
+    if earlier is not None and earlier.alive:
+        raise SetupError("a local stack is already running: stop it with `make down`, or use it as it is")
+    if earlier is None and folder.exists() and any(folder.iterdir()):
+        raise SetupError(f"{folder} has files that are no local stack's, and would be emptied: name another --state")
+    processes.claim_port(ports.opensearch, what="OpenSearch", option="--opensearch-port")
+    processes.claim_port(ports.aws, what="the local AWS", option="--aws-port")
+    processes.claim_port(ports.live, what="the live page", option="--live-port")
+    home = distribution.assemble(say)
+    _empty(folder)
+    local_stack = LocalStack(folder, ports, home)
+    local_stack.save()
+    try:
+        _start(local_stack, overrides or {}, say)
+    except BaseException:
+        local_stack.down()
+        raise
+    return local_stack
+
+
+def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """The steps of `up`, in order; OpenSearch starts while sam builds."""
+    server = opensearch.prepare(local_stack.folder / "opensearch", local_stack.home, local_stack.ports.opensearch)
+    say("OpenSearch with its security plugin is starting")
+    process = server.launch()
+    local_stack.add(process)
+    say("sam build")
+    deployment.build(local_stack.logs / "sam-build.log")
+    server.wait(process)
+    say(f"OpenSearch is up: {server.url}")
+    local_stack.add(local_stack.aws.start(domain_endpoint=f"127.0.0.1:{server.port}", ca_file=server.ca_file))
+    say(f"AWS's APIs are up: {local_stack.aws.url}")
+    say("sam deploy")
+    stack = deploy(local_stack, overrides)
+    say(f"stack {stack.name} is deployed")
+    deliver(local_stack, stack)
+    say(f"delivery stream {stack.output('DeliveryStreamName')} is delivering")
+    watch(local_stack)
+    say(f"the live page is up: {local_stack.live_url}")
+
+
+def deploy(local_stack: LocalStack, overrides: Mapping[str, str] | None = None) -> Stack:
+    """Run `sam deploy`, and meanwhile make the domain's master user as AWS would.
+
+    Raises:
+        StackError: the deployment failed, with CloudFormation's reason.
+    """
+    cloudformation, secrets = (local_stack.aws.client(name) for name in ("cloudformation", "secretsmanager"))
+    server = local_stack.opensearch
+    made = ""
+
+    def make_master_user() -> None:
+        nonlocal made
+        made = create_master_user(cloudformation, secrets, local_stack.stack_name, server, made)
+
+    log = local_stack.logs / "sam-deploy.log"
+    deployment.deploy(
+        local_stack.aws, log, stack=local_stack.stack_name, overrides=overrides, meanwhile=make_master_user
+    )
+    return local_stack.stack()
+
+
+def deliver(local_stack: LocalStack, stack: Stack) -> None:
+    """Start the delivery worker of `stack` and return once it is at work.
+
+    It has the environment of any AWS client of this machine, and nothing else of its caller's.
+
+    Raises:
+        SetupError: it did not come up; names its log.
+    """
+    server = local_stack.opensearch
+    command = [*_IOT_STREAM, "deliver", "--delivery-stream", stack.output("DeliveryStreamName")]
+    command += ["--endpoint-url", local_stack.aws.url]
+    command += ["--region", local_stack.aws.region, "--state", str(local_stack.delivery_state)]
+    command += ["--sign-in", "jwt", "--jwt-key", str(server.jwt_key_file), "--ca", str(server.ca_file)]
+    environment = processes.clean_environment(**local_stack.aws.environment())
+    process = processes.start(_WORKER, command, log=local_stack.logs / "deliver.log", environment=environment)
+    local_stack.add(process)
+
+    def at_work() -> bool:
+        return read_status(local_stack.delivery_state).state == "running"
+
+    processes.wait_until(at_work, process, seconds=_PART_SECONDS, what="its first status")
+
+
+def watch(local_stack: LocalStack) -> None:
+    """Start the live page of `local_stack` and return once it can be loaded.
+
+    Raises:
+        SetupError: it did not come up; names its log.
+    """
+    command = [*_IOT_STREAM, "live", "--state", str(local_stack.folder), "--port", str(local_stack.ports.live)]
+    environment = processes.clean_environment(**local_stack.aws.environment())
+    process = processes.start("the live page", command, log=local_stack.logs / "live.log", environment=environment)
+    local_stack.add(process)
+    processes.wait_until(
+        lambda: processes.answers(local_stack.live_url), process, seconds=_PART_SECONDS, what="its first answer"
+    )
+
+
+def _empty(folder: Path) -> None:
+    """Delete what an earlier machine left but for its record, or an interrupted start would lock out the next."""
+    for child in folder.iterdir() if folder.exists() else ():
+        if child.is_dir():
+            shutil.rmtree(child, ignore_errors=True)
+        elif child != _record(folder):
+            child.unlink()
+
+
+def _record(folder: Path) -> Path:
+    return folder / "machine.json"
+
+
+def _read(folder: Path) -> LocalStack | None:
+    try:
+        record = json.loads(_record(folder).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    running = [Process(**process) for process in record["running"]]
+    return LocalStack(folder, Ports(**record["ports"]), Path(record["home"]), record["stack_name"], running)

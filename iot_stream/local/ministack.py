@@ -1,0 +1,113 @@
+"""AWS's APIs on 127.0.0.1: ministack, in its own environment (its pins clash with aws-sam-cli's).
+
+It is asked to enforce IAM: credentials of an assumed role can do what the role's policies allow and nothing else, and
+so can functions. Whoever holds `CREDENTIALS` is the account's root, as far as it is concerned.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from iot_stream.errors import SetupError
+from iot_stream.local import processes
+from iot_stream.local.processes import Process
+from iot_stream.paths import MINISTACK_PYTHON
+
+__all__ = ["ACCOUNT", "Ministack"]
+
+ACCOUNT = "000000000000"
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+_START_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Ministack:
+    """One ministack: its port on 127.0.0.1, its region, and the folder of its temporary files and log."""
+
+    folder: Path
+    port: int
+    region: str = "us-east-1"
+
+    @property
+    def url(self) -> str:
+        """Where every AWS API answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """What makes any AWS client (boto3, sam, the AWS CLI) talk to this ministack and to nothing else."""
+        return _CREDENTIALS | {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of `service` for this ministack, with the root's credentials."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # the stubs list every service by name
+            endpoint_url=self.url,
+            region_name=self.region,
+            aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"max_attempts": 3}, s3={"addressing_style": "path"}),
+        )
+
+    def start(self, *, domain_endpoint: str, ca_file: Path, enforce_iam: bool = True) -> Process:
+        """Start it and return once it answers.
+
+        Args:
+            domain_endpoint: `host:port` that every OpenSearch domain shall have.
+            ca_file: authority with which functions verify that endpoint; they inherit it as any program does,
+                through the environment, so that no code of theirs knows of the local stack.
+            enforce_iam: whether assumed roles can do only what their policies allow.
+
+        Raises:
+            SetupError: it is not installed, or did not come up.
+        """
+        if not MINISTACK_PYTHON.exists():
+            raise SetupError("ministack is not installed here: run `make setup`")
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        process = processes.start(
+            "ministack",
+            [str(MINISTACK_PYTHON), "-m", "ministack"],
+            log=self.folder / "ministack.log",
+            environment=processes.clean_environment(
+                **_CREDENTIALS, **self._settings(temporary, domain_endpoint, ca_file, enforce_iam=enforce_iam)
+            ),
+            cwd=self.folder,
+        )
+        processes.wait_until(self._ready, process, seconds=_START_SECONDS, what="its first answer")
+        return process
+
+    def _settings(
+        self, temporary: Path, domain_endpoint: str, ca_file: Path, *, enforce_iam: bool
+    ) -> Mapping[str, str]:
+        return {
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": self.region,
+            "AUTH": str(enforce_iam).lower(),
+            # These two would listen on every interface.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            # At its start it removes labelled containers from any Docker engine it finds: let it find none.
+            "DOCKER_HOST": "unix:///nonexistent",
+            "TMPDIR": str(temporary),
+            "MINISTACK_OPENSEARCH_ENDPOINT": domain_endpoint,
+            # One for requests, the other for urllib and urllib3.
+            "REQUESTS_CA_BUNDLE": str(ca_file),
+            "SSL_CERT_FILE": str(ca_file),
+        }
+
+    def _ready(self) -> bool:
+        return processes.answers(f"{self.url}/_ministack/ready")

@@ -1,0 +1,90 @@
+"""Where every sent reading ended: searchable in the index, kept as a failure object in S3, or missing.
+
+Counts alone can hide a lost record behind a doubled one, so readings are matched one by one, by uuid.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from opensearchpy import OpenSearch as Client
+
+__all__ = ["Reconciliation", "failed_uuids", "reconcile", "searchable_uuids"]
+
+_PAGE = 10_000  # OpenSearch's own limit for one page of hits
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """How many readings were sent and where they ended; `duplicates` counts documents beyond one a reading."""
+
+    sent: int
+    searchable: int
+    failed: int
+    missing: int
+    duplicates: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every reading is either searchable or a failure object."""
+        return self.missing == 0
+
+
+def reconcile(uuids: Iterable[str], client: Client, index: str, failures: Iterable[str]) -> Reconciliation:
+    """Match sent readings with documents of `index` and with the readings of failure objects.
+
+    Args:
+        uuids: those of all sent readings.
+        client: an OpenSearch client that may read `index`.
+        index: index name or pattern; it need not exist.
+        failures: uuids found in failure objects.
+    """
+    kept = set(failures)
+    sent = searchable = failed = missing = documents = 0
+    for batch in batched(uuids, _PAGE // 2, strict=False):
+        found = searchable_uuids(client, index, batch)
+        documents += len(found)
+        unique = set(found)
+        sent += len(batch)
+        searchable += len(unique)
+        rest = set(batch) - unique
+        failed += len(rest & kept)
+        missing += len(rest - kept)
+    return Reconciliation(sent, searchable, failed, missing, documents - searchable)
+
+
+def searchable_uuids(client: Client, index: str, uuids: Iterable[str]) -> list[str]:
+    """The uuid of each document of `index` that has one of `uuids`, once for every document."""
+    answer = client.search(
+        index=index,
+        body={"query": {"terms": {"uuid": list(uuids)}}, "_source": ["uuid"], "size": _PAGE},
+        params={"ignore_unavailable": "true"},
+    )
+    return [hit["_source"]["uuid"] for hit in answer["hits"]["hits"]]
+
+
+def failed_uuids(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
+    """The uuid of each reading or document in the failure objects under `prefix` of `bucket`.
+
+    Failure objects are newline-delimited JSON with `rawData` in base64 (Data Failure Handling, Amazon Data Firehose
+    Developer Guide); data that is no reading has no uuid and is passed over.
+    """
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", []):
+            body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+            if body[:2] == b"\x1f\x8b":
+                body = gzip.decompress(body)
+            for line in body.splitlines():
+                yield from _uuid_of(line)
+
+
+def _uuid_of(line: bytes) -> Iterator[str]:
+    try:
+        reading = json.loads(base64.b64decode(json.loads(line)["rawData"]))
+        yield str(reading["uuid"])
+    except (ValueError, KeyError, TypeError):
+        return

@@ -1,0 +1,220 @@
+"""The thin edges, as far as they need no neighbour: state on disk, sign-in, configuration, log entries."""
+
+import base64
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from botocore.exceptions import ClientError, EndpointConnectionError
+from requests.auth import AuthBase
+
+from iot_stream.delivery.core.commands import ErrorLogEntry
+from iot_stream.delivery.core.progress import DeliveryStatus, Intent, Progress, ShardProgress
+from iot_stream.delivery.core.record import Document, Outcome, Record
+from iot_stream.delivery.core.settings import Function
+from iot_stream.delivery.edges.aws import Access, JsonApi, _error, code_of
+from iot_stream.delivery.edges.cloudwatch import log_entry
+from iot_stream.delivery.edges.describe import describe, find_endpoint
+from iot_stream.delivery.edges.opensearch import BearerAuth, Domain, sign_in
+from iot_stream.delivery.edges.state_folder import StateFolder, read_status
+from iot_stream.delivery.errors import DeliveryError
+from tests.delivery_settings import make_settings
+
+ROLE = "arn:aws:iam::000000000000:role/delivery"
+
+
+def test_progress_survives_whole(tmp_path: Path) -> None:
+    """What is saved is what the next worker loads, every field of it."""
+    kept = Progress(
+        "arn",
+        1.5,
+        {"shardId-1": ShardProgress("12", ended=True, backed_up=("12", 3))},
+        {Outcome.INDEXED: 5},
+        {"1.13.0": Outcome.DOCUMENT_FAILED},
+        {"key": Intent(Outcome.PROCESSING_FAILED, ["1.14.0"]), "other": Intent(backed_up={"shardId-1": ("15", 0)})},
+    )
+    with closing(StateFolder(tmp_path)) as state:
+        state.save(kept)
+    with closing(StateFolder(tmp_path)) as state:
+        assert state.load("arn", 1.5) == kept
+
+
+def test_a_later_delivery_stream_of_the_same_name_begins_anew(tmp_path: Path) -> None:
+    """Another creation time, or another ARN, has nothing to do with the old positions."""
+    with closing(StateFolder(tmp_path)) as state:
+        state.save(Progress("arn", 1.0, ends={Outcome.INDEXED: 5}))
+        assert state.load("arn", 2.0) == Progress("arn", 2.0)
+        assert state.load("other", 1.0) == Progress("other", 1.0)
+
+
+def test_a_damaged_file_is_said_not_overwritten(tmp_path: Path) -> None:
+    """Beginning anew in silence would deliver everything twice."""
+    (tmp_path / "progress.json").write_text("{", encoding="utf-8")
+    with closing(StateFolder(tmp_path)) as state, pytest.raises(DeliveryError, match="damaged"):
+        state.load("arn", 1.0)
+
+
+def test_a_state_folder_has_one_worker(tmp_path: Path) -> None:
+    """The second one is refused while the first holds it, and let in after."""
+    with closing(StateFolder(tmp_path)), pytest.raises(DeliveryError, match="stop it first"):
+        StateFolder(tmp_path)
+    StateFolder(tmp_path).close()
+
+
+def test_credentials_that_can_not_be_had_are_a_refusal_that_passes() -> None:
+    """The delivery role's are fetched when a request is signed: STS may be away, or say no for now."""
+
+    class NoRole(AuthBase):
+        def __call__(self, _: requests.PreparedRequest) -> requests.PreparedRequest:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole")
+
+    document = Document(Record("shardId-1", "9", None, "key", 1000, "e30=", "1.9.0", 2), b"{}", "i")
+    [refusal] = Domain("https://127.0.0.1:9", NoRole(), None, with_ids=True).index([document])
+    assert refusal
+    assert refusal.retryable
+    assert refusal.message == "no credentials to sign in with (AccessDenied)"
+
+
+def test_no_credentials_at_all_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In one line, at the first call."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(DeliveryError, match=r"NoCredentialsError.*: check the endpoint and the credentials"):
+        describe(JsonApi(Access("eu-west-1", "http://127.0.0.1:9"), "firehose"), "d")
+
+
+def test_status_is_read_as_it_was_shown(tmp_path: Path) -> None:
+    """Before any worker ran it is all zeros."""
+    assert read_status(tmp_path) == DeliveryStatus(state="stopped")
+    status = DeliveryStatus(read=3, delivered=2, pending=1, last_error="OS.429: busy", oldest_undelivered=5)
+    with closing(StateFolder(tmp_path)) as state:
+        state.show(status)
+    assert read_status(tmp_path) == status
+
+
+def test_a_token_makes_the_worker_the_delivery_role(tmp_path: Path) -> None:
+    """HS256 with the signing key, subject and roles the role's ARN, not yet expired; one token serves many requests."""
+    key = tmp_path / "jwt.key"
+    key.write_text(base64.b64encode(b"k" * 64).decode(), encoding="ascii")
+    auth = sign_in("jwt", Access("eu-west-1", None), ROLE, "eu-west-1", key)
+    assert isinstance(auth, BearerAuth)
+    requested = [auth(requests.Request("POST", "https://domain").prepare()).headers["Authorization"] for _ in range(2)]
+    assert requested[0] == requested[1]
+    claims = jwt.decode(requested[0].removeprefix("Bearer "), b"k" * 64, algorithms=["HS256"])
+    assert (claims["sub"], claims["roles"]) == (ROLE, [ROLE])
+
+
+def test_signing_in_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing key file or variable is named; with both variables it is basic authentication."""
+    access = Access("eu-west-1", None)
+    monkeypatch.delenv("OPENSEARCH_USER", raising=False)
+    monkeypatch.setenv("OPENSEARCH_PASSWORD", "secret")
+    with pytest.raises(DeliveryError, match="--jwt-key"):
+        sign_in("jwt", access, ROLE, "eu-west-1")
+    with pytest.raises(DeliveryError, match="no base64 key"):
+        sign_in("jwt", access, ROLE, "eu-west-1", tmp_path / "nothing")
+    with pytest.raises(DeliveryError, match="OPENSEARCH_USER"):
+        sign_in("basic", access, ROLE, "eu-west-1")
+    monkeypatch.setenv("OPENSEARCH_USER", "writer")
+    assert sign_in("basic", access, ROLE, "eu-west-1") == ("writer", "secret")
+    assert sign_in("none", access, ROLE, "eu-west-1") is None
+
+
+class FakeFirehose:
+    """DescribeDeliveryStream with one answer."""
+
+    def __init__(self, answer: dict[str, Any] | Exception) -> None:
+        self.answer = answer
+
+    def call(self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], Any]) -> Any:
+        """Answer, or raise."""
+        assert (operation, parameters) == ("DescribeDeliveryStream", {"DeliveryStreamName": "d"})
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return read(json.dumps(self.answer).encode())
+
+
+def described(**changes: Any) -> dict[str, Any]:
+    """An answer of DescribeDeliveryStream in ministack's spelling."""
+    return {
+        "DeliveryStreamDescription": {
+            "DeliveryStreamName": "d",
+            "DeliveryStreamARN": "arn:aws:firehose:eu-west-1:000000000000:deliverystream/d",
+            "DeliveryStreamStatus": "ACTIVE",
+            "DeliveryStreamType": "KinesisStreamAsSource",
+            "VersionId": "1",
+            "CreateTimestamp": 1.5,
+            "Source": {"KinesisStreamSourceDescription": {"KinesisStreamARN": "arn:stream"}},
+            "Destinations": [
+                {
+                    "AmazonOpenSearchDestinationDescription": {
+                        "RoleARN": ROLE,
+                        "ClusterEndpoint": "https://domain/",
+                        "IndexName": "i",
+                        "S3Configuration": {"BucketARN": "arn:aws:s3:::b"},
+                    }
+                }
+            ],
+        }
+        | changes
+    }
+
+
+def ask(answer: dict[str, Any] | Exception, **arguments: Any) -> Any:
+    """`describe` of a fake."""
+    return describe(FakeFirehose(answer), "d", **arguments)  # type: ignore[arg-type]
+
+
+def test_a_delivery_stream_that_can_not_be_served_is_said() -> None:
+    """Absent, not ACTIVE, out of reach, or created anew while a worker was at work: one line each."""
+    settings = ask(described())
+    assert find_endpoint(Access("eu-west-1", None), settings) == "https://domain"
+    absent = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "DescribeDeliveryStream")
+    with pytest.raises(DeliveryError, match="there is no delivery stream 'd'") as raised:
+        ask(absent)
+    assert raised.value.final
+    with pytest.raises(DeliveryError, match="EndpointConnectionError") as raised:
+        ask(EndpointConnectionError(endpoint_url="http://x"))
+    assert not raised.value.final
+    with pytest.raises(DeliveryError, match="is CREATING"):
+        ask(described(DeliveryStreamStatus="CREATING"))
+    with pytest.raises(DeliveryError, match="created anew") as raised:
+        ask(described(), created=1.0)
+    assert raised.value.final
+
+
+def test_log_entries_have_awss_fields() -> None:
+    """Stream, destination, version, message, code; the function too when it is about it."""
+    settings = make_settings(function=Function("arn:function", "role", 1, make_settings().bounds))
+    common = {"deliveryStreamARN": settings.arn, "deliveryStreamVersionId": 1}
+    assert log_entry(ErrorLogEntry("OS.429", "busy"), settings, "https://domain") == common | {
+        "destination": "https://domain",
+        "message": "busy",
+        "errorCode": "OS.429",
+    }
+    assert log_entry(ErrorLogEntry("S3.AccessDenied", "no", of_bucket=True), settings, "x")["destination"] == (
+        "arn:aws:s3:::bucket"
+    )
+    entry = ErrorLogEntry("Lambda.FunctionError", "no", of_function=True)
+    assert log_entry(entry, settings, "x")["processor"] == "arn:function"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"__type":"com.amazonaws.kinesis#ExpiredIteratorException","message":"m"}', "ExpiredIteratorException"),
+        (b'{"__type":"ThrottlingException"}', "ThrottlingException"),
+        (b"<html>", "502"),
+        (b"[]", "502"),
+    ],
+)
+def test_aws_errors_are_known_by_their_code(body: bytes, code: str) -> None:
+    """With or without a namespace before it; where the answer is none of AWS's, the HTTP status."""
+    assert code_of(ClientError(_error(body, 502), "GetRecords")) == code

@@ -1,0 +1,243 @@
+"""Single steps of the delivery state machine that deserve a name of their own."""
+
+import base64
+from itertools import count
+from typing import Any
+
+from iot_stream.delivery.core import backoff
+from iot_stream.delivery.core.buffer import Bounds
+from iot_stream.delivery.core.bulk import IndexingError
+from iot_stream.delivery.core.commands import Confirm, ErrorLogEntry, Index, Invoke, Store
+from iot_stream.delivery.core.naming import Rotation
+from iot_stream.delivery.core.progress import Intent, Progress
+from iot_stream.delivery.core.record import Outcome, Record, record_id
+from iot_stream.delivery.core.settings import Function
+from iot_stream.delivery.core.state_machine import Delivery
+from iot_stream.delivery.core.transformation import FLAGGED, FUNCTION_ERROR
+from tests.delivery_settings import MB, make_settings
+
+NOW = 1_700_000_000_000
+SHARD = "shardId-000000000000"
+
+
+def make_delivery(*, progress: Progress | None = None, **changes: Any) -> Delivery:
+    """A delivery stream without buffering, and without a function unless one is given."""
+    tokens = count()
+    return Delivery(make_settings(**changes), progress or Progress("arn", 1.0), lambda: f"token-{next(tokens):08d}")
+
+
+FUNCTION = Function("arn:function", "role", 2, Bounds(MB, 0))
+
+
+def records(*bodies: bytes, size: int | None = None, start: int = 1) -> list[Record]:
+    """Records of one shard with these data; `size` makes the worker believe that each is that large."""
+    return [
+        Record(
+            SHARD,
+            f"{start + n:020d}",
+            None,
+            "key",
+            NOW - 1000,
+            base64.b64encode(body).decode(),
+            record_id(SHARD, f"{start + n:020d}", None),
+            len(body) if size is None else size,
+        )
+        for n, body in enumerate(bodies)
+    ]
+
+
+def test_delivery_pauses_and_resumes_when_nobody_accepts() -> None:
+    """With domain and bucket refusing, reading stops at the bound and nothing is dropped; then all goes on."""
+    delivery = make_delivery(retry_duration=0)
+    now, sequence, under_way = NOW, 1, []
+    while delivery.room() > 0:
+        assert sequence < 1000
+        delivery.arrived(SHARD, records(b"{}", size=MB, start=sequence), now)
+        sequence += 1
+    assert delivery.status(now).state == "paused"
+    for _ in range(50):
+        now += 1_000
+        for command in delivery.commands(now):
+            if isinstance(command, Index):
+                delivery.indexed(command, [IndexingError(None, "down")] * len(command.documents), now)
+            elif isinstance(command, Store):
+                delivery.stored(command, ErrorLogEntry("S3.AccessDenied", "no"), now)
+                under_way.append(command)
+    status = delivery.status(now)
+    assert (status.pending, status.failed, status.state) == (sequence - 1, 0, "paused")
+    assert under_way
+    assert len({command.key for command in under_way}) == 1
+    while not delivery.idle:
+        now += 10_000
+        for command in delivery.commands(now):
+            assert isinstance(command, Index | Store)
+            if isinstance(command, Index):
+                delivery.indexed(command, [None] * len(command.documents), now)
+            else:
+                delivery.stored(command, None, now)
+    status = delivery.status(now)
+    assert (status.pending, status.delivered + status.failed, status.state) == (0, sequence - 1, "running")
+
+
+def test_a_function_that_keeps_failing_fails_its_batch_after_the_retries() -> None:
+    """The attempts made are 1 + NumberOfRetries, with a wait before each retry."""
+    delivery = make_delivery(function=FUNCTION)
+    delivery.arrived(SHARD, records(b"{}", b"{}"), NOW)
+    now = NOW
+    for attempt in (1, 2, 3):
+        (command,) = delivery.commands(now)
+        assert isinstance(command, Invoke)
+        assert command.attempt == attempt
+        delivery.transformed(command, FUNCTION_ERROR, now)
+        if attempt < 3:
+            assert delivery.commands(now) == []
+            assert delivery.due_at() == now + backoff.INVOKE.wait(attempt)
+            now += backoff.INVOKE.wait(attempt)
+    (store,) = delivery.commands(now)
+    assert isinstance(store, Store)
+    assert len(store.failures) == 2
+    assert b'"attemptsMade":3' in store.failures[0].line
+    assert store.key.startswith("backup/processing-failed/2023/11/14/22/d-1-2023-11-14-22-13-19-token-")
+    delivery.stored(store, None, now)
+    assert delivery.status(now).processing_failed == delivery.status(now).failed == 2
+
+
+def test_refused_documents_are_tried_for_the_retry_duration() -> None:
+    """429, 5xx, 403 and silence are tried until DurationInSeconds has passed; then the document is a failure."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b'{"a":1}'), NOW)
+    now, attempts, statuses = NOW, 0, [429, 503, 403, None]
+    while isinstance((command := delivery.commands(now)[0]), Index):
+        attempts += 1
+        delivery.indexed(command, [IndexingError(statuses[attempts % 4], "no")], now)
+        now = delivery.due_at() or now
+    assert now == NOW + 10_000
+    assert attempts == backoff.INDEX.attempts(10_000)
+    assert isinstance(command, Store)
+    assert f'"attemptsMade":{attempts}'.encode() in command.failures[0].line
+    assert command.key.startswith("backup/AmazonOpenSearchService_failed/")
+
+
+def test_only_what_was_refused_is_sent_again() -> None:
+    """Of a half refused batch the indexed half is done; a 400 fails at once."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b'{"a":1}', b'{"a":2}', b'{"a":3}'), NOW)
+    (command,) = delivery.commands(NOW)
+    assert isinstance(command, Index)
+    delivery.indexed(command, [None, IndexingError(429, "busy"), IndexingError(400, "bad")], NOW)
+    again = [c for c in delivery.commands(NOW + 1_000) if isinstance(c, Index)]
+    assert [[document.body for document in c.documents] for c in again] == [[b'{"a":2}']]
+    status = delivery.status(NOW)
+    assert (status.delivered, status.pending) == (1, 2)
+
+
+def test_documents_that_are_not_one_line_never_reach_a_bulk_request() -> None:
+    """They would turn into actions: they fail at once, and trailing newlines are cut off the others."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b'{"a":1}\n', b'{"a":2}\n{"delete":{}}', b"", b"\r\n"), NOW)
+    commands = delivery.commands(NOW)
+    bodies = [document.body for c in commands if isinstance(c, Index) for document in c.documents]
+    assert bodies == [b'{"a":1}']
+    assert sum(len(c.failures) for c in commands if isinstance(c, Store)) == 3
+
+
+def test_a_function_that_flags_a_record_isolates_it() -> None:
+    """One ProcessingFailed among many is one failure line after one attempt; the others go on."""
+    delivery = make_delivery(function=FUNCTION)
+    delivery.arrived(SHARD, records(*[b"{}"] * 500), NOW)
+    (command,) = delivery.commands(NOW)
+    assert isinstance(command, Invoke)
+    delivery.transformed(command, [b"{}"] * 499 + [FLAGGED], NOW)
+    index, store = delivery.commands(NOW)
+    assert isinstance(index, Index)
+    assert isinstance(store, Store)
+    assert (len(index.documents), len(store.failures)) == (499, 1)
+    assert b'"attemptsMade":1,' in store.failures[0].line
+
+
+def test_events_are_cut_before_they_exceed_lambdas_limit() -> None:
+    """Many small records make an event larger than their data: the wire size bounds a batch too."""
+    delivery = make_delivery(function=Function("arn:f", "role", 0, Bounds(3 * MB, 0)))
+    delivery.arrived(SHARD, records(*[b"x"] * 20_000), NOW)
+    sizes = [len(command.records) for command in delivery.commands(NOW) if isinstance(command, Invoke)]
+    assert sum(sizes) == 20_000
+    assert len(sizes) == 3
+
+
+def test_nothing_is_read_before_intents_are_confirmed() -> None:
+    """An object that a killed worker may have written is looked for first; what is in it is not delivered again."""
+    known = records(b"{}", b"{}")
+    intent = Intent(Outcome.DOCUMENT_FAILED, [known[0].id])
+    delivery = make_delivery(progress=Progress("arn", 1.0, intents={"key": intent}))
+    assert delivery.room() == 0
+    (command,) = delivery.commands(NOW)
+    assert isinstance(command, Confirm)
+    delivery.confirmed(command, ErrorLogEntry("S3.AccessDenied", "no"), NOW)
+    assert delivery.room() == 0
+    (command,) = delivery.commands(NOW + 10_000)
+    assert isinstance(command, Confirm)
+    delivery.confirmed(command, True, NOW + 10_000)
+    assert delivery.room() > 0
+    delivery.arrived(SHARD, known, NOW + 10_000)
+    (index,) = delivery.commands(NOW + 10_000)
+    assert isinstance(index, Index)
+    assert [document.record.id for document in index.documents] == [known[1].id]
+    status = delivery.status(NOW)
+    assert (status.failed, status.pending) == (1, 1)
+
+
+def test_new_settings_hold_from_now_on() -> None:
+    """After an update of the delivery stream new documents go where it says; what was begun stays as it was."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b"{}"), NOW)
+    changed = make_delivery(index="other", version="2", rotation=Rotation.DAY).settings
+    delivery.configure(changed)
+    delivery.arrived(SHARD, records(b"{}", start=2), NOW)
+    documents = [d for c in delivery.commands(NOW) if isinstance(c, Index) for d in c.documents]
+    assert [document.index for document in documents] == ["index", "other-2023-11-14"]
+    assert delivery.status(NOW).version == "2"
+
+
+def test_a_shard_read_to_its_end_ends_with_its_last_record() -> None:
+    """A closed shard is marked as ended only when everything of it is delivered."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b"{}"), NOW)
+    delivery.arrived(SHARD, [], NOW, ended=True)
+    assert not delivery.snapshot().shards[SHARD].ended
+    (command,) = delivery.commands(NOW)
+    assert isinstance(command, Index)
+    delivery.indexed(command, [None], NOW)
+    assert delivery.snapshot().shards[SHARD].ended
+
+
+def test_metrics_have_awss_names() -> None:
+    """What a delivery counts, in AWS/Firehose's words."""
+    delivery = make_delivery(function=FUNCTION)
+    delivery.arrived(SHARD, records(b"{}"), NOW)
+    (invoke,) = delivery.commands(NOW)
+    assert isinstance(invoke, Invoke)
+    delivery.transformed(invoke, [b'{"a":1}'], NOW, took=12)
+    (index,) = delivery.commands(NOW)
+    assert isinstance(index, Index)
+    delivery.indexed(index, [None], NOW)
+    totals = {name: statistic.total for name, statistic in delivery.metrics.drain().items()}
+    assert totals == {
+        "ExecuteProcessing.Duration": 12,
+        "ExecuteProcessing.Success": 1,
+        "SucceedProcessing.Records": 1,
+        "SucceedProcessing.Bytes": 7,
+        "DeliveryToAmazonOpenSearchService.Success": 1,
+        "DeliveryToAmazonOpenSearchService.Records": 1,
+        "DeliveryToAmazonOpenSearchService.Bytes": 7,
+    }
+    assert delivery.metrics.drain() == {}
+
+
+def test_lag_is_the_age_of_the_oldest_record_under_way() -> None:
+    """Or how far reading is behind, whichever is more; nothing under way is no lag."""
+    delivery = make_delivery()
+    assert delivery.status(NOW).lag_ms == 0
+    delivery.arrived(SHARD, records(b"{}"), NOW)
+    status = delivery.status(NOW + 500)
+    assert (status.lag_ms, status.oldest_undelivered) == (1500, NOW - 1000)
+    assert delivery.status(NOW, behind=9000).lag_ms == 9000

@@ -1,0 +1,17 @@
+"""What AWS does around a domain relies on two logical ids of the template."""
+
+from iot_stream.local.master_user import DOMAIN, MASTER_USER_SECRET
+from tests.template import load_template
+
+
+def test_the_domain_takes_its_master_user_from_the_secret() -> None:
+    """The local control plane makes the user that the domain's MasterUserOptions resolve to."""
+    resources = load_template()["Resources"]
+    options = resources[DOMAIN]["Properties"]["AdvancedSecurityOptions"]["MasterUserOptions"]
+    password = options["MasterUserPassword"]["If"][1]["Sub"]
+    assert password == f"{{{{resolve:secretsmanager:${{{MASTER_USER_SECRET}}}:SecretString:password}}}}"
+    # A name from the secret would leave the domain as it is when Secrets Manager makes a password for another name.
+    assert options["MasterUserName"]["If"][1] == {"Ref": "MasterUserName"}
+    template = resources[MASTER_USER_SECRET]["Properties"]["GenerateSecretString"]["SecretStringTemplate"]
+    assert template == {"Sub": '{"username": "${MasterUserName}"}'}
+    assert resources[MASTER_USER_SECRET]["Type"] == "AWS::SecretsManager::Secret"

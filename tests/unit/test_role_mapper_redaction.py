@@ -1,0 +1,124 @@
+"""What is said of failed calls: the domain's words in every form it has for them, and nothing secret."""
+
+import socket
+import ssl
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+
+from role_mapper.redaction import root_cause, words
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param("Unauthorized", "Unauthorized", id="plain text"),
+        pytest.param({"status": "NOT_FOUND", "message": "role 'x' not found."}, "role 'x' not found.", id="security"),
+        pytest.param(
+            {"status": "error", "reason": "Invalid configuration", "invalid_keys": {"keys": "reserved"}},
+            'Invalid configuration {"invalid_keys": {"keys": "reserved"}}',
+            id="security, with keys",
+        ),
+        pytest.param(
+            {"error": {"type": "illegal_argument_exception", "reason": "same priority"}, "status": 400},
+            "illegal_argument_exception: same priority",
+            id="core",
+        ),
+        pytest.param(
+            {"error": {"type": "a", "reason": "b", "caused_by": {"reason": "c", "caused_by": {"reason": "d"}}}},
+            "a: b, because d",
+            id="core, with causes",
+        ),
+        pytest.param({"error": "no handler found for uri [/x]"}, "no handler found for uri [/x]", id="no handler"),
+        pytest.param(
+            {"Message": "User: arn:aws:sts::1:assumed-role/x is not authorized"},
+            "User: arn:aws:sts::1:assumed-role/x is not authorized",
+            id="AWS",
+        ),
+        pytest.param(
+            {"statusCode": 401, "error": "Unauthorized", "message": "Authentication Exception"},
+            "Authentication Exception",
+            id="Dashboards",
+        ),
+        pytest.param('{"message": "from text"}', "from text", id="JSON as text"),
+        pytest.param(None, "no explanation", id="nothing"),
+        pytest.param("", "no explanation", id="empty"),
+        pytest.param("<html>\n  <b>502</b>\n</html>", "<html> <b>502</b> </html>", id="a proxy's page"),
+    ],
+)
+def test_the_domains_own_words_are_found(body: Any, expected: str) -> None:
+    """The plugins, the core, AWS in front of them and proxies all have their own form."""
+    assert words(body) == expected
+
+
+SIGNATURE_MISMATCH = {
+    "message": "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+    "Access Key and signing method.\n\nThe Canonical String for this request should have been\n'PUT\n/x\n\n"
+    "host:search-x\nx-amz-date:20261122T101530Z\nx-amz-security-token:IQoJb3JpZ2luX2VjEToken\n\nhost;x-amz-date\n'\n"
+}
+
+
+def test_a_refused_signature_is_told_without_the_signed_request() -> None:
+    """AWS explains it with every signed header, the session token included."""
+    said = words(SIGNATURE_MISMATCH)
+    assert said.startswith("The request signature we calculated does not match")
+    assert "IQoJ" not in said
+    assert "Canonical" not in said
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "Authorization: Basic YWRtaW46c2VjcmV0c2VjcmV0",
+        "header 'authorization' = Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2VjcmV0",
+        "Basic YWRtaW46c2VjcmV0c2VjcmV0 was refused",
+        "x-amz-security-token: IQoJb3JpZ2luX2VjEToken",
+        "AWS4-HMAC-SHA256 Credential=AKIDSECRET/20261122/us-east-1/es/aws4_request, Signature=c2VjcmV0",
+        "Set-Cookie: security_authentication=c2VjcmV0",
+    ],
+)
+def test_an_answer_that_echoes_a_signed_header_is_not_repeated(echo: str) -> None:
+    """Proxies and debug pages do that."""
+    said = words(f"Refused. {echo}")
+    assert said.startswith("Refused.")
+    for secret in ("YWRt", "eyJ", "IQoJ", "AKID", "c2Vj"):
+        assert secret not in said
+
+
+def test_long_words_are_cut() -> None:
+    """A page of HTML is no explanation."""
+    assert len(words("x" * 10_000)) == 600
+
+
+def _wrapped(inner: Exception) -> Exception:
+    """Return an error as requests wraps it."""
+    reason = urllib3.exceptions.HTTPError("<urllib3.connection object at 0x7f>: failed")
+    reason.__cause__ = inner
+    retries = urllib3.exceptions.MaxRetryError(None, "/secret-url", reason)  # type: ignore[arg-type]
+    return requests.ConnectionError(retries)
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        pytest.param(ConnectionRefusedError(111, "Connection refused"), ("Connection refused", False), id="refused"),
+        pytest.param(
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            ("name resolution: Name or service not known", True),
+            id="unknown name",
+        ),
+        pytest.param(
+            socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+            ("name resolution: Temporary failure in name resolution", False),
+            id="no resolver",
+        ),
+        pytest.param(TimeoutError("timed out"), ("timed out", False), id="time-out"),
+        pytest.param(ssl.SSLError(1, "certificate verify failed"), ("certificate verify failed", False), id="TLS"),
+        pytest.param(EOFError(), ("EOFError", False), id="without words"),
+    ],
+)
+def test_the_innermost_cause_is_told(inner: Exception, expected: tuple[str, bool]) -> None:
+    """Without addresses of objects and URLs, the same each time; and only DNS's own no means an unknown name."""
+    assert root_cause(_wrapped(inner)) == expected
