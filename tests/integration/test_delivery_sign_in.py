@@ -10,7 +10,7 @@ from iot_stream.delivery.core.record import Document, Record
 from iot_stream.delivery.edges.aws import Access
 from iot_stream.delivery.edges.opensearch import Domain, sign_in
 from iot_stream.local.ministack import ACCOUNT, Ministack
-from tests.signed_domain import KEYS, REGION, TOKENS, Answer, SignedDomain, signed_domain
+from tests.signed_domain import KEYS, REGION, TOKENS, Response, SignedDomain, signed_domain
 
 ROLE = "signs-bulk"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
@@ -27,7 +27,7 @@ def bodies() -> list[bytes]:
 def server(bodies: list[bytes], tmp_path: Path):
     """A domain that takes every bulk request that is signed rightly."""
 
-    def answer(method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+    def answer(method: str, target: str, body: bytes, headers: dict[str, str]) -> Response:
         assert (method, target, headers["Content-Type"]) == ("POST", PATH, "application/x-ndjson")
         bodies.append(body)
         return 200, "application/json", json.dumps({"items": [{"index": {"status": 201}}]})
