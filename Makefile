@@ -12,7 +12,7 @@ FOR  ?=
 RATE ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run down build check format test unit fuzz bench invoke lock clean
+.PHONY: help setup run down build check format test unit golden fuzz bench invoke lock clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ unit: $(STAMPS)/dev  ## The tests that need no process: seconds
 
 test: $(STAMPS)/dev $(STAMPS)/ministack  ## All tests: unit, integration with the real OpenSearch, end to end
 	$(BIN)/python -m pytest
+
+golden: $(STAMPS)/dev  ## Rewrite events/firehose-*.expected.json: read the diff before you commit it
+	@PYTHONPATH=.:functions/enrichment $(BIN)/python -m tests.golden
 
 fuzz: $(STAMPS)/dev  ## Fuzz the enrichment function, guided by coverage: make fuzz [FOR=seconds]
 	$(BIN)/python tests/fuzz/enrichment.py -max_total_time=$(or $(FOR),600)

@@ -102,18 +102,18 @@ def batch_sizes() -> list[int]:
     return [10, 500, int(min(LARGEST_BATCH / reading, LARGEST_REQUEST / request))]
 
 
-def check_answers(handlers: dict[str, Handler]) -> None:
+def check_responses(handlers: dict[str, Handler]) -> None:
     """Stop if a candidate is fast because it does something else: all write the same documents."""
     event = make_event(500)
     for record in event["records"]:  # the seed knows whole temperatures only
         reading = json.loads(b64decode(record["data"]))
         record["data"] = firehose_record(reading | {"device_temp": int(reading["device_temp"])})["data"]
-    answers = {}
+    responses = {}
     for name, handler in handlers.items():
         if name != "base64_floor":
             lines = [b64decode(result["data"]) for result in handler(event, None)["records"]]
-            answers[name] = [{**json.loads(line), "ingested_at": ""} for line in lines]
-    different = [name for name, answer in answers.items() if answer != answers["enrichment"]]
+            responses[name] = [{**json.loads(line), "ingested_at": ""} for line in lines]
+    different = [name for name, response in responses.items() if response != responses["enrichment"]]
     if different:
         sys.exit(f"not comparable, other documents than enrichment's: {', '.join(different)}")
 
@@ -141,17 +141,17 @@ def time_batches(handlers: dict[str, Handler], records: int) -> dict[str, list[f
 
 
 def runtime_json(handler: Handler) -> Handler:
-    """Return what Lambda's runtime does around any handler: parse a request, write an answer."""
+    """Return what Lambda's runtime does around any handler: parse a request, write a response."""
     marshaller = LambdaMarshaller()
-    answers: dict[int, tuple[bytes, dict[str, Any]]] = {}
+    responses: dict[int, tuple[bytes, dict[str, Any]]] = {}
 
     def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-        if id(event) not in answers:
-            answers[id(event)] = (json.dumps(event).encode(), handler(event, context))
-        request, answer = answers[id(event)]
+        if id(event) not in responses:
+            responses[id(event)] = (json.dumps(event).encode(), handler(event, context))
+        request, response = responses[id(event)]
         marshaller.unmarshal_request(request)
-        marshaller.marshal_response(answer)
-        return answer
+        marshaller.marshal_response(response)
+        return response
 
     return handle
 
@@ -201,7 +201,7 @@ def time_imports(module: str, folders: list[Path]) -> float:
 
 
 def peak_memory(module: str, folders: list[Path], request: str) -> float:
-    """Return the MB that a process needs at most to take a request, run the handler and write the answer.
+    """Return the MB that a process needs at most to take a request, run the handler and write the response.
 
     Linux's own figure: getrusage's begins with the memory of the process that started this one.
     """
@@ -285,7 +285,7 @@ def measure() -> dict[str, Any]:
     local_stack = describe_machine()
     handlers = load_handlers()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 - no path, a device
-        check_answers(handlers)
+        check_responses(handlers)
         sizes = batch_sizes()
         handlers["runtime_json"] = runtime_json(handlers["enrichment"])
         rounds = {size: time_batches(handlers, size) for size in sizes}

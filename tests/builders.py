@@ -56,7 +56,7 @@ def kinesis_metadata(arrived_at: int = ARRIVED_AT, sequence: int = 0) -> dict[st
 
 
 def firehose_event(*records: dict[str, Any] | bytes | str) -> dict[str, Any]:
-    """Return a Firehose event; what is no record yet becomes one, with ids `record-0`, `record-1` and so on."""
+    """Return a Firehose event; data becomes a record first, with ids `record-0`, `record-1` and so on."""
     numbers = count()
     return {
         "invocationId": "7a4e8c57-52b5-4c3c-9a6a-6d3e0a6f5d35",

@@ -14,7 +14,7 @@ _TEMPLATE = PROJECT / "functions" / "role_mapper" / "opensearch" / "index-templa
 
 
 def readings(count: int, *, end: datetime, over: timedelta, seed: int = 1) -> list[dict[str, Any]]:
-    """`count` documents, evenly over the time before `end`, of devices 0 to 50."""
+    """Return `count` documents, evenly over the time before `end`, of devices 0 to 50."""
     chance = random.Random(seed)
     return [_reading(chance, end - over * (count - 1 - number) / count) for number in range(count)]
 
@@ -34,7 +34,7 @@ def _reading(chance: random.Random, at: datetime) -> dict[str, Any]:
 
 
 def make_index(server: OpenSearch, index: str, documents: Iterable[dict[str, Any]] = ()) -> None:
-    """Make `index` with the project's own mapping if need be, and put documents into it, searchable at once."""
+    """Create `index` with the project's mapping unless it exists, and index documents, searchable at once."""
     mappings = json.loads(_TEMPLATE.read_text(encoding="utf-8"))["template"]["mappings"]
     lines = [part for document in documents for part in ('{"create":{}}', json.dumps(document))]
     with server.admin_session() as session:
@@ -42,10 +42,10 @@ def make_index(server: OpenSearch, index: str, documents: Iterable[dict[str, Any
             made = session.put(f"{server.url}/{index}", json={"mappings": mappings})
             assert made.ok, made.text
         if lines:
-            answer = session.post(
+            response = session.post(
                 f"{server.url}/{index}/_bulk?refresh=true",
                 data="\n".join(lines) + "\n",
                 headers={"Content-Type": "application/x-ndjson"},
             )
-            assert answer.ok, answer.text
-            assert not answer.json()["errors"], answer.text
+            assert response.ok, response.text
+            assert not response.json()["errors"], response.text

@@ -13,7 +13,7 @@ __all__ = ["lambda_handler"]
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer a Firehose event as the seed system's function did."""
+    """Return the response to a Firehose event as the seed system's function did."""
     output = []
     for record in event["records"]:
         reading = json.loads(base64.b64decode(record["data"]).decode("utf-8"))

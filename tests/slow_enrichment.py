@@ -1,4 +1,4 @@
-"""What enrichment promises, a second time: docs/fields.md in the plainest Python, sharing no code with it.
+"""A second, independent implementation of docs/fields.md, in the plainest Python.
 
 Exact fractions in place of doubles, `strptime` in place of slices, one try after the other in place of a regular
 expression. Property tests hold the function against it.

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer each record with its own data."""
+    """Return the response to each record with its own data."""
     return {
         "records": [
             {"recordId": record["recordId"], "result": "Ok", "data": b64encode(b64decode(record["data"])).decode()}

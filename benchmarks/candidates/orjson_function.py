@@ -8,11 +8,11 @@ import orjson
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer a Firehose event."""
-    return {"records": [_answer(record) for record in event["records"]]}
+    """Return the response to a Firehose event."""
+    return {"records": [_transform(record) for record in event["records"]]}
 
 
-def _answer(record: dict[str, Any]) -> dict[str, str]:
+def _transform(record: dict[str, Any]) -> dict[str, str]:
     try:
         reading = orjson.loads(b64decode(record["data"], validate=True))
         celsius = reading["device_temp"]

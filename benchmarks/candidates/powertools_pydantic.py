@@ -1,4 +1,4 @@
-"""Enrichment by Powertools for AWS Lambda and pydantic: typed events, typed readings, typed answers."""
+"""Enrichment by Powertools for AWS Lambda and pydantic: typed events, typed readings, typed responses."""
 
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -38,14 +38,14 @@ class Document(BaseModel):
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer a Firehose event."""
-    answer = KinesisFirehoseDataTransformationResponse()
+    """Return the response to a Firehose event."""
+    response = KinesisFirehoseDataTransformationResponse()
     for record in KinesisFirehoseEvent(event).records:
-        answer.add_record(_answer(record))
-    return answer.asdict()
+        response.add_record(_transform(record))
+    return response.asdict()
 
 
-def _answer(record: KinesisFirehoseRecord) -> KinesisFirehoseDataTransformationRecord:
+def _transform(record: KinesisFirehoseRecord) -> KinesisFirehoseDataTransformationRecord:
     try:
         reading = DeviceReading.model_validate_json(record.data_as_bytes)
     except ValidationError:

@@ -25,25 +25,29 @@ class Reading:
 
 
 class Readings:
-    """An endless series of readings: the same seed gives the same series, but for the time of each reading."""
+    """An endless series of readings: the same seed gives the same series, apart from the time of each reading.
+
+    Uuids are drawn from a random series of their own, so that a new field does not change those of later readings.
+    """
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+        self._uuids = random.Random(f"uuid {seed}")
+        self._values = random.Random(f"values {seed}")
 
     def next(self, now: dt.datetime) -> Reading:
-        """The next reading, taken at `now` (an aware time; written in UTC with milliseconds)."""
+        """Return the next reading, taken at `now` (an aware time; written in UTC with milliseconds)."""
         identity = self._uuid()
-        temperature = self._random.choices(_TEMPERATURES, _TEMPERATURE_WEIGHTS)[0]
-        activity = self._random.choices(_ACTIVITIES, _ACTIVITY_WEIGHTS)[0]
+        temperature = self._values.choices(_TEMPERATURES, _TEMPERATURE_WEIGHTS)[0]
+        activity = self._values.choices(_ACTIVITIES, _ACTIVITY_WEIGHTS)[0]
         reading = {
             "uuid": identity,
             "device_ts": now.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-            "device_id": self._random.randrange(_DEVICES),
+            "device_id": self._values.randrange(_DEVICES),
             "device_temp": temperature,
-            "track_id": self._random.randrange(_TRACKS),
+            "track_id": self._values.randrange(_TRACKS),
             "activity_type": activity,
         }
         return Reading(identity, json.dumps(reading).encode())
 
     def _uuid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self._uuids.getrandbits(128), version=4))

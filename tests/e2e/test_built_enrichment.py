@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 
-EVENTS = Path(__file__).parents[2] / "events"
+from tests import golden
+
+EVENTS = golden.EVENTS
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("firehose-*.expected.json"))
 LAMBDA_CALL = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-answers, sys.stdout = sys.stdout, sys.stderr
+stdout, sys.stdout = sys.stdout, sys.stderr
 from enrichment.handler import lambda_handler
-json.dump(lambda_handler(json.load(sys.stdin), None), answers)
+json.dump(lambda_handler(json.load(sys.stdin), None), stdout)
 """
-"""What Lambda does: the function's folder first on the path, an event in, an answer out, lines to its log."""
+"""What Lambda does: the function's folder first on the path, an event in, a response out, lines to its log."""
 
 
 @pytest.fixture
@@ -45,10 +47,10 @@ def run_alone(artefact: Path, event: Any, before: str = "", **environment: str) 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_built_function_has_all_it_needs(name, artefact):
-    """With nothing but its own folder the function gives each golden answer: its requirements are complete."""
+    """With nothing but its own folder the function gives each golden response: its requirements are complete."""
     run = run_alone(artefact, json.loads((EVENTS / f"{name}.json").read_text()))
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == json.loads((EVENTS / f"{name}.expected.json").read_text())
+    assert json.loads(run.stdout) == golden.read(EVENTS / f"{name}.expected.json")
 
 
 def test_built_function_writes_one_json_line_a_batch(artefact):
@@ -71,7 +73,7 @@ def test_built_function_refuses_a_bad_setting_at_its_start(artefact):
     """A time zone that no table knows stops the function before its first record, with words."""
     run = run_alone(artefact, {"records": []}, DEVICE_TIME_ZONE="Mars/Olympus")
     assert run.returncode != 0
-    assert "'Mars/Olympus', which is no IANA time zone" in run.stderr
+    assert "'Mars/Olympus', which is not an IANA time zone" in run.stderr
 
 
 def test_zip_is_below_three_megabytes(artefact):

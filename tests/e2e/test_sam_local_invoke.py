@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import golden
+
 EVENTS = Path(__file__).parents[2] / "events"
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("*.expected.json"))
 FUNCTIONS = {"firehose": "EnrichmentFunction", "cloudformation": "RoleMapperFunction"}
@@ -73,4 +75,4 @@ def test_event_has_its_expected_answer(name, invocations):
     """A sample event is answered exactly as the file beside it says."""
     code, output, log = invocations[name]
     assert code == 0, log[-2000:]
-    assert json.loads(output) == json.loads((EVENTS / f"{name}.expected.json").read_text())
+    assert json.loads(output) == golden.read(EVENTS / f"{name}.expected.json")

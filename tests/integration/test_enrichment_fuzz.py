@@ -10,7 +10,7 @@ TARGET = Path(__file__).parents[1] / "fuzz" / "enrichment.py"
 
 
 def test_fuzzer_finds_no_input_that_breaks_the_contract(tmp_path):
-    """Coverage-guided inputs are answered as the slow implementation says; the fuzzer's seed is in its output."""
+    """Coverage-guided inputs are transformed as the slow implementation says; the fuzzer's seed is in its output."""
     pytest.importorskip("atheris", reason="atheris has wheels for x86-64 Linux alone")
     fuzzer = subprocess.run(
         [sys.executable, str(TARGET), "-runs=15000", "-max_total_time=30", f"-artifact_prefix={tmp_path}/"],

@@ -1,9 +1,7 @@
-"""The golden pairs of events/: what the enrichment function answers to each Firehose event."""
+"""The golden pairs of events/: what the enrichment function returns for each Firehose event."""
 
 import json
 from base64 import b64decode
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,30 +9,30 @@ from enrichment.firehose import transform
 from enrichment.handler import lambda_handler
 from enrichment.reasons import Reason
 from enrichment.settings import Settings
+from tests import golden
+from tests.golden import read
 from tests.slow_enrichment import Refusal, slow_document
 
-EVENTS = sorted(
-    path for path in (Path(__file__).parents[2] / "events").glob("firehose-*.json") if ".expected" not in path.name
-)
+EVENTS = golden.PATHS
 NAMES = [path.stem for path in EVENTS]
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read an event or an answer."""
-    answer: dict[str, Any] = json.loads(path.read_text())
-    return answer
+@pytest.mark.parametrize("path", EVENTS, ids=NAMES)
+def test_response_is_the_golden_one(path):
+    """The handler returns for a sample event exactly what the file beside it says."""
+    assert lambda_handler(read(path), None) == read(path.with_suffix(".expected.json"))
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=NAMES)
-def test_answer_is_the_golden_one(path):
-    """The handler answers a sample event exactly as the file beside it says."""
-    assert lambda_handler(load(path), None) == load(path.with_suffix(".expected.json"))
+def test_golden_files_are_up_to_date(path):
+    """`make golden` would change nothing: documents and reasons beside the base64 are those of the base64."""
+    assert path.with_suffix(".expected.json").read_text(encoding="utf-8") == golden.render(read(path))
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=NAMES)
-def test_golden_answer_is_what_the_rules_say(path):
-    """The golden answers agree with the independent implementation, so that no mistake was made golden."""
-    for record, result in zip(load(path)["records"], load(path.with_suffix(".expected.json"))["records"], strict=True):
+def test_golden_response_is_what_the_rules_say(path):
+    """The golden responses agree with the independent implementation, so that no mistake was made golden."""
+    for record, result in zip(read(path)["records"], read(path.with_suffix(".expected.json"))["records"], strict=True):
         arrival = record.get("kinesisRecordMetadata", record).get("approximateArrivalTimestamp")
         assert result["recordId"] == record["recordId"]
         if result["result"] == "Ok":
@@ -51,6 +49,6 @@ def test_golden_answer_is_what_the_rules_say(path):
 
 
 def test_every_reason_has_a_golden_record():
-    """Each reason of failure is shown by a sample event; only the answer's limit needs more than a file should hold."""
-    shown = {reason for path in EVENTS for reason, _ in transform(load(path), Settings().device_time_zone).failures}
-    assert shown == set(Reason) - {Reason.ANSWER_TOO_LARGE}
+    """A sample event shows each reason of failure, except the response's limit, which needs a larger file."""
+    shown = {reason for path in EVENTS for reason, _ in transform(read(path), Settings().device_time_zone).failures}
+    assert shown == set(Reason) - {Reason.RESPONSE_TOO_LARGE}

@@ -6,7 +6,7 @@ from datetime import UTC
 
 import pytest
 
-from enrichment.firehose import ANSWER_LIMIT, EventError, transform
+from enrichment.firehose import RESPONSE_LIMIT, EventError, transform
 from enrichment.reasons import Cause, Reason
 from tests.builders import ARRIVED_AT, device_reading, firehose_event, firehose_record, kinesis_metadata
 
@@ -30,18 +30,18 @@ def test_one_undecodable_record_does_not_hurt_the_499_beside_it():
 @pytest.mark.parametrize(
     "data", ["QQ", "QQ=", "Q===", "QQ==\n", " QQ==", "QQ-_", "QQ==QQ==", "é", "\x00", None, 5, ["QQ=="]]
 )
-def test_data_that_is_no_base64_comes_back_as_it_was(data):
-    """What is text comes back to the letter; what is no text at all has no data to give back."""
+def test_data_that_is_not_base64_comes_back_unchanged(data):
+    """Text comes back unchanged; where data is not text, there is nothing to give back."""
     batch = transform(firehose_event(firehose_record(b"") | {"data": data}), UTC)
     assert batch.failures == {Cause(Reason.NOT_BASE64): ["record-0"]}
     assert batch.results[0]["data"] == (data if isinstance(data, str) else "")
 
 
 def test_data_that_can_not_be_written_has_question_marks():
-    """Half a surrogate pair has no UTF-8 form, and would break the whole answer; Firehose never sends one."""
-    answer = transform(firehose_event(firehose_record(b"") | {"data": "QQ\ud800"}), UTC).results
-    assert json.dumps(answer, ensure_ascii=False).encode()
-    assert answer[0]["data"] == "QQ?"
+    """Half a surrogate pair has no UTF-8 form, and would break the whole response; Firehose never sends one."""
+    response = transform(firehose_event(firehose_record(b"") | {"data": "QQ\ud800"}), UTC).results
+    assert json.dumps(response, ensure_ascii=False).encode()
+    assert response[0]["data"] == "QQ?"
 
 
 def test_failed_data_keeps_even_odd_base64():
@@ -82,7 +82,7 @@ def test_batch_counts_bytes_and_device_times():
     assert batch.timestamps == ["2026-11-22T10:15:30.123"]
 
 
-def test_empty_event_has_an_empty_answer():
+def test_empty_event_has_an_empty_response():
     """No records in, no records out."""
     assert transform(firehose_event(), UTC).results == []
 
@@ -93,12 +93,12 @@ def test_empty_event_has_an_empty_answer():
      {"records": [{"data": ""}]}, {"records": [{"recordId": 5, "data": ""}]}],
 )  # fmt: skip
 def test_event_that_is_not_firehose_s_raises(event):
-    """An invocation by mistake fails with words; it can't be answered record by record."""
-    with pytest.raises(EventError, match="not one of Firehose's"):
+    """An invocation by mistake fails with words; no record of it can be returned."""
+    with pytest.raises(EventError, match="not a Firehose transformation event"):
         transform(event, UTC)
 
 
-# ---- Lambda's limit of an answer -------------------------------------------------------------------------------
+# ---- Lambda's limit of a response -------------------------------------------------------------------------------
 
 
 def growing_event(sizes):
@@ -106,82 +106,82 @@ def growing_event(sizes):
     return firehose_event(*[device_reading(note="x" * size) for size in sizes])
 
 
-def answer_size(batch):
-    """Return the bytes of the answer as Lambda's runtime writes it."""
+def response_size(batch):
+    """Return the bytes of the response as Lambda's runtime writes it."""
     return len(json.dumps({"records": batch.results}))
 
 
-def test_answer_within_the_limit_is_left_alone():
-    """An answer of exactly the limit has all its documents."""
+def test_response_within_the_limit_is_left_alone():
+    """A response of exactly the limit has all its documents."""
     event = growing_event([0] * 50)
-    size = answer_size(transform(event, UTC))
+    size = response_size(transform(event, UTC))
     assert transform(event, UTC, limit=size).failures == {}
 
 
-def test_answer_over_the_limit_fails_the_fewest_records():
+def test_response_over_the_limit_fails_the_fewest_records():
     """One byte over the limit costs one record: the one whose document is largest beside its reading."""
     event = growing_event([0, 0, 9, 0, 0])
     event["records"][3] = firehose_record(
         '{"uuid":"","device_ts":"2026-11-22 10:15:30","device_id":1,"device_temp":1,"track_id":1,"activity_type":""}',
         "record-3",
     )
-    size = answer_size(transform(event, UTC))
+    size = response_size(transform(event, UTC))
     batch = transform(event, UTC, limit=size - 1)
-    assert batch.failures == {Cause(Reason.ANSWER_TOO_LARGE): ["record-3"]}
+    assert batch.failures == {Cause(Reason.RESPONSE_TOO_LARGE): ["record-3"]}
     assert batch.results[3] == {
         "recordId": "record-3",
         "result": "ProcessingFailed",
         "data": event["records"][3]["data"],
     }
-    assert answer_size(batch) <= size - 1
+    assert response_size(batch) <= size - 1
     assert batch.bytes_out == sum(
         len(b64decode(result["data"])) for result in batch.results if result["result"] == "Ok"
     )
 
 
 @pytest.mark.parametrize("cut", [1, 40, 200, 700])
-def test_answer_over_the_limit_is_brought_within_it(cut):
-    """However far over, the answer fits, and one more document would not."""
+def test_response_over_the_limit_is_brought_within_it(cut):
+    """However far over, the response fits, and one more document would not."""
     event = growing_event([0] * 60)
-    limit = answer_size(transform(event, UTC)) - cut
+    limit = response_size(transform(event, UTC)) - cut
     batch = transform(event, UTC, limit=limit)
     failed = sum(map(len, batch.failures.values()))
-    saved = (answer_size(transform(event, UTC)) - answer_size(batch)) // failed
-    assert answer_size(batch) <= limit < answer_size(batch) + saved
+    saved = (response_size(transform(event, UTC)) - response_size(batch)) // failed
+    assert response_size(batch) <= limit < response_size(batch) + saved
     assert {result["recordId"] for result in batch.results} == {record["recordId"] for record in event["records"]}
 
 
 def test_documents_that_shrink_are_never_failed():
-    """Failing a record whose document is smaller than its reading would make the answer larger."""
+    """Failing a record whose document is smaller than its reading would make the response larger."""
     assert transform(growing_event([500] * 10), UTC, limit=100).failures == {}
 
 
 def test_failed_records_count_with_what_json_makes_of_them():
-    """Data that is no base64 may need escapes; the limit holds for the answer as written."""
+    """Data that is not base64 may need escapes; the limit holds for the response as written."""
     event = growing_event([0] * 40)
     event["records"][0]["data"] = "\x00" * 1000
-    limit = answer_size(transform(event, UTC)) - 1
+    limit = response_size(transform(event, UTC)) - 1
     batch = transform(event, UTC, limit=limit)
-    assert answer_size(batch) <= limit
-    assert len(batch.failures[Cause(Reason.ANSWER_TOO_LARGE)]) == 1
+    assert response_size(batch) <= limit
+    assert len(batch.failures[Cause(Reason.RESPONSE_TOO_LARGE)]) == 1
 
 
-def test_largest_request_has_an_answer_within_lambda_s_limit():
-    """A request of 6 MB that Firehose can send has an answer of 6 MB at most, and it parses."""
+def test_largest_request_has_a_response_within_lambda_s_limit():
+    """A request of 6 MB that Firehose can send has a response of 6 MB at most, and it parses."""
     record = firehose_record(device_reading(), "shardId-000000000000" + "4" * 140, kinesisRecordMetadata={})
-    count = ANSWER_LIMIT // (len(json.dumps(record)) + 2)
+    count = RESPONSE_LIMIT // (len(json.dumps(record)) + 2)
     event = firehose_event(*[record] * count)
     batch = transform(event, UTC)
-    assert answer_size(batch) <= ANSWER_LIMIT
+    assert response_size(batch) <= RESPONSE_LIMIT
     assert len(batch.results) == count
 
 
-def test_answer_limit_takes_effect_at_six_megabytes():
+def test_response_limit_takes_effect_at_six_megabytes():
     """With the real limit a batch of growing documents is cut to it, and loses no more than it must."""
     tiny = '{"uuid":"","device_ts":"2026-11-22 10:15:30","device_id":1,"device_temp":1,"track_id":1,"activity_type":""}'
     event = firehose_event(*[firehose_record(tiny, f"{number:05}") for number in range(24_000)])
     batch = transform(event, UTC)
     [(cause, failed)] = batch.failures.items()
-    assert cause.reason is Reason.ANSWER_TOO_LARGE
+    assert cause.reason is Reason.RESPONSE_TOO_LARGE
     assert 0 < len(failed) < 24_000
-    assert ANSWER_LIMIT - 200 < answer_size(batch) <= ANSWER_LIMIT
+    assert RESPONSE_LIMIT - 200 < response_size(batch) <= RESPONSE_LIMIT

@@ -84,7 +84,7 @@ def refusals(raw):
 
 
 def assert_as_the_rules_say(record, result, zone):
-    """Hold one answered record against the slow implementation and Firehose's contract."""
+    """Hold one transformed record against the slow implementation and Firehose's contract."""
     assert result.keys() == {"recordId", "result", "data"}
     raw = b64decode(record["data"], validate=True)
     try:
@@ -103,26 +103,26 @@ def assert_as_the_rules_say(record, result, zone):
 
 @settings(max_examples=250, deadline=None)
 @given(st.lists(st.tuples(payloads, arrivals), max_size=5), st.sampled_from(ZONES))
-def test_any_bytes_are_answered_by_the_rules(batch, zone):
+def test_any_bytes_are_transformed_by_the_rules(batch, zone):
     """No input raises; every record comes back once, in order, as the slow implementation says, for its reason."""
     event = firehose_event(
         *[firehose_record(raw, f"id-{number}", arrival) for number, (raw, arrival) in enumerate(batch)]
     )
     before = json.dumps(event)
-    answered = transform(event, zone)
+    transformed = transform(event, zone)
     assert json.dumps(event) == before
-    assert [result["recordId"] for result in answered.results] == [record["recordId"] for record in event["records"]]
-    for record, result in zip(event["records"], answered.results, strict=True):
+    assert [result["recordId"] for result in transformed.results] == [record["recordId"] for record in event["records"]]
+    for record, result in zip(event["records"], transformed.results, strict=True):
         assert_as_the_rules_say(record, result, zone)
-    json.loads(json.dumps({"records": answered.results}))
+    json.loads(json.dumps({"records": transformed.results}))
 
 
 @settings(max_examples=250, deadline=None)
 @given(near_valid())
 def test_reasons_are_those_of_the_rules(raw):
     """A refused reading has the same reason from both implementations."""
-    answered = transform(firehose_event(raw), UTC)
-    assert [str(cause.reason) for cause in answered.failures] == refusals(raw)
+    transformed = transform(firehose_event(raw), UTC)
+    assert [str(cause.reason) for cause in transformed.failures] == refusals(raw)
 
 
 @settings(max_examples=150, deadline=None)
@@ -143,13 +143,13 @@ def test_any_text_is_a_data_field(texts):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=40), st.data())
-def test_answer_never_crosses_its_limit(paddings, data):
-    """For any limit that the event's own data leaves room for, the answer is within it and parses."""
+def test_response_never_exceeds_its_limit(paddings, data):
+    """For any limit that the event's own data leaves room for, the response is within it and parses."""
     event = firehose_event(*[device_reading(note="x" * padding) for padding in paddings])
     whole = len(json.dumps({"records": transform(event, UTC).results}))
     smallest = len(json.dumps({"records": transform(event, UTC, limit=0).results}))
     limit = data.draw(st.integers(smallest, whole))
-    answered = transform(event, UTC, limit=limit)
-    assert len(json.dumps({"records": answered.results})) <= limit
-    for record, result in zip(event["records"], answered.results, strict=True):
+    transformed = transform(event, UTC, limit=limit)
+    assert len(json.dumps({"records": transformed.results})) <= limit
+    for record, result in zip(event["records"], transformed.results, strict=True):
         assert result["result"] == "Ok" or result["data"] == record["data"]

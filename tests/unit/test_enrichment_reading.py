@@ -42,9 +42,9 @@ def test_document_has_the_seed_s_fields_in_order_and_when_it_arrived():
 def test_seven_fields_are_as_the_seed_wrote_them(celsius, identity, capsys):
     """For whole-number temperatures each of the seed's fields has the same text as before, digit for digit."""
     reading = device_reading(device_temp=celsius, device_id=identity, track_id=identity, activity_type="Läufer \n")
-    answer = seed_function.lambda_handler(firehose_event(reading), None)
+    response = seed_function.lambda_handler(firehose_event(reading), None)
     capsys.readouterr()
-    seed = json.loads(msgspec.convert(answer["records"][0]["data"], bytes))
+    seed = json.loads(msgspec.convert(response["records"][0]["data"], bytes))
     new = enriched(**reading)
     del new["ingested_at"]
     assert json.dumps(new) == json.dumps(seed)
@@ -185,12 +185,12 @@ def test_reading_is_refused_for_its_field(changes, reason, field):
     ],
 )
 def test_bytes_that_hold_no_object_are_refused(raw, reason):
-    """What is no JSON object is refused with what it is instead."""
+    """What is not a JSON object is refused with what it is instead."""
     assert refusal(raw) == Cause(reason)
 
 
 def test_syntax_is_checked_before_fields():
-    """A reading that is cut off is no JSON, even when one of its fields was wrong before the cut."""
+    """A reading that is cut off is not JSON, even when one of its fields was wrong before the cut."""
     assert refusal(json.dumps(device_reading(uuid=5)).encode()[:-1]).reason is Reason.NOT_JSON
 
 

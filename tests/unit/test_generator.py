@@ -64,6 +64,16 @@ def test_the_same_seed_gives_the_same_readings_and_another_gives_others() -> Non
     assert not {r.uuid for r in _readings(50, seed=1)} & {r.uuid for r in _readings(50, seed=2)}
 
 
+def test_uuids_do_not_depend_on_what_else_a_reading_draws() -> None:
+    """A reading that draws one random value more, as a new field would, has the same uuid; so have all after it."""
+    series = Readings(7)
+    uuids = []
+    for _ in range(50):
+        uuids.append(series.next(NOW).uuid)
+        series._values.random()
+    assert uuids == [reading.uuid for reading in _readings(50)]
+
+
 def test_local_times_are_written_in_utc() -> None:
     """A time with an offset is converted."""
     eastern = NOW.astimezone(dt.timezone(dt.timedelta(hours=-5)))

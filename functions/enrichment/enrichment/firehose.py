@@ -1,7 +1,7 @@
-"""The envelope of Firehose's Lambda transformation: records in, the answer out.
+"""Firehose's Lambda transformation: the request's records in, the response out.
 
 Contract: Amazon Data Firehose Developer Guide, "Transform source data in Amazon Data Firehose" (the parameters of
-an answer's record, the 6 MB of request and answer). Every recordId comes back once, in order.
+a response's record, the 6 MB of request and response). Every recordId comes back once, in order.
 """
 
 from binascii import a2b_base64
@@ -14,24 +14,24 @@ import msgspec
 from enrichment import reading
 from enrichment.reasons import Cause, ReadingError, Reason
 
-__all__ = ["ANSWER_LIMIT", "Batch", "EventError", "Result", "transform"]
+__all__ = ["RESPONSE_LIMIT", "Batch", "EventError", "Result", "transform"]
 
-ANSWER_LIMIT: Final = 6_000_000  # bytes: Lambda's 6 MB for a synchronous answer, in the smaller sense of MB
-_ANSWER_OVERHEAD: Final = len('{"records": }')
+RESPONSE_LIMIT: Final = 6_000_000  # bytes: Lambda's 6 MB for a synchronous response, in the smaller meaning of MB
+_RESPONSE_OVERHEAD: Final = len('{"records": }')
 _RESULT_OVERHEAD: Final = len('{"recordId": "", "result": "ProcessingFailed", "data": ""}, ')
 _FAILED_OVERHEAD: Final = len("ProcessingFailed") - len("Ok")
 _BLANKS: Final = 6  # after a record's colons and commas: Lambda's runtime writes them, msgspec does not
-_CHUNK: Final = 500  # records at a time: a large batch then stays in the processor's cache, and takes a sixth less
+_CHUNK: Final = 500  # records at a time: keeps a large batch in the processor's cache, which saves a sixth of the time
 _ESCAPED: Final = 6  # bytes that JSON makes of one character at most
 _NOT_CONVERTED: Final = (msgspec.ValidationError, UnicodeEncodeError)  # the latter for half a surrogate pair
 _NOT_FIREHOSE_S: Final = (
-    "the event is not one of Firehose's Lambda transformation: it has no list 'records' of objects with a 'recordId'."
+    "the event is not a Firehose transformation event: it has no list 'records' of objects with a 'recordId'."
     " Invoke this function through a delivery stream, or with a file of events/."
 )
 
 
 class EventError(ValueError):
-    """The event is none of Firehose's: an invocation by mistake, to be seen among the function's errors."""
+    """The event is not a Firehose transformation event: the function was invoked by mistake."""
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -39,7 +39,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class Result(TypedDict):
-    """A record of the answer. None is ever `Dropped`: Firehose counts that as success and keeps no copy."""
+    """A record of the response. `Dropped` is never used: Firehose counts it as success and keeps no copy."""
 
     recordId: str
     result: Literal["Ok", "ProcessingFailed"]
@@ -47,7 +47,7 @@ class Result(TypedDict):
 
 
 class Batch(msgspec.Struct):
-    """The answer to one invocation, and what its metrics and logs are made from."""
+    """The response to one invocation, and what its metrics and logs are made from."""
 
     results: list[Result]
     timestamps: list[str]
@@ -55,21 +55,21 @@ class Batch(msgspec.Struct):
     bytes_in: int
     bytes_out: int
     failures: dict[Cause, list[str]] = msgspec.field(default_factory=dict)
-    """Ids of the failed records by cause."""
+    """RecordIds of the failed records by cause."""
 
     def fail(self, cause: Cause, record_id: str) -> None:
-        """Note why a record failed."""
+        """Add a failed record."""
         self.failures.setdefault(cause, []).append(record_id)
 
 
-def transform(event: dict[str, Any], zone: tzinfo, limit: int = ANSWER_LIMIT) -> Batch:
+def transform(event: dict[str, Any], zone: tzinfo, limit: int = RESPONSE_LIMIT) -> Batch:
     """Turn each record of a Firehose event into a document, or into ProcessingFailed with its own data.
 
     Args:
         event: `{"records": [{"recordId", "data" (base64), "approximateArrivalTimestamp" (epoch ms),
             "kinesisRecordMetadata" (with a Kinesis source only)}]}`.
         zone: what a device time without an offset means.
-        limit: most bytes that the answer may have as JSON.
+        limit: most bytes that the response may have as JSON.
 
     Raises:
         EventError: the event has no such records.
@@ -93,8 +93,8 @@ def _transform_some(given: tuple[dict[str, Any], ...], zone: tzinfo, batch: Batc
     ids, data = _ids_of(given), _data_of(given)
     documents, causes = _enrich_all(data, _arrivals_of(given), zone)
     lines = reading.encode(documents)
-    texts = msgspec.to_builtins(lines)  # base64, in 60 % of the time that binascii takes line by line
-    for position in causes:  # in order, so that each text finds its place
+    texts = msgspec.to_builtins(lines)  # base64, in 60 % of the time that binascii takes for each line
+    for position in causes:  # in ascending order, so that each text gets its position
         texts.insert(position, None)
     batch.results += [
         {"recordId": record_id, "result": "Ok", "data": text} if text is not None else _failed(original)
@@ -116,11 +116,11 @@ def _ids_of(given: tuple[dict[str, Any], ...]) -> list[str]:
 
 
 def _data_of(given: tuple[dict[str, Any], ...]) -> list[bytes | None]:
-    """Return each record's data, None for what is no base64."""
+    """Return each record's data, None where it is not base64."""
     texts = [record.get("data", "") for record in given]
     try:
         return [*msgspec.convert(texts, list[bytes])]
-    except _NOT_CONVERTED:  # one record that is no base64 is enough
+    except _NOT_CONVERTED:  # at least one record is not base64
         return [_decode(text) for text in texts]
 
 
@@ -132,7 +132,7 @@ def _decode(text: object) -> bytes | None:
 
 
 def _arrivals_of(given: tuple[dict[str, Any], ...]) -> list[object]:
-    """Return when Kinesis took each record, or Firehose where there is no stream: epoch milliseconds, if anything."""
+    """Return when Kinesis took each record, or Firehose where there is no stream: epoch milliseconds."""
     try:
         return [record["kinesisRecordMetadata"]["approximateArrivalTimestamp"] for record in given]
     except (KeyError, TypeError):
@@ -147,7 +147,7 @@ def _arrival_of(record: dict[str, Any]) -> object:
 def _enrich_all(
     data: list[bytes | None], arrivals: list[object], zone: tzinfo
 ) -> tuple[list[reading.Document], dict[int, Cause]]:
-    """Return the documents in order, and by position why the other records have none."""
+    """Return the documents in order, and the causes of the failed records by position."""
     documents: list[reading.Document] = []
     causes: dict[int, Cause] = {}
     for position, raw in enumerate(data):
@@ -163,22 +163,25 @@ def _enrich_all(
 
 def _failed(record: dict[str, Any]) -> Result:
     data = record.get("data")
-    # What is no text can't stand where base64 does, and half a surrogate pair can't be written at all.
+    # Only text can take the place of base64, and a lone surrogate can't be encoded.
     original = data.encode(errors="replace").decode() if isinstance(data, str) else ""
     return {"recordId": record["recordId"], "result": "ProcessingFailed", "data": original}
 
 
 def _fit(batch: Batch, given: list[dict[str, Any]], limit: int) -> None:
-    """Fail the fewest documents whose original data in their place brings the answer within the limit.
+    """Replace the fewest documents by their original data so that the response is within the limit.
 
     That is always enough: the request, with the same data in a larger envelope, had the same limit.
     """
     results = batch.results
     ids = sum([len(result["recordId"]) for result in results])
     documents = (batch.bytes_out + 2 * len(results)) * 4 // 3  # in base64, padded
-    if not batch.failures and documents + _ESCAPED * ids + _RESULT_OVERHEAD * len(results) + _ANSWER_OVERHEAD <= limit:
-        return  # every usual batch: the exact size is not worth its time
-    excess = _ANSWER_OVERHEAD + len(msgspec.json.encode(results)) + _BLANKS * len(results) - 1 - limit
+    if (
+        not batch.failures
+        and documents + _ESCAPED * ids + _RESULT_OVERHEAD * len(results) + _RESPONSE_OVERHEAD <= limit
+    ):
+        return  # the usual case, without computing the exact size
+    excess = _RESPONSE_OVERHEAD + len(msgspec.json.encode(results)) + _BLANKS * len(results) - 1 - limit
     if excess <= 0:
         return
     savings = [
@@ -192,4 +195,4 @@ def _fit(batch: Batch, given: list[dict[str, Any]], limit: int) -> None:
         excess -= saved
         batch.bytes_out -= len(a2b_base64(results[index]["data"]))
         results[index] = _failed(given[index])
-        batch.fail(Cause(Reason.ANSWER_TOO_LARGE), given[index]["recordId"])
+        batch.fail(Cause(Reason.RESPONSE_TOO_LARGE), given[index]["recordId"])

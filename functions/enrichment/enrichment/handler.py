@@ -1,4 +1,4 @@
-"""What Lambda calls for each buffer of the delivery stream."""
+"""The Lambda handler, invoked for each buffer of the delivery stream."""
 
 import os
 import sys
@@ -17,13 +17,14 @@ _LOGGER = get_logger("enrichment")
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, list[firehose.Result]]:
-    """Answer a Firehose event: each record once, in order, `Ok` with its document or `ProcessingFailed` as it was.
+    """Transform a Firehose event: return each record once, in order, as `Ok` or `ProcessingFailed`.
 
-    One line a batch with its metrics, and a warning for each reason of failure. The metrics are written as they are,
-    not logged: no log level or format may silence them, and a batch's line takes a fifth of the time.
+    `Ok` holds the document, `ProcessingFailed` the record's original data. Write one line of metrics for each batch,
+    and log a warning for each reason of failure. The metrics bypass the logger, so that no log level or format
+    suppresses them, and the line takes a fifth of the time.
 
     Raises:
-        firehose.EventError: the event is none of Firehose's.
+        firehose.EventError: the event is not a Firehose transformation event.
     """
     start = perf_counter()
     batch = firehose.transform(event, _SETTINGS.device_time_zone)

@@ -1,4 +1,4 @@
-"""A batch's figures as JSON lines that CloudWatch reads as metrics.
+"""A batch's figures as log lines in CloudWatch's embedded metric format.
 
 Contract: Amazon CloudWatch User Guide, "Specification: Embedded metric format". The figures are top-level keys of
 a JSON line in the function's log; `_aws` says which of them are metrics.
@@ -34,12 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def describe_batch(batch: Batch, now: datetime, milliseconds: float, settings: Settings) -> str:
-    """Return the line that every batch has: JSON with its end.
+    """Return a batch's log line: JSON, newline-terminated.
 
     Args:
-        batch: what the invocation made.
-        now: aware; against it the delay since the devices' own times is counted, so a device whose clock is ahead
-            has a negative one.
+        batch: the result of the invocation.
+        now: aware; delays are measured from the devices' own times to it, so a device whose clock is ahead has a
+            negative delay.
         milliseconds: how long the batch took.
         settings: namespace and dimension of the metrics.
     """
@@ -61,7 +61,7 @@ def describe_batch(batch: Batch, now: datetime, milliseconds: float, settings: S
 
 
 def describe_failures(batch: Batch, now: datetime, settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield a warning's fields for each reason and field to blame; more of them where its ids would be too many."""
+    """Yield the fields of a warning for each cause; several warnings where there are too many recordIds for one."""
     for cause, record_ids in batch.failures.items():
         for some_ids in batched(record_ids, _IDS_A_LINE, strict=False):
             dimensions = {"FunctionName": settings.function_name, "Reason": str(cause.reason)}
@@ -85,8 +85,8 @@ def _embed(
     }
 
 
-@lru_cache(maxsize=8)  # the same for every batch: making it would take half of a line's time
+@lru_cache(maxsize=8)  # the same for every batch, and half of the time that a line takes
 def _declare(namespace: str, dimensions: tuple[str, ...], figures: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return which keys of a line are metrics; shared between lines, so not to be changed."""
+    """Return which keys of a line are metrics; shared between lines: do not change it."""
     metrics = [{"Name": name, "Unit": _UNITS[name]} for name in figures]
     return [{"Namespace": namespace, "Dimensions": [list(dimensions)], "Metrics": metrics}]

@@ -1,4 +1,4 @@
-"""Why a record is answered with ProcessingFailed: a closed set, explained in docs/fields.md."""
+"""Why a record is returned as ProcessingFailed: a closed set, explained in docs/fields.md."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,20 +22,20 @@ class Reason(StrEnum):
     BAD_TIMESTAMP = "bad_timestamp"
     TEXT_TOO_LONG = "text_too_long"
     LONE_SURROGATE = "lone_surrogate"
-    ANSWER_TOO_LARGE = "answer_too_large"
+    RESPONSE_TOO_LARGE = "response_too_large"
 
 
 class Cause(NamedTuple):
-    """A reason, and the reading's field to blame where there is one: names from closed sets, fit for a log."""
+    """A reason, and the reading's field where there is one: names from closed sets, safe to log."""
 
     reason: Reason
     field: str | None = None
 
 
 class ReadingError(Exception):
-    """This record can't become a document; `cause` says why and quotes nothing of the payload."""
+    """The record can't become a document; `cause` says why, without payload."""
 
     def __init__(self, reason: Reason, field: str | None = None) -> None:
-        """Take the cause's two parts."""
+        """Create the error from a reason and an optional field."""
         super().__init__(f"{reason}: {field}" if field else str(reason))
         self.cause = Cause(reason, field)

@@ -1,4 +1,4 @@
-"""What an operator can set: the function's environment, read once, refused with words when wrong."""
+"""The function's settings, read once from its environment variables."""
 
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
@@ -10,7 +10,7 @@ __all__ = ["Settings", "SettingsError"]
 
 
 class SettingsError(ValueError):
-    """A variable of the environment has a value that can't be used; says which, and what would do."""
+    """An environment variable has an invalid value; says which, and what is valid."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -25,10 +25,10 @@ class Settings(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings; what is absent or empty has its default.
+        """Return the settings; a variable that is absent or empty takes its default.
 
         Raises:
-            SettingsError: the time zone is not known.
+            SettingsError: the time zone is unknown.
         """
         return cls(
             device_time_zone=_zone(environment.get("DEVICE_TIME_ZONE") or "UTC"),
@@ -39,13 +39,13 @@ class Settings(msgspec.Struct, frozen=True):
 
 def _zone(name: str) -> tzinfo:
     if name == "UTC":
-        return UTC  # needs no table
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - most stacks never need it
+        return UTC  # needs no time zone data
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - only stacks with another zone need it
 
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingsError(
-            f"DEVICE_TIME_ZONE is {name!r}, which is no IANA time zone: give a name such as UTC or Europe/Berlin"
+            f"DEVICE_TIME_ZONE is {name!r}, which is not an IANA time zone: use a name such as UTC or Europe/Berlin"
             " (parameter DeviceTimeZone of the template)."
         ) from None
