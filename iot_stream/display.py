@@ -1,4 +1,4 @@
-"""What a person sees while the system runs: a line for each step, then the counts in flow order."""
+"""What a person sees while the system is running: a line for each step, then the counts in flow order."""
 
 import contextlib
 import time
@@ -12,8 +12,8 @@ from rich.text import Text
 
 from iot_stream.generator.send import Sent
 from iot_stream.local.local_stack import LocalStack
-from iot_stream.local.reconciliation import Reconciliation
-from iot_stream.local.status import Status
+from iot_stream.run.reconciliation import Reconciliation
+from iot_stream.run.status import Status
 from iot_stream.stack import Stack
 
 __all__ = ["Display", "progress", "reconciliation_text", "startup_summary", "status_text"]
@@ -22,20 +22,20 @@ _PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal to draw o
 
 
 class Display:
-    """Steps with their time; the counts as a live table in a terminal, or as a line every five seconds elsewhere."""
+    """Print steps with their time, and the counts as a live table in a terminal or else one line every five seconds."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self._live: Live | None = None
         self._last_line = 0.0
 
     def say(self, text: str) -> None:
-        """Print one line, with the seconds since the beginning."""
-        self._console.print(Text.assemble((f"{time.monotonic() - self._begun:6.1f} s", "dim"), "  ", text))
+        """Print one line, with the seconds since the start."""
+        self._console.print(Text.assemble((f"{time.monotonic() - self._started:6.1f} s", "dim"), "  ", text))
 
     def show(self, status: Status) -> None:
-        """Show the counts as they are now."""
+        """Show the current counts."""
         if self._console.is_terminal:
             if self._live is None:
                 self._live = Live(console=self._console, auto_refresh=False)
@@ -46,35 +46,35 @@ class Display:
             self.say(status_text(status))
 
     def stop_live(self) -> None:
-        """Leave the counts as they stand; what follows is printed below them."""
+        """Leave the table on the screen; print what follows below it."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
 
 def status_text(status: Status) -> str:
-    """The counts in one line."""
-    searchable = "OpenSearch does not answer" if status.searchable is None else f"{status.searchable:,} searchable"
+    """Return the counts as one line."""
+    searchable = "OpenSearch does not respond" if status.searchable is None else f"{status.searchable:,} searchable"
     parts = [f"{status.sent:,} sent", f"{status.transformed:,} transformed", f"{status.delivered:,} delivered"]
     parts += [searchable, f"{status.failed:,} failed", f"lag {status.lag_ms / 1000:.1f} s"]
     text = " · ".join(parts)
     if not status.delivering:
-        text += " · the delivery worker does NOT run"
+        text += " · the delivery worker is NOT running"
     return f"{text} · last error: {status.last_error}" if status.last_error else text
 
 
 def reconciliation_text(result: Reconciliation) -> str:
-    """Where every record ended, in one line."""
+    """Return where every record ended, as one line."""
     text = f"{result.sent:,} sent = {result.searchable:,} searchable + {result.failed:,} failure objects"
     if result.missing:
         text += f" + {result.missing:,} MISSING"
     if result.duplicates:
-        text += f" ({result.duplicates:,} documents twice)"
+        text += f" ({result.duplicates:,} duplicate documents)"
     return text
 
 
 def startup_summary(local_stack: LocalStack, stack: Stack) -> str:
-    """Where to look, for a person who has just started the local stack."""
+    """Return where to look, for a person who has just started the local stack."""
     lines = [
         f"  live page    {local_stack.live_url}",
         f"  OpenSearch   {local_stack.opensearch.url}  (index {stack.output('IndexName')})",
@@ -88,7 +88,7 @@ def startup_summary(local_stack: LocalStack, stack: Stack) -> str:
 
 @contextlib.contextmanager
 def progress(total: int | None, *, hidden: bool) -> Iterator[Callable[[Sent], None]]:
-    """A progress bar of sent readings on stderr, where that is a terminal; `total` None means no end."""
+    """Show a progress bar of sent readings on stderr if that is a terminal; `total` None means no end."""
     columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as bar:
@@ -98,7 +98,7 @@ def progress(total: int | None, *, hidden: bool) -> Iterator[Callable[[Sent], No
 
 def _table(status: Status) -> Table:
     table = Table(title=None, show_edge=True)
-    searchable = "no answer" if status.searchable is None else f"{status.searchable:,}"
+    searchable = "no response" if status.searchable is None else f"{status.searchable:,}"
     lag = f"{status.lag_ms / 1000:.1f} s"
     columns = {
         "sent": f"{status.sent:,}",
@@ -112,5 +112,5 @@ def _table(status: Status) -> Table:
         table.add_column(name, justify="right", min_width=10)
     table.add_row(*columns.values())
     if status.last_error:
-        table.caption = Text(status.last_error)  # others' words, and what stands in brackets is no markup
+        table.caption = Text(status.last_error)  # foreign text: brackets in it are not markup
     return table

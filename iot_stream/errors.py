@@ -1,8 +1,8 @@
-"""What can go wrong for a person at the command line, in one tree.
+"""The errors that the command line expects, in one tree.
 
 IotStreamError            what happened and what to do; the command prints it as one line and exits with 1
-├── SetupError            something to install or to free first (a port, a download, a missing program)
-├── StackError            the deployed stack is not there, or not as expected
+├── SetupError            this machine lacks something (a free port, a download, a program)
+├── StackError            the deployed stack is missing, or not as expected
 └── …                     rooms add their own, derived from these
 """
 
@@ -18,4 +18,4 @@ class SetupError(IotStreamError):
 
 
 class StackError(IotStreamError):
-    """The deployed stack, or a part of it, is not there or not as expected."""
+    """The deployed stack, or a part of it, is missing or not as expected."""

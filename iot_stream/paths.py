@@ -1,4 +1,4 @@
-"""Where things are: the project, its downloads and its running state. Nothing else is written to."""
+"""Where the project, its downloads and its running state are. The project writes nowhere else."""
 
 import os
 from pathlib import Path

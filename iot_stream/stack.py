@@ -1,4 +1,4 @@
-"""A deployed stack, found by its CloudFormation outputs: the one place that knows where its parts are."""
+"""A deployed stack and where its parts are, from its CloudFormation outputs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ DEFAULT_STACK_NAME = "iot-stream"
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack by its name, its id (ARN), its outputs and its parameters (CloudFormation `DescribeStacks`)."""
+    """A deployed stack: its name, id (ARN), outputs and parameters (CloudFormation API reference, DescribeStacks)."""
 
     name: str
     stack_id: str
@@ -22,7 +22,7 @@ class Stack:
     parameters: dict[str, str] = field(default_factory=dict, repr=False)
 
     def output(self, key: str) -> str:
-        """The value of output `key`.
+        """Return the value of output `key`.
 
         Raises:
             StackError: the stack has no such output: it was deployed from another version of the template.
@@ -30,17 +30,12 @@ class Stack:
         return self._value("output", self.outputs, key)
 
     def parameter(self, key: str) -> str:
-        """The value of parameter `key`.
+        """Return the value of parameter `key`.
 
         Raises:
             StackError: the stack has no such parameter: it was deployed from another version of the template.
         """
         return self._value("parameter", self.parameters, key)
-
-    @property
-    def domain_url(self) -> str:
-        """Where the domain answers. The endpoint may carry a port, as it does on one machine."""
-        return f"https://{self.output('DomainEndpoint')}"
 
     def _value(self, kind: str, values: dict[str, str], key: str) -> str:
         try:
@@ -52,14 +47,14 @@ class Stack:
 
 
 def find_stack(cloudformation: Any, name: str = DEFAULT_STACK_NAME) -> Stack:
-    """The deployed stack `name`.
+    """Return the deployed stack `name`.
 
     Args:
         cloudformation: a boto3 CloudFormation client.
         name: the stack's name.
 
     Raises:
-        StackError: it is not there, is not deployed completely, or AWS can't be asked.
+        StackError: it does not exist, is not deployed completely, or CloudFormation can't be reached.
     """
     try:
         description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -70,7 +65,7 @@ def find_stack(cloudformation: Any, name: str = DEFAULT_STACK_NAME) -> Stack:
             ) from None
         raise StackError(f"CloudFormation refused to describe stack {name}: {error}") from error
     except BotoCoreError as error:
-        raise StackError(f"AWS could not be asked for stack {name}: {error}") from error
+        raise StackError(f"CloudFormation could not be reached for stack {name}: {error}") from error
     status = description["StackStatus"]
     if not status.endswith("_COMPLETE") or status.startswith("DELETE") or status == "ROLLBACK_COMPLETE":
         raise StackError(

@@ -1,4 +1,4 @@
-"""What a command acts on: the local stack, or one deployed on AWS. Nothing on AWS happens without being asked for."""
+"""What a command acts on: the local stack, or with `--aws` a stack deployed on AWS."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from iot_stream.errors import StackError
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local import local_stack
-from iot_stream.local.status import ledger
 from iot_stream.stack import Stack, find_stack
 
 __all__ = ["Target"]
@@ -28,16 +27,16 @@ class Target:
 
     @classmethod
     def local(cls, folder: Path) -> "Target":
-        """The local stack of `folder` (raises StackError where none runs)."""
+        """Return the local stack of `folder` (raises StackError if none is running)."""
         found = local_stack.find(folder)
-        return cls(found.stack(), found.aws.client, ledger(found))
+        return cls(found.stack(), found.aws.client, Ledger(found.ledger_folder))
 
     @classmethod
     def on_aws(cls, stack_name: str) -> "Target":
-        """Stack `stack_name` on AWS, with the caller's own credentials and region.
+        """Return stack `stack_name` on AWS, with the caller's own credentials and region.
 
         Raises:
-            StackError: it is not there, or there are no credentials or no region.
+            StackError: it does not exist, or there are no credentials or no region.
         """
         try:
             clients: Any = boto3.Session().client
@@ -48,7 +47,7 @@ class Target:
             ) from error
 
     def master_user(self) -> tuple[str, str]:
-        """Name and password of the domain's master user, from the stack's secret.
+        """Return the name and password of the domain's master user, from the stack's secret.
 
         Raises:
             StackError: the stack has none (MasterUserMode=IamRole), or it can't be read.

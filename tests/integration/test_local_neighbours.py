@@ -37,4 +37,4 @@ def test_no_sign_in_and_a_forged_token_are_refused(opensearch: OpenSearch) -> No
 
 def test_ministack_answers_aws_clients(ministack: Ministack) -> None:
     """A boto3 client reaches it, as the local account."""
-    assert ministack.client("sts").get_caller_identity()["Reconciliation"] == ACCOUNT
+    assert ministack.client("sts").get_caller_identity()["Account"] == ACCOUNT

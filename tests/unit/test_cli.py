@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from iot_stream import cli as cli_module
-from iot_stream.cli import cli, main
+from iot_stream.cli import cli, main, signals
 from iot_stream.display import Display, _table, reconciliation_text, status_text
 from iot_stream.errors import IotStreamError, SetupError, StackError
 from iot_stream.local import local_stack
-from iot_stream.local.reconciliation import Reconciliation
-from iot_stream.local.status import Status
+from iot_stream.run.reconciliation import Reconciliation
+from iot_stream.run.status import Status
 from iot_stream.stack import Stack
 from iot_stream.target import Target
 
@@ -105,7 +105,7 @@ def test_an_expected_error_is_one_line_and_exit_code_1(
 
     monkeypatch.setattr(cli_module, "cli", fail)
     monkeypatch.setattr(sys, "argv", ["iot-stream"])
-    monkeypatch.setattr(cli_module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signals.signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit, match="1"):
         main()
     assert capsys.readouterr().err == "iot-stream: the bucket is full: empty it\n"
@@ -173,8 +173,8 @@ def test_the_counts_are_told_in_flow_order() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"searchable": None}, "OpenSearch does not answer"),
-        ({"delivering": False}, "the delivery worker does NOT run"),
+        ({"searchable": None}, "OpenSearch does not respond"),
+        ({"delivering": False}, "the delivery worker is NOT running"),
         ({"last_error": "403"}, "last error: 403"),
     ],
     ids=["no OpenSearch", "no worker", "an error"],
@@ -202,16 +202,16 @@ def test_an_account_names_what_is_missing_and_what_is_doubled() -> None:
         reconciliation_text(Reconciliation(3000, 2999, 1, 0, 0)) == "3,000 sent = 2,999 searchable + 1 failure objects"
     )
     text = reconciliation_text(Reconciliation(3000, 2990, 1, 9, 4))
-    assert text.endswith("+ 9 MISSING (4 documents twice)")
+    assert text.endswith("+ 9 MISSING (4 duplicate documents)")
 
 
 def test_the_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first asks to stop in order, the second does not wait for it."""
     handlers: dict[int, Any] = {}
-    monkeypatch.setattr(cli_module.signal, "signal", handlers.__setitem__)
-    stop = cli_module._interrupted()
+    monkeypatch.setattr(signals.signal, "signal", handlers.__setitem__)
+    stop = signals.interrupted()
     assert not stop()
-    handlers[cli_module.signal.SIGINT](2, None)
+    handlers[signals.signal.SIGINT](2, None)
     assert stop()
     with pytest.raises(KeyboardInterrupt):
-        handlers[cli_module.signal.SIGTERM](15, None)
+        handlers[signals.signal.SIGTERM](15, None)

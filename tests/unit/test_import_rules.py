@@ -16,7 +16,7 @@ LEVELS = [
     {"__main__"},
     {"cli"},
     {"display", "live"},
-    {"target"},
+    {"target", "run"},
     {"local"},
     {"generator", "dashboards", "delivery", "domain", "failure_objects"},
     {"stack", "paths"},

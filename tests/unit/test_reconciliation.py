@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from moto import mock_aws
 
-from iot_stream.local.reconciliation import Reconciliation, failed_uuids, reconcile
+from iot_stream.run.reconciliation import Reconciliation, failed_uuids, reconcile
 
 
 class _Index:

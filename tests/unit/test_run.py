@@ -9,9 +9,9 @@ import pytest
 from opensearchpy.exceptions import ConnectionError as NoAnswer
 
 from iot_stream.errors import SetupError
-from iot_stream.local import run
-from iot_stream.local.reconciliation import Reconciliation
-from iot_stream.local.status import Status
+from iot_stream.run import session
+from iot_stream.run.reconciliation import Reconciliation
+from iot_stream.run.status import Status
 from iot_stream.stack import Stack
 
 COUNTS = Status(100, 100, 0, 0, 0, 100, 5, delivering=True, last_error=None)
@@ -28,14 +28,14 @@ class Day:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: float) -> None:
         self.now = 0.0
         self.at = at
-        self.local_stack: Any = SimpleNamespace(opensearch=SimpleNamespace(folder=Path("/folder")))
+        client = SimpleNamespace(indices=SimpleNamespace(refresh=lambda **_: None))
+        self.indices = client.indices
+        server = SimpleNamespace(folder=Path("/folder"), admin_client=lambda: client)
+        self.local_stack: Any = SimpleNamespace(opensearch=server)
         self.stack = Stack("s", "arn", {"IndexName": "i"}, PARAMETERS)
-        self.indices = SimpleNamespace(refresh=lambda **_: None)
-        client = SimpleNamespace(indices=self.indices)
-        monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep))
-        monkeypatch.setattr(run, "administrator", lambda _: client)
-        monkeypatch.setattr(run, "status", lambda *_: self._status())
-        monkeypatch.setattr(run, "reconcile_now", lambda *_: self._account())
+        monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep))
+        monkeypatch.setattr(session, "read_counts", lambda *_: self._status())
+        monkeypatch.setattr(session, "_reconcile_now", lambda *_: self._result())
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -43,35 +43,35 @@ class Day:
     def _status(self) -> Status:
         return Status(100, 100, 100, 0, 100, 0, 0, delivering=True, last_error=None) if self.now > self.at else COUNTS
 
-    def _account(self) -> Reconciliation:
+    def _result(self) -> Reconciliation:
         return Reconciliation(100, 100, 0, 0, 0) if self.now > self.at else Reconciliation(100, 0, 0, 100, 0)
 
 
 def test_records_that_wait_their_time_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A buffer of two minutes is two minutes without any movement, and nothing is missing."""
     day = Day(monkeypatch, at=125)
-    assert run.drain(day.local_stack, day.stack, lambda _: None).complete
+    assert session.drain(day.local_stack, day.stack, lambda _: None).complete
 
 
 def test_records_that_never_come_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once every wait that is configured is over, and a minute more."""
     day = Day(monkeypatch, at=1e9)
-    assert run.drain(day.local_stack, day.stack, lambda _: None).missing == 100
+    assert session.drain(day.local_stack, day.stack, lambda _: None).missing == 100
     assert 300 < day.now < 305
 
 
 def test_nobody_waits_for_a_worker_that_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it had under way stays where it is."""
     day = Day(monkeypatch, at=1e9)
-    monkeypatch.setattr(run, "status", lambda *_: replace(COUNTS, delivering=False))
-    assert run.drain(day.local_stack, day.stack, lambda _: None).missing == 100
+    monkeypatch.setattr(session, "read_counts", lambda *_: replace(COUNTS, delivering=False))
+    assert session.drain(day.local_stack, day.stack, lambda _: None).missing == 100
     assert day.now < 65
 
 
 def test_an_interrupt_has_the_account_taken_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who does not want to wait is told what is there."""
     day = Day(monkeypatch, at=1e9)
-    assert run.drain(day.local_stack, day.stack, lambda _: None, stop=lambda: day.now > 3).missing == 100
+    assert session.drain(day.local_stack, day.stack, lambda _: None, stop=lambda: day.now > 3).missing == 100
     assert day.now < 10
 
 
@@ -83,5 +83,5 @@ def test_without_opensearch_there_is_no_account(monkeypatch: pytest.MonkeyPatch)
         raise NoAnswer("N/A", "refused", OSError())
 
     day.indices.refresh = refuse
-    with pytest.raises(SetupError, match=r"does not answer \(ConnectionError\).* log in /folder/logs"):
-        run.drain(day.local_stack, day.stack, lambda _: None)
+    with pytest.raises(SetupError, match=r"does not respond \(ConnectionError\).* log in /folder/logs"):
+        session.drain(day.local_stack, day.stack, lambda _: None)

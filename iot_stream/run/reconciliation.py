@@ -1,6 +1,6 @@
-"""Where every sent reading ended: searchable in the index, kept as a failure object in S3, or missing.
+"""Reconcile what was sent with where it ended: searchable in the index, a failure object in S3, or missing.
 
-Counts alone can hide a lost record behind a doubled one, so readings are matched one by one, by uuid.
+Counts alone can hide a lost record behind a duplicate, so readings are matched one by one, by uuid.
 """
 
 import base64
@@ -13,14 +13,14 @@ from typing import Any
 
 from opensearchpy import OpenSearch as Client
 
-__all__ = ["Reconciliation", "failed_uuids", "reconcile", "searchable_uuids"]
+__all__ = ["Reconciliation", "failed_uuids", "reconcile"]
 
 _PAGE = 10_000  # OpenSearch's own limit for one page of hits
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """How many readings were sent and where they ended; `duplicates` counts documents beyond one a reading."""
+    """How many readings were sent and where they ended; `duplicates` counts documents beyond one per reading."""
 
     sent: int
     searchable: int
@@ -30,7 +30,7 @@ class Reconciliation:
 
     @property
     def complete(self) -> bool:
-        """Whether every reading is either searchable or a failure object."""
+        """Whether every reading is searchable or a failure object."""
         return self.missing == 0
 
 
@@ -46,7 +46,7 @@ def reconcile(uuids: Iterable[str], client: Client, index: str, failures: Iterab
     kept = set(failures)
     sent = searchable = failed = missing = documents = 0
     for batch in batched(uuids, _PAGE // 2, strict=False):
-        found = searchable_uuids(client, index, batch)
+        found = _searchable_uuids(client, index, batch)
         documents += len(found)
         unique = set(found)
         sent += len(batch)
@@ -57,21 +57,21 @@ def reconcile(uuids: Iterable[str], client: Client, index: str, failures: Iterab
     return Reconciliation(sent, searchable, failed, missing, documents - searchable)
 
 
-def searchable_uuids(client: Client, index: str, uuids: Iterable[str]) -> list[str]:
-    """The uuid of each document of `index` that has one of `uuids`, once for every document."""
-    answer = client.search(
+def _searchable_uuids(client: Client, index: str, uuids: Iterable[str]) -> list[str]:
+    """Return the uuid of each document of `index` that has one of `uuids`, once per document."""
+    response = client.search(
         index=index,
         body={"query": {"terms": {"uuid": list(uuids)}}, "_source": ["uuid"], "size": _PAGE},
         params={"ignore_unavailable": "true"},
     )
-    return [hit["_source"]["uuid"] for hit in answer["hits"]["hits"]]
+    return [hit["_source"]["uuid"] for hit in response["hits"]["hits"]]
 
 
 def failed_uuids(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
-    """The uuid of each reading or document in the failure objects under `prefix` of `bucket`.
+    """Yield the uuid of each reading or document in the failure objects under `prefix` of `bucket`.
 
     Failure objects are newline-delimited JSON with `rawData` in base64 (Data Failure Handling, Amazon Data Firehose
-    Developer Guide); data that is no reading has no uuid and is passed over.
+    Developer Guide); data that is not a reading has no uuid and is skipped.
     """
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", []):

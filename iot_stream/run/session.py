@@ -1,4 +1,4 @@
-"""`iot-stream run`: the whole system for a while, and an account of every record at its end."""
+"""One run of `iot-stream run`: send, wait until everything has arrived, and reconcile every reading."""
 
 import threading
 import time
@@ -10,15 +10,16 @@ from opensearchpy.exceptions import OpenSearchException
 
 from iot_stream.errors import SetupError
 from iot_stream.generator.job import send_readings
+from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
-from iot_stream.local.reconciliation import Reconciliation, failed_uuids, reconcile
-from iot_stream.local.status import Status, administrator, ledger, status
+from iot_stream.run.reconciliation import Reconciliation, failed_uuids, reconcile
+from iot_stream.run.status import Status, read_counts
 from iot_stream.stack import Stack
 
-__all__ = ["drain", "reconcile_now", "send_and_watch"]
+__all__ = ["drain", "send_and_watch"]
 
-_EVERY = 1.0
-_GRACE_SECONDS = 60.0  # without any progress, and with nothing that still waits its time
+_INTERVAL_SECONDS = 1.0
+_GRACE_SECONDS = 60.0  # without progress, beyond what the stack's buffers and retries allow
 
 
 def send_and_watch(
@@ -31,12 +32,12 @@ def send_and_watch(
     stop: Callable[[], bool],
     show: Callable[[Status], None],
 ) -> None:
-    """Send readings and show the counts about once a second, until all are sent or `stop()` says so.
+    """Send readings and show the counts about once per second, until all are sent or `stop()` returns true.
 
     Raises:
         SendError: the stream refused records.
     """
-    client, index = administrator(local_stack), stack.output("IndexName")
+    client, index = local_stack.opensearch.admin_client(), stack.output("IndexName")
     abandon = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(
@@ -46,13 +47,13 @@ def send_and_watch(
             seed=seed,
             rate=rate,
             seconds=seconds,
-            ledger=ledger(local_stack),
+            ledger=Ledger(local_stack.ledger_folder),
             stop=lambda: stop() or abandon.is_set(),
         )
         try:
             while not sending.done():
-                show(status(local_stack, client, index))
-                wait([sending], timeout=_EVERY)
+                show(read_counts(local_stack, client, index))
+                wait([sending], timeout=_INTERVAL_SECONDS)
         finally:
             abandon.set()
         sending.result()
@@ -61,48 +62,51 @@ def send_and_watch(
 def drain(
     local_stack: LocalStack, stack: Stack, show: Callable[[Status], None], stop: Callable[[], bool] = lambda: False
 ) -> Reconciliation:
-    """Wait until every record sent is searchable or a failure object, nothing more is to be expected, or `stop()`.
+    """Wait until every record sent is searchable or a failure object, progress has ceased, or `stop()` returns true.
+
+    Returns:
+        Where every reading ended.
 
     Raises:
-        SetupError: OpenSearch does not answer, so there is no account.
+        SetupError: OpenSearch does not respond, so nothing can be reconciled.
     """
-    client, index = administrator(local_stack), stack.output("IndexName")
+    client, index = local_stack.opensearch.admin_client(), stack.output("IndexName")
     before: tuple[int | None, ...] = ()
     since = time.monotonic()
     while True:
-        now = status(local_stack, client, index)
+        now = read_counts(local_stack, client, index)
         show(now)
         moved = (now.transformed, now.delivered, now.failed, now.searchable, now.pending)
         if moved != before:
             since = time.monotonic()
-        grace = _GRACE_SECONDS + (_waits(stack) if now.pending and now.delivering else 0)
+        grace = _GRACE_SECONDS + (_longest_wait(stack) if now.pending and now.delivering else 0)
         over = stop() or time.monotonic() - since > grace
         if over or ((now.searchable or 0) + now.failed >= now.sent and not now.pending):
             try:
                 client.indices.refresh(index=f"{index}*", params={"ignore_unavailable": "true"})
-                result = reconcile_now(local_stack, stack)
+                result = _reconcile_now(local_stack, stack)
             except OpenSearchException as error:
                 raise SetupError(
-                    f"OpenSearch does not answer ({type(error).__name__}), so nobody knows what became of the "
-                    f"readings: look at its log in {local_stack.opensearch.folder / 'logs'}"
+                    f"OpenSearch does not respond ({type(error).__name__}), so the readings can't be accounted for: "
+                    f"look at its log in {local_stack.opensearch.folder / 'logs'}"
                 ) from error
             if result.complete or over:
                 return result
         before = moved
-        time.sleep(_EVERY)
+        time.sleep(_INTERVAL_SECONDS)
 
 
-def _waits(stack: Stack) -> float:
-    """The longest that a record under way may be still by the stack's settings: every buffer, and all retries."""
+def _longest_wait(stack: Stack) -> float:
+    """Return the longest time in seconds without progress that the stack's buffers and retries allow."""
     transform = int(stack.parameter("TransformBufferIntervalInSeconds"))
     destination = int(stack.parameter("DeliveryBufferIntervalInSeconds"))  # the bucket's too
     return transform + 2 * destination + int(stack.parameter("DeliveryRetrySeconds"))
 
 
-def reconcile_now(local_stack: LocalStack, stack: Stack) -> Reconciliation:
+def _reconcile_now(local_stack: LocalStack, stack: Stack) -> Reconciliation:
     """Match every reading sent with what OpenSearch and S3 hold."""
-    uuids = chain.from_iterable(entry.uuids() for entry in ledger(local_stack).entries())
+    uuids = chain.from_iterable(entry.uuids() for entry in Ledger(local_stack.ledger_folder).entries())
     failures = failed_uuids(
         local_stack.aws.client("s3"), stack.output("BackupBucketName"), stack.output("BackupPrefix")
     )
-    return reconcile(uuids, administrator(local_stack), f"{stack.output('IndexName')}*", failures)
+    return reconcile(uuids, local_stack.opensearch.admin_client(), f"{stack.output('IndexName')}*", failures)

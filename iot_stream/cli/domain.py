@@ -1,0 +1,38 @@
+"""Commands on the OpenSearch domain of a stack: its master user's password, and what the role mapper puts there."""
+
+from pathlib import Path
+
+import click
+
+from iot_stream.cli import options
+
+__all__ = ["domain", "password"]
+
+
+@click.command()
+@options.target_options
+def password(state: Path | None, stack_name: str, *, aws: bool) -> None:
+    """Print the name and the password of the domain's master user."""
+    click.echo(" ".join(options.resolve_target(state, stack_name, aws=aws).master_user()))
+
+
+@click.group()
+def domain() -> None:
+    """Show, apply or remove what the stack puts into its OpenSearch domain, without a deployment."""
+
+
+def _add(action: str, help_text: str) -> None:
+    """Add `domain ACTION`, which invokes the deployed role mapper and prints the outcome for each object."""
+
+    @domain.command(action, help=help_text)
+    @options.target_options
+    def command(state: Path | None, stack_name: str, *, aws: bool) -> None:
+        from iot_stream.domain import ask
+
+        target = options.resolve_target(state, stack_name, aws=aws)
+        click.echo(ask(target.client("lambda"), target.stack, action).table())
+
+
+_add("show", "Compare the domain with what the stack wants there; change nothing.")
+_add("apply", "Create or repair the role, its mapping, the index template, retention and dashboards.")
+_add("remove", "Remove what the stack added; delivery is refused (403) until it is applied again.")

@@ -1,0 +1,90 @@
+"""Commands that start, stop and observe the local stack: run, up, down, status."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from iot_stream.cli import options
+from iot_stream.cli.signals import interrupted
+
+__all__ = ["down", "run", "status", "up"]
+
+
+@click.command()
+@options.local_stack_options
+@options.rate
+@options.seconds
+@options.seed
+def run(
+    state: Path | None, rate: float, seconds: float | None, seed: int | None, parameters: dict[str, str], **ports: int
+) -> None:
+    """Start the whole system here, send readings, show them arrive, account for every one, stop.
+
+    Exits with 0 only if every reading sent is searchable in OpenSearch or a failure object in S3.
+    """
+    from iot_stream.display import Display, reconciliation_text, startup_summary
+    from iot_stream.generator.job import choose_seed
+    from iot_stream.live.server import open_page
+    from iot_stream.local import local_stack
+    from iot_stream.run.session import drain, send_and_watch
+
+    display = Display()
+    started = local_stack.up(
+        options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say
+    )
+    try:
+        stack = started.stack()
+        seed = choose_seed(seed)
+        click.echo(startup_summary(started, stack))
+        if seconds is None and sys.stdout.isatty():  # a person is here to look at it
+            open_page(started.live_url)
+        display.say(f"sending {rate:g} readings per second (seed {seed})" + ("" if seconds else "; Ctrl-C ends it"))
+        stop = interrupted()
+        send_and_watch(started, stack, seed=seed, rate=rate, seconds=seconds, stop=stop, show=display.show)
+        result = drain(started, stack, display.show, stop=interrupted())
+        display.stop_live()
+        display.say(reconciliation_text(result))
+    finally:
+        display.stop_live()
+        started.down()
+        display.say("stopped")
+    sys.exit(0 if result.complete else 1)
+
+
+@click.command()
+@options.local_stack_options
+def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
+    """Start the local stack and leave it running: OpenSearch, AWS's APIs, sam build and deploy, delivery."""
+    from iot_stream.display import Display, startup_summary
+    from iot_stream.local import local_stack
+
+    display = Display()
+    started = local_stack.up(
+        options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say
+    )
+    click.echo(startup_summary(started, started.stack()))
+
+
+@click.command()
+@options.state
+def down(state: Path | None) -> None:
+    """Stop the local stack, if one is running."""
+    from iot_stream.local import local_stack
+
+    click.echo("stopped" if local_stack.stop(options.state_folder(state)) else "nothing was running")
+
+
+@click.command()
+@options.state
+@options.as_json
+def status(state: Path | None, *, as_json: bool) -> None:
+    """Show how many records are at each step of the local stack."""
+    from iot_stream.display import status_text
+    from iot_stream.local import local_stack
+    from iot_stream.run.status import read_counts
+
+    found = local_stack.find(options.state_folder(state))
+    now = read_counts(found, found.opensearch.admin_client(), found.stack().output("IndexName"))
+    click.echo(json.dumps(now.as_dict()) if as_json else status_text(now))

@@ -1,0 +1,123 @@
+"""Options and option types that several commands share, and what they are resolved to."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from iot_stream.local.local_stack import Ports
+    from iot_stream.target import Target
+
+__all__ = [
+    "PositiveNumber",
+    "as_json",
+    "local_stack_options",
+    "make_ports",
+    "rate",
+    "resolve_target",
+    "seconds",
+    "seed",
+    "state",
+    "state_folder",
+    "target_options",
+    "time_range_start",
+]
+
+
+class PositiveNumber(click.ParamType):
+    """A finite number above 0."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return `value` as a float, or fail with a usage error."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            self.fail(f"{value} is not a positive number", param, ctx)
+        return number
+
+
+def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return NAME=VALUE pairs as a mapping."""
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value} is not NAME=VALUE, for example IndexRotationPeriod=OneDay")
+    return dict(value.split("=", 1) for value in values)
+
+
+def _all_of(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return one decorator that applies several options, in the order of the help text."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+state = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="IOT_STREAM_STATE",
+    help="Folder of the local stack's state and logs.  [default: .local/stack of the project]",
+)
+"""`--state`: where the local stack keeps its state."""
+
+local_stack_options = _all_of(
+    state,
+    click.option("--opensearch-port", type=click.IntRange(1, 65535), default=19200, help="HTTPS port of OpenSearch."),
+    click.option("--aws-port", type=click.IntRange(1, 65535), default=14566, help="Port of the local AWS."),
+    click.option("--live-port", type=click.IntRange(1, 65535), default=8600, help="Port of the live page."),
+    click.option(
+        "--parameter",
+        "parameters",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_parameters,
+        help="Set a parameter of template.yaml; may be given several times.",
+    ),
+)
+"""What the commands that start a local stack take: its folder, its ports, and parameters of the template."""
+
+target_options = _all_of(
+    state,
+    click.option("--aws", is_flag=True, help="Act on the stack deployed on AWS, with your AWS credentials."),
+    click.option("--stack", "stack_name", default="iot-stream", help="Name of the stack (with --aws)."),
+)
+"""What the commands take that act on the local stack, or with `--aws` on AWS: see `resolve_target`."""
+
+rate = click.option("--rate", type=PositiveNumber(), default=100, help="Readings per second.")
+seconds = click.option("--for", "seconds", type=PositiveNumber(), help="Seconds to send for.  [default: until Ctrl-C]")
+seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of the readings.  [default: a random one]")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+time_range_start = click.option(
+    "--from", "start", default="now-15m", help="Start of the time range, for example now-1h."
+)
+
+
+def resolve_target(state: Path | None, stack_name: str, *, aws: bool) -> "Target":
+    """Return what a command with `target_options` acts on (raises StackError where there is none)."""
+    from iot_stream.target import Target
+
+    return Target.on_aws(stack_name) if aws else Target.local(state_folder(state))
+
+
+def state_folder(state: Path | None) -> Path:
+    """Return the absolute folder of `--state`, or the project's default."""
+    from iot_stream.local.local_stack import DEFAULT_FOLDER
+
+    return (state or DEFAULT_FOLDER).resolve()
+
+
+def make_ports(ports: dict[str, int]) -> "Ports":
+    """Return the ports of `local_stack_options`, from their keyword arguments."""
+    from iot_stream.local.local_stack import Ports
+
+    return Ports(opensearch=ports["opensearch_port"], aws=ports["aws_port"], live=ports["live_port"])

@@ -1,0 +1,74 @@
+"""The local stack's counts in flow order, each from the part that knows it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch as Client
+from opensearchpy.exceptions import OpenSearchException
+
+from iot_stream.delivery.edges.state_folder import read_status
+from iot_stream.generator.ledger import Ledger
+from iot_stream.local.local_stack import LocalStack
+
+__all__ = ["Status", "read_counts"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Records at each step since `up`.
+
+    Attributes:
+        sent: records that the stream accepted from `iot-stream send` and `run`.
+        transformed: records that the function returned as Ok.
+        delivered: documents that OpenSearch accepted.
+        failed: records and documents written to failure objects.
+        searchable: documents of the index, None while OpenSearch does not respond.
+        pending: records read from the stream whose outcome is still open.
+        lag_ms: age of the oldest pending record in milliseconds, 0 when there is none.
+        delivering: whether the delivery worker is running.
+        last_error: the worker's last error, None if there was none.
+    """
+
+    sent: int
+    transformed: int
+    delivered: int
+    failed: int
+    searchable: int | None
+    pending: int
+    lag_ms: int
+    delivering: bool
+    last_error: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as a JSON object."""
+        return asdict(self)
+
+
+def read_counts(local_stack: LocalStack, client: Client, index: str) -> Status:
+    """Return the counts as they are now.
+
+    Args:
+        local_stack: a running local stack.
+        client: an OpenSearch client that may read the index.
+        index: the index name, without the suffix of a rotation.
+    """
+    delivery = read_status(local_stack.delivery_state)
+    return Status(
+        sent=Ledger(local_stack.ledger_folder).sent,
+        transformed=delivery.transformed,
+        delivered=delivery.delivered,
+        failed=delivery.failed,
+        searchable=_searchable(client, index),
+        pending=delivery.pending,
+        lag_ms=delivery.lag_ms,
+        delivering=local_stack.delivering,
+        last_error=delivery.last_error,
+    )
+
+
+def _searchable(client: Client, index: str) -> int | None:
+    try:
+        response = client.count(index=f"{index}*", params={"ignore_unavailable": "true"})
+    except OpenSearchException:
+        return None
+    return int(response["count"])
