@@ -15,7 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from iot_stream.delivery.core.commands import Command, Confirm, Index, Invoke, Store
-from iot_stream.delivery.core.metrics import INDEX, Statistic
+from iot_stream.delivery.core.metrics import Statistic
 from iot_stream.delivery.core.settings import Settings, SettingsError
 from iot_stream.delivery.core.state_machine import Delivery
 from iot_stream.delivery.core.transformation import Stream
@@ -200,7 +200,7 @@ class Worker:
 
         def take(now: int) -> None:
             if reading.throttled:  # it says nothing of how far behind the shard is
-                self._delivery.metrics.add("ThrottledGetRecords", 1)
+                self._delivery.metrics.add(f"Throttled{reading.throttled}", 1)
             else:
                 self._take(reading, now)
             taken.set()
@@ -212,6 +212,7 @@ class Worker:
         self._behind[reading.shard] = reading.behind
         metrics = self._delivery.metrics
         metrics.add("ThrottledGetRecords", 0)
+        metrics.add("ThrottledGetShardIterator", 0)
         metrics.add("KinesisMillisBehindLatest", reading.behind, "Milliseconds")
         if reading.records:
             metrics.add("DataReadFromKinesisStream.Records", len(reading.records))
@@ -251,7 +252,6 @@ class Worker:
 
     def _keep(self, now: int) -> None:
         status = self._delivery.status(now, max(self._behind.values(), default=0))
-        self._delivery.metrics.add(f"{INDEX}.DataFreshness", status.lag_ms / 1000, "Seconds")
         self._save()
         self._state.show(status)
 

@@ -122,7 +122,7 @@ def test_a_failure_object_raises_the_stacks_own_alarm(local_stack: LocalStack, s
         alarms = cloudwatch.describe_alarms(AlarmNamePrefix=stack.name)["MetricAlarms"]
         return {alarm["MetricName"]: alarm["StateValue"] for alarm in alarms}
 
-    until(lambda: states().get("BackupToS3.Records") == "ALARM", what="the alarm")
+    until(lambda: states().get("DeliveryToS3.Success") == "ALARM", what="the alarm")
     assert states()["DeliveryToAmazonOpenSearchService.DataFreshness"] != "ALARM"
 
 

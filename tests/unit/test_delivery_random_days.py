@@ -1,243 +1,315 @@
-"""Single steps of the delivery state machine that deserve a name of their own."""
+"""The delivery stream as a state machine, driven through random days by a state machine.
+
+A fake clock, fake neighbours that fail, refuse, lose answers, and a worker that is killed and started again. What has
+to hold at every moment and at the end is what the project promises: every record ends in exactly one place.
+"""
 
 import base64
-from itertools import count
-from typing import Any
+import json
+from collections import Counter
+from dataclasses import replace
+from itertools import zip_longest
+from uuid import UUID
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from iot_stream.delivery.core import backoff
 from iot_stream.delivery.core.buffer import Bounds
 from iot_stream.delivery.core.bulk import IndexingError
-from iot_stream.delivery.core.commands import Confirm, ErrorLogEntry, Index, Invoke, Store
-from iot_stream.delivery.core.naming import Rotation
-from iot_stream.delivery.core.progress import Intent, Progress
-from iot_stream.delivery.core.record import Outcome, Record, record_id
+from iot_stream.delivery.core.commands import Command, Confirm, ErrorLogEntry, Index, Invoke, Store
+from iot_stream.delivery.core.progress import Progress
+from iot_stream.delivery.core.record import Record, record_id
 from iot_stream.delivery.core.settings import Function
-from iot_stream.delivery.core.state_machine import Delivery
-from iot_stream.delivery.core.transformation import FLAGGED, FUNCTION_ERROR
-from tests.delivery_settings import MB, make_settings
+from iot_stream.delivery.core.state_machine import MAX_INDEXING, MAX_INVOCATIONS, Delivery
+from iot_stream.delivery.core.transformation import DROPPED, FLAGGED, FUNCTION_ERROR, MISSING, Verdict
+from tests.delivery_settings import make_settings
 
-NOW = 1_700_000_000_000
-SHARD = "shardId-000000000000"
-
-
-def make_delivery(*, progress: Progress | None = None, **changes: Any) -> Delivery:
-    """A delivery stream without buffering, and without a function unless one is given."""
-    tokens = count()
-    return Delivery(make_settings(**changes), progress or Progress("arn", 1.0), lambda: f"token-{next(tokens):08d}")
+NOON = 1_700_000_000_000
+SHARDS = ("shardId-000000000000", "shardId-000000000001")
+# How a command ends: well, badly, well with its answer lost, half well.
+LUCK = st.sampled_from(["answered", "answered", "refused", "lost", "partly", "not yet"])
+# What becomes of a record where nothing else goes wrong.
+FATES = ("index", "index", "index", "drop", "flag", "miss", "bad", "multiline")
 
 
-FUNCTION = Function("arn:function", "role", 2, Bounds(MB, 0))
+def make_record(shard: str, sequence: int, subsequence: int | None, fate: str, arrived: int) -> Record:
+    """A record whose data tells its fate."""
+    name = record_id(shard, f"{sequence:020d}", subsequence)
+    data = json.dumps({"id": name, "fate": fate}).encode()
+    text = base64.b64encode(data).decode()
+    return Record(shard, f"{sequence:020d}", subsequence, "key", arrived, text, name, len(data))
 
 
-def records(*bodies: bytes, size: int | None = None, start: int = 1) -> list[Record]:
-    """Records of one shard with these data; `size` makes the worker believe that each is that large."""
-    return [
-        Record(
-            SHARD,
-            f"{start + n:020d}",
-            None,
-            "key",
-            NOW - 1000,
-            base64.b64encode(body).decode(),
-            record_id(SHARD, f"{start + n:020d}", None),
-            len(body) if size is None else size,
+def fate_of(data: str | bytes) -> str:
+    """The fate in a record's data or in a document."""
+    fate: str = json.loads(base64.b64decode(data) if isinstance(data, str) else data)["fate"]
+    return fate
+
+
+class DeliveryMachine(RuleBasedStateMachine):
+    """A worker, its neighbours and its bad luck."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.stream: dict[str, list[list[Record]]] = {shard: [] for shard in SHARDS}
+        self.sequence = 0
+        self.tokens = 0
+        self.in_flight: list[Command] = []
+        self.indexed: dict[str, int] = {}  # documents by id, with how often they were written
+        self.dropped: set[str] = set()
+        self.objects: dict[str, Store] = {}
+        self.doubtful: set[str] = set()  # ended well, but no later worker can know
+
+    @initialize(
+        intervals=st.tuples(st.sampled_from([0, 1_000]), st.sampled_from([0, 1_000]), st.sampled_from([0, 2_000])),
+        retries=st.integers(0, 2),
+        duration=st.sampled_from([0, 3_000]),
+        all_documents=st.booleans(),
+        with_function=st.sampled_from([True, True, False]),
+    )
+    def begin(
+        self, intervals: tuple[int, int, int], retries: int, duration: int, *, all_documents: bool, with_function: bool
+    ) -> None:
+        """Start on an empty stream."""
+        plain = make_settings()
+        self.settings = replace(
+            plain,
+            bounds=Bounds(400, intervals[1]),
+            retry_duration=duration,
+            function=Function("arn:f", "role", retries, Bounds(100, intervals[0])) if with_function else None,
+            bucket=replace(plain.bucket, bounds=Bounds(400, intervals[2]), all_documents=all_documents),
         )
-        for n, body in enumerate(bodies)
-    ]
+        self.saved = msgspec.json.encode(Progress("arn", 1.0))
+        self.restart()
 
+    def restart(self) -> None:
+        """A new worker begins with what the last one saved."""
+        progress = msgspec.json.decode(self.saved, type=Progress)
+        self.delivery = Delivery(self.settings, progress, self.token, chunk=4)
+        self.in_flight = []
+        self.read_up_to = dict.fromkeys(SHARDS, 0)
+        for shard, kept in progress.shards.items():
+            done = [group for group in self.stream[shard] if group[0].sequence <= (kept.position or "")]
+            self.read_up_to[shard] = len(done)
 
-def test_delivery_pauses_and_resumes_when_nobody_accepts() -> None:
-    """With domain and bucket refusing, reading stops at the bound and nothing is dropped; then all goes on."""
-    delivery = make_delivery(retry_duration=0)
-    now, sequence, under_way = NOW, 1, []
-    while delivery.room() > 0:
-        assert sequence < 1000
-        delivery.arrived(SHARD, records(b"{}", size=MB, start=sequence), now)
-        sequence += 1
-    assert delivery.status(now).state == "paused"
-    for _ in range(50):
-        now += 1_000
-        for command in delivery.commands(now):
-            if isinstance(command, Index):
-                delivery.indexed(command, [IndexingError(None, "down")] * len(command.documents), now)
-            elif isinstance(command, Store):
-                delivery.stored(command, ErrorLogEntry("S3.AccessDenied", "no"), now)
-                under_way.append(command)
-    status = delivery.status(now)
-    assert (status.pending, status.failed, status.state) == (sequence - 1, 0, "paused")
-    assert under_way
-    assert len({command.key for command in under_way}) == 1
-    while not delivery.idle:
-        now += 10_000
-        for command in delivery.commands(now):
-            assert isinstance(command, Index | Store)
-            if isinstance(command, Index):
-                delivery.indexed(command, [None] * len(command.documents), now)
+    def token(self) -> str:
+        """Another UUID."""
+        self.tokens += 1
+        return str(UUID(int=self.tokens))
+
+    # ---- what happens ----------------------------------------------------------------------------------------
+
+    # Few rules, each of several steps: hypothesis leaves rules out at random, and all of these are needed to get far.
+
+    @rule(
+        shard=st.sampled_from(SHARDS),
+        fates=st.lists(st.sampled_from(FATES), max_size=12),
+        aggregated=st.booleans(),
+        most=st.integers(0, 20),
+    )
+    def arrive(self, shard: str, fates: list[str], most: int, *, aggregated: bool) -> None:
+        """Records are put into the stream, perhaps as one KPL record, and the source reads some of what is there."""
+        if aggregated and fates:
+            self.sequence += 1
+            records = [make_record(shard, self.sequence, n, fate, self.now) for n, fate in enumerate(fates)]
+            self.stream[shard].append(records)
+        else:
+            for fate in fates:
+                self.sequence += 1
+                self.stream[shard].append([make_record(shard, self.sequence, None, fate, self.now)])
+        self.read(shard, most)
+
+    def read(self, shard: str, most: int) -> None:
+        """The source reads on, where there is room."""
+        if self.delivery.room() <= 0:
+            return
+        start = self.read_up_to[shard]
+        groups = self.stream[shard][start : start + most]
+        self.read_up_to[shard] += len(groups)
+        # Fresh ones, as after a new GetRecords: a worker's marks die with it.
+        records = [msgspec.structs.replace(record, outcome=None, chunk=None) for group in groups for record in group]
+        self.delivery.arrived(shard, records, self.now)
+
+    @rule(milliseconds=st.sampled_from([0, 1, 250, 1_000, 6_000]), lucks=st.lists(LUCK, max_size=12))
+    def work(self, milliseconds: int, lucks: list[str]) -> None:
+        """Time passes, what is due is begun, and some of what is under way ends, in any order."""
+        self.now += milliseconds
+        self.begin_what_is_due()
+        self.outstanding_is_bounded()
+        pending = []
+        for command, luck in zip_longest(self.in_flight, lucks[: len(self.in_flight)], fillvalue="not yet"):
+            if luck == "not yet":
+                pending.append(command)
             else:
-                delivery.stored(command, None, now)
-    status = delivery.status(now)
-    assert (status.pending, status.delivered + status.failed, status.state) == (0, sequence - 1, "running")
+                self.end(command, luck)
+        self.in_flight = pending
+        self.begin_what_is_due()
+
+    def begin_what_is_due(self) -> None:
+        """Take the commands, as the driver does."""
+        commands = self.delivery.commands(self.now)
+        if any(isinstance(command, Store) for command in commands):
+            self.save()
+        for command in commands:
+            self.check_bounds(command)
+        self.in_flight += commands
+
+    @rule()
+    def save(self) -> None:
+        """The driver keeps the progress, as it does now and then."""
+        self.saved = msgspec.json.encode(self.delivery.snapshot())
+
+    @rule(data=st.data(), saved=st.booleans(), spared=st.integers(0, 3))
+    def kill(self, data: st.DataObject, spared: int, *, saved: bool) -> None:
+        """SIGKILL at any moment, perhaps just after a save: what was under way had its effect, or had not."""
+        if saved:
+            self.save()
+        if spared:
+            return
+        for command in self.in_flight:
+            if not isinstance(command, Invoke | Confirm) and data.draw(st.booleans()):
+                self.have_effect(command)
+        progress = msgspec.json.decode(self.saved, type=Progress)
+        for shard, groups in self.stream.items():
+            position = progress.shards[shard].position if shard in progress.shards else None
+            for group in groups:
+                if group[0].sequence > (position or ""):
+                    ended = {record.id for record in group} & (self.indexed.keys() | self.dropped)
+                    self.doubtful |= ended - progress.stored.keys()
+        self.restart()
+
+    # ---- the neighbours --------------------------------------------------------------------------------------
+
+    def end(self, command: Command, luck: str) -> None:
+        """Tell the worker how a command ended, and let it have its effect."""
+        delivery, now = self.delivery, self.now
+        match command:
+            case Invoke():
+                verdicts = [self.verdict(record) for record in command.records]
+                if luck == "answered":
+                    self.dropped |= {r.id for r, v in zip(command.records, verdicts, strict=True) if v is DROPPED}
+                delivery.transformed(command, verdicts if luck == "answered" else FUNCTION_ERROR, now)
+            case Index():
+                count = len(command.documents)
+                answers: list[IndexingError | None] = [IndexingError(503, "down")] * count
+                if luck == "refused":
+                    answers = [IndexingError(403, "no permissions")] * count
+                elif luck == "lost":
+                    self.have_effect(command)
+                    self.doubtful |= {document.record.id for document in command.documents}
+                    answers = [IndexingError(None, "timed out")] * count
+                elif luck == "partly":
+                    half = Index(command.documents[: count // 2], command.since)
+                    answers = self.have_effect(half) + [IndexingError(429, "rejected")] * (count - count // 2)
+                elif luck == "answered":
+                    answers = self.have_effect(command)
+                delivery.indexed(command, answers, now)
+            case Store():
+                if luck in {"answered", "lost"}:
+                    self.have_effect(command)
+                delivery.stored(command, None if luck == "answered" else ErrorLogEntry("S3.SlowDown", "slow"), now)
+            case Confirm():
+                known = luck in {"answered", "partly"}
+                delivery.confirmed(
+                    command, command.key in self.objects if known else ErrorLogEntry("S3.SlowDown", ""), now
+                )
+
+    def verdict(self, record: Record) -> Verdict:
+        """What the function makes of a record."""
+        faults: dict[str, Verdict] = {"drop": DROPPED, "flag": FLAGGED, "miss": MISSING}
+        fate = fate_of(record.data)
+        body = base64.b64decode(record.data)
+        return faults.get(fate, body + b"\n" + body if fate == "multiline" else body)
+
+    def have_effect(self, command: Command) -> list[IndexingError | None]:
+        """Do in the neighbour what the command asks for."""
+        answers: list[IndexingError | None] = []
+        if isinstance(command, Store):
+            self.objects[command.key] = command
+        elif isinstance(command, Index):
+            for document in command.documents:
+                if fate_of(document.body) == "bad":
+                    answers.append(IndexingError(400, "mapper_parsing_exception"))
+                    continue
+                name = document.record.id
+                self.indexed[name] = self.indexed.get(name, 0) + 1
+                answers.append(None)
+        return answers
+
+    # ---- what has to hold ------------------------------------------------------------------------------------
+
+    def check_bounds(self, command: Command) -> None:
+        """No batch is larger than its buffer may be, no retry goes on for ever where it must not."""
+        match command:
+            case Invoke(records, attempt):
+                function = self.settings.function
+                assert function is not None
+                assert len(records) == 1 or sum(record.size for record in records) <= function.bounds.size
+                assert attempt <= function.retries + 1
+            case Index(documents, since, attempt):
+                size = sum(len(document.body) for document in documents)
+                assert len(documents) == 1 or size <= self.settings.bounds.size
+                assert attempt <= backoff.INDEX.attempts(self.settings.retry_duration)
+                assert attempt == 1 or since < self.now
+            case Store(_, _, failures, records):
+                bound = self.settings.bucket.bounds.size
+                size = sum(len(failure.line) for failure in failures) + sum(record.size for record in records)
+                assert len(failures) + len(records) == 1 or size <= bound
+
+    @invariant()
+    def outstanding_is_bounded(self) -> None:
+        """Five invocations and three bulk requests at most, and one object of each kind."""
+        kinds = Counter(type(command) for command in self.in_flight)
+        assert kinds[Invoke] <= MAX_INVOCATIONS
+        assert kinds[Index] <= MAX_INDEXING
+        stores = Counter(command.error_type for command in self.in_flight if isinstance(command, Store))
+        assert all(count == 1 for count in stores.values())
+
+    @invariant()
+    def no_failure_is_written_twice(self) -> None:
+        """Not even when answers are lost or the worker is killed."""
+        written = Counter(f.record.id for store in self.objects.values() for f in store.failures)
+        assert all(count == 1 for count in written.values()), written
+
+    def teardown(self) -> None:
+        """Let everything be well again, and find every record in its one place."""
+        if not hasattr(self, "delivery"):
+            return
+        for _ in range(500):
+            for shard in SHARDS:
+                self.read(shard, 100)
+            self.work(1_000, ["answered"] * 100)
+            unread = any(self.read_up_to[shard] < len(self.stream[shard]) for shard in SHARDS)
+            if self.delivery.idle and not unread:
+                break
+        assert self.delivery.idle
+        self.no_failure_is_written_twice()
+        self.find_all()
+
+    def find_all(self) -> None:
+        """Sent = searchable + failure objects + dropped, each record once."""
+        sent = [record for groups in self.stream.values() for group in groups for record in group]
+        failed = {f.record.id for store in self.objects.values() for f in store.failures}
+        for record in sent:
+            places = (record.id in self.indexed) + (record.id in failed) + (record.id in self.dropped)
+            assert places == 1 or (places > 1 and record.id in self.doubtful), record.id
+        status = self.delivery.status(self.now)
+        assert status.pending == 0
+        assert status.read == status.delivered + status.failed + status.dropped == len(sent)
+        assert status.failed == len(failed)
+        backed_up = [r.id for store in self.objects.values() for r in store.records]
+        expected = [record.id for record in sent] if self.settings.bucket.all_documents else []
+        assert sorted(backed_up) == sorted(expected)
+        positions = self.delivery.snapshot()
+        assert not positions.stored
+        assert not positions.intents
 
 
-def test_a_function_that_keeps_failing_fails_its_batch_after_the_retries() -> None:
-    """The attempts made are 1 + NumberOfRetries, with a wait before each retry."""
-    delivery = make_delivery(function=FUNCTION)
-    delivery.arrived(SHARD, records(b"{}", b"{}"), NOW)
-    now = NOW
-    for attempt in (1, 2, 3):
-        (command,) = delivery.commands(now)
-        assert isinstance(command, Invoke)
-        assert command.attempt == attempt
-        delivery.transformed(command, FUNCTION_ERROR, now)
-        if attempt < 3:
-            assert delivery.commands(now) == []
-            assert delivery.due_at() == now + backoff.INVOKE.wait(attempt)
-            now += backoff.INVOKE.wait(attempt)
-    (store,) = delivery.commands(now)
-    assert isinstance(store, Store)
-    assert len(store.failures) == 2
-    assert b'"attemptsMade":3' in store.failures[0].line
-    assert store.key.startswith("backup/processing-failed/2023/11/14/22/d-1-2023-11-14-22-13-19-token-")
-    delivery.stored(store, None, now)
-    assert delivery.status(now).processing_failed == delivery.status(now).failed == 2
-
-
-def test_refused_documents_are_tried_for_the_retry_duration() -> None:
-    """429, 5xx, 403 and silence are tried until DurationInSeconds has passed; then the document is a failure."""
-    delivery = make_delivery()
-    delivery.arrived(SHARD, records(b'{"a":1}'), NOW)
-    now, attempts, statuses = NOW, 0, [429, 503, 403, None]
-    while isinstance((command := delivery.commands(now)[0]), Index):
-        attempts += 1
-        delivery.indexed(command, [IndexingError(statuses[attempts % 4], "no")], now)
-        now = delivery.due_at() or now
-    assert now == NOW + 10_000
-    assert attempts == backoff.INDEX.attempts(10_000)
-    assert isinstance(command, Store)
-    assert f'"attemptsMade":{attempts}'.encode() in command.failures[0].line
-    assert command.key.startswith("backup/AmazonOpenSearchService_failed/")
-
-
-def test_only_what_was_refused_is_sent_again() -> None:
-    """Of a half refused batch the indexed half is done; a 400 fails at once."""
-    delivery = make_delivery()
-    delivery.arrived(SHARD, records(b'{"a":1}', b'{"a":2}', b'{"a":3}'), NOW)
-    (command,) = delivery.commands(NOW)
-    assert isinstance(command, Index)
-    delivery.indexed(command, [None, IndexingError(429, "busy"), IndexingError(400, "bad")], NOW)
-    again = [c for c in delivery.commands(NOW + 1_000) if isinstance(c, Index)]
-    assert [[document.body for document in c.documents] for c in again] == [[b'{"a":2}']]
-    status = delivery.status(NOW)
-    assert (status.delivered, status.pending) == (1, 2)
-
-
-def test_documents_that_are_not_one_line_never_reach_a_bulk_request() -> None:
-    """They would turn into actions: they fail at once, and trailing newlines are cut off the others."""
-    delivery = make_delivery()
-    delivery.arrived(SHARD, records(b'{"a":1}\n', b'{"a":2}\n{"delete":{}}', b"", b"\r\n"), NOW)
-    commands = delivery.commands(NOW)
-    bodies = [document.body for c in commands if isinstance(c, Index) for document in c.documents]
-    assert bodies == [b'{"a":1}']
-    assert sum(len(c.failures) for c in commands if isinstance(c, Store)) == 3
-
-
-def test_a_function_that_flags_a_record_isolates_it() -> None:
-    """One ProcessingFailed among many is one failure line after one attempt; the others go on."""
-    delivery = make_delivery(function=FUNCTION)
-    delivery.arrived(SHARD, records(*[b"{}"] * 500), NOW)
-    (command,) = delivery.commands(NOW)
-    assert isinstance(command, Invoke)
-    delivery.transformed(command, [b"{}"] * 499 + [FLAGGED], NOW)
-    index, store = delivery.commands(NOW)
-    assert isinstance(index, Index)
-    assert isinstance(store, Store)
-    assert (len(index.documents), len(store.failures)) == (499, 1)
-    assert b'"attemptsMade":1,' in store.failures[0].line
-
-
-def test_events_are_cut_before_they_exceed_lambdas_limit() -> None:
-    """Many small records make an event larger than their data: the wire size bounds a batch too."""
-    delivery = make_delivery(function=Function("arn:f", "role", 0, Bounds(3 * MB, 0)))
-    delivery.arrived(SHARD, records(*[b"x"] * 20_000), NOW)
-    sizes = [len(command.records) for command in delivery.commands(NOW) if isinstance(command, Invoke)]
-    assert sum(sizes) == 20_000
-    assert len(sizes) == 3
-
-
-def test_nothing_is_read_before_intents_are_confirmed() -> None:
-    """An object that a killed worker may have written is looked for first; what is in it is not delivered again."""
-    known = records(b"{}", b"{}")
-    intent = Intent(Outcome.DOCUMENT_FAILED, [known[0].id])
-    delivery = make_delivery(progress=Progress("arn", 1.0, intents={"key": intent}))
-    assert delivery.room() == 0
-    (command,) = delivery.commands(NOW)
-    assert isinstance(command, Confirm)
-    delivery.confirmed(command, ErrorLogEntry("S3.AccessDenied", "no"), NOW)
-    assert delivery.room() == 0
-    (command,) = delivery.commands(NOW + 10_000)
-    assert isinstance(command, Confirm)
-    delivery.confirmed(command, True, NOW + 10_000)
-    assert delivery.room() > 0
-    delivery.arrived(SHARD, known, NOW + 10_000)
-    (index,) = delivery.commands(NOW + 10_000)
-    assert isinstance(index, Index)
-    assert [document.record.id for document in index.documents] == [known[1].id]
-    status = delivery.status(NOW)
-    assert (status.failed, status.pending) == (1, 1)
-
-
-def test_new_settings_hold_from_now_on() -> None:
-    """After an update of the delivery stream new documents go where it says; what was begun stays as it was."""
-    delivery = make_delivery()
-    delivery.arrived(SHARD, records(b"{}"), NOW)
-    changed = make_delivery(index="other", version="2", rotation=Rotation.DAY).settings
-    delivery.configure(changed)
-    delivery.arrived(SHARD, records(b"{}", start=2), NOW)
-    documents = [d for c in delivery.commands(NOW) if isinstance(c, Index) for d in c.documents]
-    assert [document.index for document in documents] == ["index", "other-2023-11-14"]
-    assert delivery.status(NOW).version == "2"
-
-
-def test_a_shard_read_to_its_end_ends_with_its_last_record() -> None:
-    """A closed shard is marked as ended only when everything of it is delivered."""
-    delivery = make_delivery()
-    delivery.arrived(SHARD, records(b"{}"), NOW)
-    delivery.arrived(SHARD, [], NOW, ended=True)
-    assert not delivery.snapshot().shards[SHARD].ended
-    (command,) = delivery.commands(NOW)
-    assert isinstance(command, Index)
-    delivery.indexed(command, [None], NOW)
-    assert delivery.snapshot().shards[SHARD].ended
-
-
-def test_metrics_have_awss_names() -> None:
-    """What a delivery counts, in AWS/Firehose's words."""
-    delivery = make_delivery(function=FUNCTION)
-    delivery.arrived(SHARD, records(b"{}"), NOW)
-    (invoke,) = delivery.commands(NOW)
-    assert isinstance(invoke, Invoke)
-    delivery.transformed(invoke, [b'{"a":1}'], NOW, took=12)
-    (index,) = delivery.commands(NOW)
-    assert isinstance(index, Index)
-    delivery.indexed(index, [None], NOW)
-    totals = {name: statistic.total for name, statistic in delivery.metrics.drain().items()}
-    assert totals == {
-        "ExecuteProcessing.Duration": 12,
-        "ExecuteProcessing.Success": 1,
-        "SucceedProcessing.Records": 1,
-        "SucceedProcessing.Bytes": 7,
-        "DeliveryToAmazonOpenSearchService.Success": 1,
-        "DeliveryToAmazonOpenSearchService.Records": 1,
-        "DeliveryToAmazonOpenSearchService.Bytes": 7,
-    }
-    assert delivery.metrics.drain() == {}
-
-
-def test_lag_is_the_age_of_the_oldest_record_under_way() -> None:
-    """Or how far reading is behind, whichever is more; nothing under way is no lag."""
-    delivery = make_delivery()
-    assert delivery.status(NOW).lag_ms == 0
-    delivery.arrived(SHARD, records(b"{}"), NOW)
-    status = delivery.status(NOW + 500)
-    assert (status.lag_ms, status.oldest_undelivered) == (1500, NOW - 1000)
-    assert delivery.status(NOW, behind=9000).lag_ms == 9000
+DeliveryMachine.TestCase.settings = settings(
+    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestDelivery = DeliveryMachine.TestCase

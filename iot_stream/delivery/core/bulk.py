@@ -43,6 +43,11 @@ class IndexingError(NamedTuple):
         )
 
     @property
+    def unauthorized(self) -> bool:
+        """Whether the domain did not accept who signed in, or what they may do."""
+        return self.status in {_UNAUTHORIZED, _FORBIDDEN}
+
+    @property
     def code(self) -> str:
         """For failure objects: the HTTP status code, as the developer guide says."""
         return "OS.ServiceException" if self.status is None else str(self.status)

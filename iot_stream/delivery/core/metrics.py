@@ -1,13 +1,16 @@
 """The metrics of a delivery stream, gathered between two PutMetricData calls.
 
-Names and units: "Monitor Amazon Data Firehose Using CloudWatch metrics", namespace AWS/Firehose.
+Names, units and cases: "Monitor Amazon Data Firehose with CloudWatch metrics", namespace AWS/Firehose, "Delivery to
+OpenSearch Service", "Data ingestion through Kinesis Data Streams" and "Data Transformation CloudWatch Metrics".
+`BackupToS3.*` is not listed for this destination.
 """
 
 from typing import Final, NamedTuple
 
-__all__ = ["INDEX", "Metrics", "Statistic"]
+__all__ = ["BACKUP", "INDEX", "Metrics", "Statistic"]
 
 INDEX: Final = "DeliveryToAmazonOpenSearchService"
+BACKUP: Final = "DeliveryToS3"
 
 
 class Statistic(NamedTuple):

@@ -19,7 +19,7 @@ from iot_stream.delivery.core.bulk import wire_size as document_size
 from iot_stream.delivery.core.checkpoint import CHUNK, CheckpointTracker
 from iot_stream.delivery.core.commands import Command, Confirm, ErrorLogEntry, Index, Invoke, Store
 from iot_stream.delivery.core.failure_lines import document_failure, processing_failure
-from iot_stream.delivery.core.metrics import INDEX, Metrics
+from iot_stream.delivery.core.metrics import BACKUP, INDEX, Metrics
 from iot_stream.delivery.core.naming import ErrorType, index_name
 from iot_stream.delivery.core.progress import DeliveryStatus, Progress
 from iot_stream.delivery.core.record import Document, Outcome, Record
@@ -127,6 +127,7 @@ class Delivery:
         size = indexed = 0
         refusals: dict[str, IndexingError] = {}
         over = now - done.since >= self.settings.retry_duration
+        oldest = self._checkpoint.oldest()
         for document, refusal in zip(done.documents, result, strict=True):
             if refusal is None:
                 size += len(document.body)
@@ -145,13 +146,18 @@ class Delivery:
             self._again(Index(again, done.since, done.attempt + 1), at)
         for code, refusal in refusals.items():
             self._report(ErrorLogEntry(code, refusal.summary or refusal.message))
+        errors = [error for error in result if error is not None and error.status is not None]
+        self.metrics.add(f"{INDEX}.AuthFailure", int(any(error.unauthorized for error in errors)))
+        self.metrics.add(f"{INDEX}.DeliveryRejected", int(any(not error.unauthorized for error in errors)))
         self.metrics.add(f"{INDEX}.Success", indexed / len(done.documents))
         self.metrics.add(f"{INDEX}.Records", indexed)
         self.metrics.add(f"{INDEX}.Bytes", size, "Bytes")
+        if indexed and oldest is not None:  # missing where nothing is delivered, as on AWS
+            self.metrics.add(f"{INDEX}.DataFreshness", max(0, now - oldest) / 1000, "Seconds")
 
     def stored(self, done: Store, error: ErrorLogEntry | None, now: int) -> None:
         """The object is written, or (`error`) it is not, or not known to be: it is tried for ever."""
-        self.metrics.add("BackupToS3.Success", 0 if error else 1)
+        self.metrics.add(f"{BACKUP}.Success", 0 if error else 1)
         if error:
             self._report(error)
             self._again(replace(done, attempt=done.attempt + 1), now + backoff.STORE.wait(done.attempt))
@@ -164,8 +170,12 @@ class Delivery:
                 self._processing_failed -= len(done.failures)
             for failure in done.failures:
                 self._checkpoint.store(failure.record, OUTCOMES[done.error_type])
-        self.metrics.add("BackupToS3.Records", len(done.records) + len(done.failures))
-        self.metrics.add("BackupToS3.Bytes", done.size, "Bytes")
+        if self.settings.bucket.all_documents:  # AWS emits these only "when you enable backup for all documents"
+            self.metrics.add(f"{BACKUP}.Records", len(done.records) + len(done.failures))
+            self.metrics.add(f"{BACKUP}.Bytes", done.size, "Bytes")
+            if done.records:
+                age = now - min(record.arrived for record in done.records)
+                self.metrics.add(f"{BACKUP}.DataFreshness", max(0, age) / 1000, "Seconds")
 
     def confirmed(self, done: Confirm, exists: bool | ErrorLogEntry, now: int) -> None:  # noqa: FBT001 - an answer, not a switch
         """Whether the object exists, or (an entry) why that is not known."""

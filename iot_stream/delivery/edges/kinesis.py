@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from iot_stream.delivery.core import backoff, kpl
 from iot_stream.delivery.core.checkpoint import footprint
@@ -63,13 +64,21 @@ _read_begun = msgspec.json.Decoder(_Begun).decode
 
 
 class ShardBatch(NamedTuple):
-    """What one GetRecords gave; `ended` when the shard is closed and these were its last records."""
+    """What one GetRecords returned.
+
+    Attributes:
+        shard: the shard's id.
+        records: its user records, in order.
+        behind: MillisBehindLatest.
+        ended: whether the shard is closed and these are its last records.
+        throttled: the operation that Kinesis throttled (GetRecords or GetShardIterator), with nothing read.
+    """
 
     shard: str
     records: list[Record]
     behind: int
     ended: bool
-    throttled: bool = False
+    throttled: str | None = None
 
 
 def to_records(shard: str, answer: _Answer) -> list[Record]:
@@ -197,7 +206,7 @@ class Source:
                     attempt += 1
                     iterator = None  # it may have expired: the next one goes on behind the last record
                     if code in _THROTTLED:
-                        self._post(ShardBatch(shard, [], 0, ended=False, throttled=True)).wait()
+                        self._post(ShardBatch(shard, [], 0, ended=False, throttled=_operation(error))).wait()
                     _log.warning("reading %s failed (%s): trying again", shard, code)
                     self._stopped.wait(backoff.READ.wait(attempt) / 1000)
                     continue
@@ -240,3 +249,7 @@ class Source:
         else:
             request |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
         return self._api.call("GetShardIterator", request, _read_begun).ShardIterator
+
+
+def _operation(error: Exception) -> str:
+    return error.operation_name if isinstance(error, ClientError) else "GetRecords"
