@@ -291,7 +291,7 @@ def measure(records: int, memory: list[int]) -> dict[str, Any]:
             "latency_ms": bench.latency(),
             "delivery_processor_seconds": cpu,
             "peak_rss_mib": {},
-            "local_stack": _machine(),
+            "machine": _machine(),
             "versions": _versions(bench.client),
         }
         for count in memory:

@@ -282,7 +282,7 @@ def load_handlers() -> dict[str, Handler]:
 
 def measure() -> dict[str, Any]:
     """Measure everything."""
-    local_stack = describe_machine()
+    machine = describe_machine()
     handlers = load_handlers()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 - no path, a device
         check_responses(handlers)
@@ -316,7 +316,7 @@ def measure() -> dict[str, Any]:
             }
             for name in MODULES
         },
-        "local_stack": local_stack,
+        "machine": machine,
         "versions": {
             "python": platform.python_version(),
             **{

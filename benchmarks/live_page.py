@@ -54,7 +54,7 @@ def main() -> None:
             result = measure(server, Path(folder), arguments)
         finally:
             process.stop()
-    text = json.dumps({"local_stack": local_stack()} | result, indent=1)
+    text = json.dumps({"machine": machine()} | result, indent=1)
     print(text)
     out = PROJECT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def sample(page: Page) -> tuple[float, int, float]:
     return round(metrics["JSHeapUsedSize"] / 1e6, 1), int(metrics["Nodes"]), round(rss, 1)
 
 
-def local_stack() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """What it ran on."""
     return {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "python": platform.python_version()}
 
