@@ -18,7 +18,7 @@ LEVELS = [
     {"display", "live"},
     {"target", "run"},
     {"local"},
-    {"generator", "dashboards", "delivery", "domain", "failure_objects"},
+    {"generator", "dashboards", "delivery", "domain", "failure_objects", "plan"},
     {"stack", "paths"},
     {"errors"},
 ]

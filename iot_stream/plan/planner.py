@@ -1,0 +1,115 @@
+"""The plan of a fleet: how many stacks, what each needs, which parameters deploy it, and what a month costs."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Final
+
+from iot_stream.plan.cost import Prices, Usage, monthly_cost, stream_cost
+from iot_stream.plan.domain import Nodes, choose_nodes
+from iot_stream.plan.limits import ON_DEMAND_BYTES, SHARDS_PER_INDEX, SHARDS_PER_STREAM, Limit, limits_crossed
+from iot_stream.plan.needs import Needs, needs_of
+from iot_stream.plan.workload import Measured, PlanError, StreamMode, Workload
+
+__all__ = ["Plan", "make_plan"]
+
+_MOST_STACKS: Final = 1_000_000
+_ALARM_DELAY: Final = (600, 86_400)  # AlarmDelaySeconds: its default, its maximum
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a fleet needs.
+
+    Attributes:
+        work: what was asked.
+        measured: the figures it was calculated with.
+        mode: of the stream.
+        stacks: how often the template has to be deployed, the devices divided among them.
+        whole: needs of all devices together.
+        share: needs of one stack.
+        nodes: of one stack's domain.
+        parameters: of one stack, by their names in template.yaml.
+        limits: that the fleet crosses.
+        cost: of a month, of all stacks, by service.
+    """
+
+    work: Workload
+    measured: Measured
+    mode: StreamMode
+    stacks: int
+    whole: Needs
+    share: Needs
+    nodes: Nodes
+    parameters: dict[str, str]
+    limits: list[Limit]
+    cost: dict[str, float]
+
+
+def make_plan(work: Workload, prices: Prices, measured: Measured, mode: StreamMode | None = None) -> Plan:
+    """Plan a fleet.
+
+    Args:
+        work: what it sends, and what is wanted.
+        prices: of the region; also which instance types there are.
+        measured: figures of the benchmarks.
+        mode: of the stream; None takes the cheaper one.
+
+    Raises:
+        PlanError: not even a stack for each device would do.
+    """
+    whole = needs_of(work, measured)
+    mode = mode or min(("provisioned", "on-demand"), key=lambda each: stream_cost(whole, each, prices))
+
+    def sized(stacks: int) -> tuple[Needs, Nodes]:
+        share = work.share(stacks)
+        needs = needs_of(share, measured)
+        hourly, gib = prices.instance_hour, prices.gp3_gb_month
+        return needs, choose_nodes(needs.index, work.replicas, hourly, gib, burstable=work.burstable)
+
+    stacks = 1 + bisect_left(range(1, _MOST_STACKS), True, key=lambda stacks: _fits(*sized(stacks), mode))
+    if stacks == _MOST_STACKS:
+        raise PlanError(
+            "no number of stacks is enough: a single device sends, or keeps, more than a stack can take;"
+            " send less often, or keep fewer days"
+        )
+    share, nodes = sized(stacks)
+    return Plan(
+        work,
+        measured,
+        mode,
+        stacks,
+        whole,
+        share,
+        nodes,
+        _parameters(work, share, nodes, mode),
+        limits_crossed(whole, mode, nodes, stacks),
+        monthly_cost(Usage(share, nodes, mode, stacks), prices),
+    )
+
+
+def _fits(needs: Needs, nodes: Nodes, mode: StreamMode) -> bool:
+    """Whether one stack is enough: its stream, its indices and its domain."""
+    ingest = needs.ingest
+    stream = ingest.shards <= SHARDS_PER_STREAM if mode == "provisioned" else ingest.peak_bytes_per_s <= ON_DEMAND_BYTES
+    return stream and needs.index.shards_per_index <= SHARDS_PER_INDEX and nodes.count <= nodes.instance.nodes
+
+
+def _parameters(work: Workload, share: Needs, nodes: Nodes, mode: StreamMode) -> dict[str, str]:
+    deliver, index = share.deliver, share.index
+    low, high = _ALARM_DELAY
+    parameters = {
+        "ShardCount": share.ingest.shards if mode == "provisioned" else 0,
+        "TransformBufferIntervalInSeconds": deliver.transform_interval_s,
+        "DeliveryBufferSizeInMBs": deliver.buffer_mb,
+        "DeliveryBufferIntervalInSeconds": deliver.delivery_interval_s,
+        "IndexRotationPeriod": index.rotation,
+        "BackupMode": "AllDocuments" if work.backup_all else "FailedDocumentsOnly",
+        "InstanceType": nodes.instance.name,
+        "InstanceCount": nodes.count,
+        "VolumeSizeGiB": nodes.volume_gib,
+        "NumberOfShards": index.shards_per_index,
+        "NumberOfReplicas": work.replicas,
+        "RetentionDays": index.retention_days,
+        "AlarmDelaySeconds": min(high, max(low, 2 * work.buffer_seconds + low // 2)),
+    }
+    return {name: str(value) for name, value in parameters.items()}

@@ -1,0 +1,150 @@
+"""The plan as a table for people and as JSON for programs; each figure has its unit and the page of its formula."""
+
+from dataclasses import asdict
+from typing import Any, Final, NamedTuple
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from iot_stream.plan.cost import Prices
+from iot_stream.plan.needs import MONTH_SECONDS
+from iot_stream.plan.planner import Plan
+
+__all__ = ["Figure", "as_json", "as_table", "deploy_command", "figures"]
+
+_STREAM: Final = "Amazon Kinesis Data Streams: Quotas and limits"
+_STREAM_PRICE: Final = "Amazon Kinesis Data Streams pricing"
+_LAMBDA: Final = "Transform source data in Amazon Data Firehose"
+_LAMBDA_PRICE: Final = "AWS Lambda Pricing"
+_HINTS: Final = "Amazon Data Firehose API: AmazonopensearchserviceBufferingHints"
+_STORAGE: Final = "Amazon OpenSearch Service: Calculating storage requirements"
+_SHARDS: Final = "Amazon OpenSearch Service: Choosing the number of shards"
+_NODES: Final = "Amazon OpenSearch Service quotas"
+
+
+class Figure(NamedTuple):
+    """One line of the plan: a step of the flow, what it needs, how much in which unit, and whose formula it is."""
+
+    step: str
+    name: str
+    value: float | str
+    unit: str
+    source: str
+
+
+def figures(plan: Plan) -> list[Figure]:
+    """Return the figures of the whole fleet in flow order, and those of one stack's nodes."""
+    ingest, transform, deliver, index = plan.whole.ingest, plan.whole.transform, plan.whole.deliver, plan.whole.index
+    nodes, measured = plan.nodes, plan.measured.source
+    each = "" if plan.stacks == 1 else f" (each of {plan.stacks:,} stacks)"
+    return [
+        Figure("Ingest", "readings on average", ingest.readings_per_s, "/s", "devices / seconds"),
+        Figure("Ingest", "readings at the peak", ingest.peak_readings_per_s, "/s", "the --peak asked for"),
+        Figure("Ingest", "bytes at the peak, with keys", ingest.peak_bytes_per_s / 1e6, "MB/s", _STREAM),
+        Figure("Ingest", "mode", plan.mode, "", _STREAM_PRICE),
+        Figure("Ingest", "shards, if provisioned", ingest.shards, "", _STREAM),
+        Figure("Ingest", "billed on demand, 1 KB a record", ingest.billed_gb_month, "GB/month", _STREAM_PRICE),
+        Figure("Transform", "invocations", transform.invocations_month, "/month", _LAMBDA),
+        Figure("Transform", "readings of one at the peak", transform.batch_readings, "", _LAMBDA),
+        Figure("Transform", "time of one", transform.batch_s * 1000, "ms", measured),
+        Figure("Transform", "at the same time, at the peak", transform.concurrency, "", "rate x time"),
+        Figure("Transform", "GB-seconds", transform.gb_seconds_month, "/month", f"{_LAMBDA_PRICE}; {measured}"),
+        Figure("Deliver", "readings as they are", _gigabytes(plan), "GB/month", "rate x size"),
+        Figure("Deliver", "billed, 5 KB a record", deliver.billed_gb_month, "GB/month", "Amazon Data Firehose pricing"),
+        Figure("Deliver", "buffer of a bulk request", plan.share.deliver.buffer_mb, "MB", _HINTS),
+        Figure("Deliver", "buffer intervals", deliver.transform_interval_s + deliver.delivery_interval_s, "s", _HINTS),
+        Figure("Deliver", "expected delay", plan.share.deliver.typical_delay_s, "s", "half of each wait"),
+        Figure("Deliver", "longest delay", plan.share.deliver.longest_delay_s, "s", "each wait in full, no retries"),
+        Figure("Index", "documents", index.source_gib_day, "GiB/day", _STORAGE),
+        Figure("Index", "storage", index.storage_gib, "GiB", _STORAGE),
+        Figure("Index", "rotation", index.rotation, "", "about 30 indices at most"),
+        Figure("Index", "indices", index.indices, "", "(days kept + period) / period"),
+        Figure("Index", "primary shards of an index", index.shards_per_index, "", _SHARDS),
+        Figure("Index", "shards in all", index.shards, "", _SHARDS),
+        Figure("Index", "JVM heap for them", index.heap_gib, "GiB", _SHARDS),
+        Figure("Index", "vCPUs for active shards", index.vcpus, "", _SHARDS),
+        Figure("Index", "vCPUs for documents", index.sustained_vcpus, "", measured),
+        Figure("Index", f"nodes{each}", f"{nodes.count} x {nodes.instance.name}", "", _NODES),
+        Figure("Index", f"volume of a node{each}", nodes.volume_gib, "GiB", _STORAGE),
+        Figure("Index", f"JVM heap{each}", nodes.heap_gib, "GiB", _NODES),
+        Figure("Backup", "kept in S3", plan.whole.backup_gib, "GiB", "base64 of what failed, or all"),
+        Figure("Backup", "objects written", plan.whole.backup_objects_month, "/month", "one for each buffer at most"),
+    ]
+
+
+def _gigabytes(plan: Plan) -> float:
+    return plan.work.readings_per_s * MONTH_SECONDS * plan.work.reading_bytes / 1024**3
+
+
+def deploy_command(plan: Plan) -> str:
+    """Return the command that deploys (each of) the planned stack(s)."""
+    return "sam deploy --parameter-overrides " + " ".join(f"{name}={value}" for name, value in plan.parameters.items())
+
+
+def as_json(plan: Plan, prices: Prices) -> dict[str, Any]:
+    """Return everything as one JSON object."""
+    return {
+        "workload": asdict(plan.work),
+        "measured": asdict(plan.measured),
+        "stacks": plan.stacks,
+        "mode": plan.mode,
+        "needs": asdict(plan.whole),
+        "stack_needs": asdict(plan.share),
+        "nodes": {
+            "instance_type": plan.nodes.instance.name,
+            "count": plan.nodes.count,
+            "volume_gib": plan.nodes.volume_gib,
+            "heap_gib": plan.nodes.heap_gib,
+        },
+        "figures": [figure._asdict() for figure in figures(plan)],
+        "limits": [asdict(limit) for limit in plan.limits],
+        "parameters": plan.parameters,
+        "cost_month": {"region": prices.region, "currency": prices.currency, "as_of": prices.as_of}
+        | {"services": plan.cost, "total": sum(plan.cost.values()), "note": prices.note},
+    }
+
+
+def as_table(plan: Plan, prices: Prices, *, sources: bool) -> Group:
+    """Return what a person sees: needs (with the pages of their formulas if asked for), limits and cost."""
+    work = plan.work
+    fleet = f"{work.devices:,} devices, a reading of {work.reading_bytes:,} bytes each {work.every_s:g} s"
+    needs = Table(title=f"{fleet}, kept {work.keep_days:,} days")
+    for column in ("step", "needs"):
+        needs.add_column(column)
+    needs.add_column("", justify="right")
+    needs.add_column("unit")
+    if sources:
+        needs.add_column("formula by", style="dim")
+    previous = ""
+    for figure in figures(plan):
+        step = "" if figure.step == previous else figure.step
+        row = (step, figure.name, _number(figure.value), figure.unit, figure.source)
+        needs.add_row(*row[: 5 if sources else 4])
+        previous = figure.step
+    cost = Table(title=f"A month in {prices.region}, {prices.currency}, list prices of {prices.as_of}")
+    cost.add_column("service")
+    cost.add_column("cost", justify="right")
+    for service, amount in plan.cost.items():
+        cost.add_row(service, f"{amount:,.2f}")
+    cost.add_section()
+    cost.add_row("in all", f"{sum(plan.cost.values()):,.2f}")
+    parts: list[Any] = [needs]
+    if plan.limits:
+        limits = Table(title="Limits that this fleet crosses", show_lines=True)
+        for column in ("limit", "needed", "allowed", "what then"):
+            limits.add_column(column)
+        for limit in plan.limits:
+            then = Text.assemble(limit.then, (f" ({limit.source})", "dim"))
+            limits.add_row(limit.name, f"{_number(limit.needed)} {limit.unit}", _number(limit.allowed), then)
+        parts.append(limits)
+    often = "it" if plan.stacks == 1 else f"each of {plan.stacks:,} stacks"
+    return Group(*parts, cost, Text(prices.note, style="dim"), Text(f"\nDeploy {often} with"))
+
+
+def _number(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or value >= 1000:  # noqa: PLR2004 - from here on decimals say nothing
+        return f"{value:,.0f}"
+    return f"{value:,.3g}"
