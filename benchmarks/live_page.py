@@ -32,10 +32,10 @@ from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
+from iot_stream.paths import PROJECT
 from tests.live_page import COUNTS, Failed, chromium, get, serving
 from tests.readings import make_index, readings
 
-PROJECT = Path(__file__).parents[1]
 INDEX = "bench-live"
 REFRESH_MS = 1_000
 

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from iot_stream.errors import IotStreamError
 from iot_stream.stack import Stack
 
-__all__ = ["DomainError", "Report", "ask"]
+__all__ = ["DomainError", "Report", "ask", "properties"]
 
 _MAPPING = "RoleMapping"  # its logical id in template.yaml, part of whose the objects are
 # A caller's connection is cut off after 60 silent seconds (botocore's default): the function answers before.

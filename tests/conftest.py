@@ -21,6 +21,9 @@ from tests.outages import Outages
 from tests.secrets import leaks
 
 TESTS = Path(__file__).parent
+# A unit test takes milliseconds, a property test seconds on a busy machine; a hanging loop ends with a traceback.
+_UNIT_SECONDS = 120
+
 
 # How long an example takes says something of this machine's other work, not of the code.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -33,11 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test by the folder it is in, so that `-m "not e2e"` needs no decorator."""
+    """Mark each test by its folder, so that `-m "not e2e"` needs no decorator, and end a unit test that hangs."""
     for item in items:
         tier = Path(item.path).relative_to(TESTS).parts[0]
         if tier in {"integration", "e2e"}:
             item.add_marker(tier)
+        elif not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_UNIT_SECONDS))
     if _leave_out_chromium():
         left_out = [item for item in items if item.get_closest_marker("chromium")]
         items[:] = [item for item in items if item not in left_out]

@@ -12,8 +12,9 @@ from typing import Any
 
 from enrichment.firehose import transform
 from enrichment.settings import Settings
+from iot_stream.paths import PROJECT
 
-EVENTS = Path(__file__).parents[1] / "events"
+EVENTS = PROJECT / "events"
 PATHS = sorted(path for path in EVENTS.glob("firehose-*.json") if not path.name.endswith(".expected.json"))
 
 

@@ -1,14 +1,13 @@
 """template.yaml as data: CloudFormation's short forms (`!Ref X`) as {"Ref": "X"}."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["PROJECT", "load_template"]
+from iot_stream.paths import PROJECT
 
-PROJECT = Path(__file__).parents[1]
+__all__ = ["load_template"]
 
 
 class _Loader(yaml.SafeLoader):

@@ -8,7 +8,7 @@ from iot_stream.dashboards.context import Context, resolve
 from iot_stream.dashboards.definition import Dashboard, Query
 from iot_stream.errors import IotStreamError
 
-__all__ = ["Answers", "QuestionError", "Search", "SearchError", "ask", "terms_filter"]
+__all__ = ["Answers", "Body", "QuestionError", "Search", "SearchError", "ask", "terms_filter"]
 
 _LATEST = 12
 _CHOICES = 200

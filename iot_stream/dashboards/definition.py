@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from iot_stream.errors import SetupError
+from iot_stream.paths import PROJECT
 
 __all__ = ["DASHBOARDS", "Dashboard", "Grid", "Panel", "Query", "load"]
 
-_PROJECT = Path(__file__).resolve().parents[2]
-DASHBOARDS = _PROJECT / "functions" / "role_mapper" / "opensearch" / "dashboards"
+DASHBOARDS = PROJECT / "functions" / "role_mapper" / "opensearch" / "dashboards"
 
 
 @dataclass(frozen=True)

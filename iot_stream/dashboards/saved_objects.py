@@ -13,7 +13,7 @@ from typing import Any
 
 from iot_stream.dashboards.definition import DASHBOARDS, Dashboard, Grid, Panel
 
-__all__ = ["FILE", "INDEX_PATTERN_ID", "build", "to_ndjson"]
+__all__ = ["FILE", "build", "to_ndjson"]
 
 FILE: Path = DASHBOARDS / "saved_objects.ndjson"
 INDEX_PATTERN_ID = "iot-stream"

@@ -13,7 +13,7 @@ from iot_stream.dashboards.answers import Answers, Search, ask
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import Dashboard, Panel
 
-__all__ = ["NEWEST", "OLDEST", "dashboard_svg", "panel_svg", "write"]
+__all__ = ["NEWEST", "OLDEST", "panel_svg", "write"]
 
 # The oldest and the newest Vega-Lite that vl-convert carries. OpenSearch Dashboards bundles 5.6 (2.x) to 6.x (3.6).
 OLDEST, NEWEST = vl_convert.get_vegalite_versions()[0], vl_convert.get_vegalite_versions()[-1]

@@ -29,7 +29,7 @@ from iot_stream.delivery.edges.s3 import Backup
 from iot_stream.delivery.edges.state_folder import StateFolder, claim
 from iot_stream.delivery.errors import DeliveryError
 
-__all__ = ["Options", "Worker", "serve"]
+__all__ = ["Options", "serve"]
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from opensearchpy.exceptions import OpenSearchException
 from iot_stream.dashboards.answers import Body, QuestionError, SearchError
 from iot_stream.local.opensearch import OpenSearch
 
-__all__ = ["ROLE", "Reader", "connect", "make_role"]
+__all__ = ["Reader", "connect", "make_role"]
 
 ROLE = "iot-stream-live-reader"
 _TOKEN_SECONDS = 60

@@ -21,7 +21,7 @@ from iot_stream.local.processes import Process
 from iot_stream.paths import LOCAL
 from iot_stream.stack import DEFAULT_STACK_NAME, Stack, find_stack
 
-__all__ = ["DEFAULT_FOLDER", "LocalStack", "Ports", "deliver", "deploy", "find", "stop", "up", "watch"]
+__all__ = ["DEFAULT_FOLDER", "LocalStack", "Ports", "deliver", "deploy", "find", "stop", "up"]
 
 DEFAULT_FOLDER = LOCAL / "stack"
 _WORKER = "the delivery worker"
@@ -198,7 +198,7 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
     say(f"stack {stack.name} is deployed")
     deliver(local_stack, stack)
     say(f"delivery stream {stack.output('DeliveryStreamName')} is delivering")
-    watch(local_stack)
+    _serve_live_page(local_stack)
     say(f"the live page is up: {local_stack.live_url}")
 
 
@@ -246,7 +246,7 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     processes.wait_until(at_work, process, seconds=_PART_SECONDS, what="its first status")
 
 
-def watch(local_stack: LocalStack) -> None:
+def _serve_live_page(local_stack: LocalStack) -> None:
     """Start the live page of `local_stack` and return once it can be loaded.
 
     Raises:

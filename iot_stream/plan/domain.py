@@ -6,7 +6,7 @@ from typing import Final
 
 from iot_stream.plan.needs import SHARDS_PER_HEAP_GIB, Index
 
-__all__ = ["INSTANCE_TYPES", "LARGEST_HEAP_GIB", "NODES_PER_DOMAIN", "InstanceType", "Nodes", "choose_nodes"]
+__all__ = ["INSTANCE_TYPES", "InstanceType", "Nodes", "choose_nodes"]
 
 NODES_PER_DOMAIN: Final = 80  # "Amazon OpenSearch Service quotas"; more on request
 SHARDS_PER_NODE: Final = 1000

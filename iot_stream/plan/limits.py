@@ -7,7 +7,7 @@ from iot_stream.plan.domain import Nodes
 from iot_stream.plan.needs import Needs
 from iot_stream.plan.workload import StreamMode
 
-__all__ = ["CONCURRENCY", "SHARDS_PER_INDEX", "SHARDS_PER_STREAM", "Limit", "limits_crossed"]
+__all__ = ["ON_DEMAND_BYTES", "SHARDS_PER_INDEX", "SHARDS_PER_STREAM", "Limit", "limits_crossed"]
 
 SHARDS_PER_STREAM: Final = 500  # the default quota in the largest regions, and ShardCount in template.yaml
 SHARDS_ELSEWHERE: Final = 200

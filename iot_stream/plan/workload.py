@@ -6,7 +6,7 @@ from typing import Self
 
 from iot_stream.errors import IotStreamError
 
-__all__ = ["DOCUMENT_GROWTH_BYTES", "LARGEST_READING_BYTES", "Measured", "PlanError", "StreamMode", "Workload"]
+__all__ = ["DOCUMENT_GROWTH_BYTES", "Measured", "PlanError", "StreamMode", "Workload"]
 
 LARGEST_READING_BYTES = 1_048_576
 """Kinesis Data Streams Developer Guide, "Quotas and limits": 1 MiB a record."""

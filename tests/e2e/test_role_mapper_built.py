@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-EVENTS = Path(__file__).parents[2] / "events"
+from iot_stream.paths import PROJECT
+
+EVENTS = PROJECT / "events"
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("cloudformation-*.expected.json"))
 RUNTIME = ("boto3", "botocore", "jmespath", "s3transfer")  # what AWS's Python runtime brings; the rest is packed
 LAMBDA_CALL = """

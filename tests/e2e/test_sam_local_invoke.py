@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from iot_stream.paths import PROJECT
 from tests import golden
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = PROJECT / "events"
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("*.expected.json"))
 FUNCTIONS = {"firehose": "EnrichmentFunction", "cloudformation": "RoleMapperFunction"}
 """Logical ids, by the first word of the event's name."""

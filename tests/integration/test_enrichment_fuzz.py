@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-TARGET = Path(__file__).parents[1] / "fuzz" / "enrichment.py"
+from iot_stream.paths import PROJECT
+
+TARGET = PROJECT / "tests" / "fuzz" / "enrichment.py"
 
 
 def test_fuzzer_finds_no_input_that_breaks_the_contract(tmp_path):

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import boto3
+import click
+import psutil
 import pytest
 from botocore.stub import Stubber
 from click.testing import CliRunner
@@ -13,6 +15,7 @@ from rich.console import Console
 
 from iot_stream import cli as cli_module
 from iot_stream.cli import cli, main, signals
+from iot_stream.delivery.edges.opensearch import SIGN_INS
 from iot_stream.display import Display, _table, reconciliation_text, status_text
 from iot_stream.errors import IotStreamError, SetupError, StackError
 from iot_stream.local import local_stack
@@ -32,6 +35,13 @@ COUNTS = Status(
     delivering=True,
     last_error=None,
 )
+
+
+def test_the_worker_s_ways_to_sign_in_are_those_of_the_command() -> None:
+    """The command's choices stand apart, so that `--help` need not import the worker."""
+    option = next(parameter for parameter in cli.commands["deliver"].params if parameter.name == "sign_in")
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == SIGN_INS
 
 
 def test_every_command_explains_itself() -> None:
@@ -111,8 +121,22 @@ def test_an_expected_error_is_one_line_and_exit_code_1(
     assert capsys.readouterr().err == "iot-stream: the bucket is full: empty it\n"
 
 
-def test_a_machine_is_found_again_by_its_record(tmp_path: Path) -> None:
-    """Ports, name and processes come back as they were saved; a machine whose processes are gone does not run."""
+def test_a_local_stack_is_found_again_as_it_was_saved(tmp_path: Path) -> None:
+    """Ports, home, name and processes are those of the record, not defaults; this very process stands for its parts."""
+    this = psutil.Process()
+    parts = [local_stack.Process(name, this.pid, this.create_time(), str(tmp_path / name)) for name in ("one", "two")]
+    ports = local_stack.Ports(opensearch=1, aws=2, live=3)
+    saved = local_stack.LocalStack(tmp_path, ports, tmp_path / "home", "another", parts)
+    saved.save()
+    found = local_stack.find(tmp_path)
+    assert found == saved
+    assert found.aws.url == "http://127.0.0.1:2"
+    assert found.opensearch.url == "https://127.0.0.1:1"
+    assert found.live_url == "http://127.0.0.1:3/"
+
+
+def test_a_local_stack_whose_processes_are_gone_is_not_running(tmp_path: Path) -> None:
+    """There is nothing to stop, and nothing to find."""
     ports = local_stack.Ports(opensearch=1, aws=2, live=3)
     gone = local_stack.Process("it", 2**22 + 1, 0.0, str(tmp_path / "log"))
     saved = local_stack.LocalStack(tmp_path, ports, tmp_path / "home", "another", [gone])

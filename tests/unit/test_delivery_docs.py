@@ -1,16 +1,15 @@
 """docs/delivery.md names only tests that there are, and every option and status field that there is."""
 
 import re
-from pathlib import Path
 
 import msgspec
 
 from iot_stream.cli import cli
 from iot_stream.delivery.core.progress import DeliveryStatus
+from iot_stream.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")
-TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+TEXT = (PROJECT / "docs" / "delivery.md").read_text(encoding="utf-8")
+TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "tests").rglob("test_*.py"))
 
 
 def test_every_named_test_exists() -> None:
@@ -18,7 +17,7 @@ def test_every_named_test_exists() -> None:
     for name, cut in re.findall(r"`(test_\w+)(…?)`", TEXT):
         assert re.search(rf"def {name}{'' if cut else r'\('}", TESTS), name
     for path in re.findall(r"`((?:unit|e2e|integration)/\w+\.py)`", TEXT):
-        assert (ROOT / "tests" / path).exists(), path
+        assert (PROJECT / "tests" / path).exists(), path
 
 
 def test_every_option_and_field_is_described() -> None:

@@ -3,16 +3,15 @@
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 from enrichment.firehose import Batch
 from enrichment.metrics import describe_batch
 from enrichment.reading import DeviceReading, Document
 from enrichment.reasons import Reason
 from enrichment.settings import Settings
+from iot_stream.paths import PROJECT
 
-ROOT = Path(__file__).parents[2]
-FIELDS = (ROOT / "docs" / "fields.md").read_text()
+FIELDS = (PROJECT / "docs" / "fields.md").read_text()
 
 
 def rows(header):
@@ -40,7 +39,7 @@ def test_every_field_of_a_document_is_described_with_its_type_in_the_index():
     """The table of the document has its fields in order, with the types that the index template gives them."""
     described = rows("| field | is | in the index |")
     assert names(row[0] for row in described) == list(Document.__struct_fields__)
-    template = json.loads((ROOT / "functions/role_mapper/opensearch/index-template.json").read_text())
+    template = json.loads((PROJECT / "functions/role_mapper/opensearch/index-template.json").read_text())
     mapped = template["template"]["mappings"]["properties"]
     assert {row[0].strip("`"): row[2].strip("`") for row in described} == {
         field: mapping["type"] for field, mapping in mapped.items()

@@ -1,4 +1,4 @@
-"""The rooms import one way only, and the delivery core stays pure: rules over folders (docs/architecture.md)."""
+"""The rules of CONTRIBUTING.md and docs/architecture.md hold: import directions, purity, `__all__`, words, paths."""
 
 import ast
 import re
@@ -78,3 +78,130 @@ def test_functions_import_nothing_of_the_command(function: str) -> None:
     """What is deployed travels alone."""
     for path in (PROJECT / "functions" / function).rglob("*.py"):
         assert not any(module.startswith("iot_stream") for module in _imports(path)), path
+
+
+# ---- what a module makes public ----------------------------------------------------------------------------------
+
+SOURCES = {
+    ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+    for root, package in (
+        (PROJECT, "iot_stream"),
+        (PROJECT / "functions" / "enrichment", "enrichment"),
+        (PROJECT / "functions" / "role_mapper", "role_mapper"),
+    )
+    for path in (root / package).rglob("*.py")
+}
+BENCHMARKS = sorted((PROJECT / "benchmarks").glob("*.py"))
+TESTS = sorted((PROJECT / "tests").rglob("*.py"))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _exported(module: str) -> list[str]:
+    """Return the names in `__all__` of a module, none where it has no `__all__`."""
+    for node in _tree(SOURCES[module]).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def _used_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (module, name) for each name of our modules that the file imports or takes from an imported module."""
+    tree, modules = _tree(path), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if f"{node.module}.{alias.name}" in SOURCES:
+                    modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                elif node.module in SOURCES:
+                    yield node.module, alias.name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            module = modules[node.value.id]
+            if f"{module}.{node.attr}" not in SOURCES:
+                yield module, node.attr
+
+
+def _names_of_contracts(module: str) -> set[str]:
+    """Return the names that annotations, bases and `raise` of a module use: types that its callers meet."""
+    found: set[str] = set()
+    for node in ast.walk(_tree(SOURCES[module])):
+        parts: list[ast.AST | None] = []
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            parts = [node.returns, *(argument.annotation for argument in every)]
+        elif isinstance(node, ast.AnnAssign):
+            parts = [node.annotation]
+        elif isinstance(node, ast.Raise):
+            parts = [node.exc]
+        elif isinstance(node, ast.ClassDef):
+            parts = list(node.bases)
+        for part in filter(None, parts):
+            found |= {inner.id for inner in ast.walk(part) if isinstance(inner, ast.Name)}
+    return found
+
+
+def test_a_module_with_public_names_says_which() -> None:
+    """`__all__` stands in every module that is more than a package's docstring."""
+    for module, path in SOURCES.items():
+        says = any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign) for node in _tree(path).body)
+        assert _exported(module) or not says, f"{module} has no __all__"
+
+
+@pytest.mark.parametrize("path", [*SOURCES.values(), *BENCHMARKS], ids=lambda path: str(path.relative_to(PROJECT)))
+def test_only_exported_names_are_used_by_other_modules(path: Path) -> None:
+    """A name that another module needs is public, and public names are in `__all__`."""
+    past = [f"{module}.{name}" for module, name in _used_names(path) if name not in _exported(module)]
+    assert not past, f"not in __all__: {past}"
+
+
+def test_every_exported_name_is_used_elsewhere() -> None:
+    """By another module, a benchmark or a test; or it is a type that callers of the module meet."""
+    used = {pair for path in (*SOURCES.values(), *BENCHMARKS, *TESTS) for pair in _used_names(path)}
+    unused = [
+        f"{module}.{name}"
+        for module in SOURCES
+        for name in _exported(module)
+        if (module, name) not in used and name not in _names_of_contracts(module)
+    ]
+    assert not unused
+
+
+# ---- words and places ----------------------------------------------------------------------------------------------
+
+FLOW = ("Send", "Ingest", "Transform", "Deliver", "Index", "Watch")
+
+
+def test_the_flow_s_words_name_the_template_s_sections_in_order() -> None:
+    """Send is outside the stack; Access stands beside the flow."""
+    banners = re.findall(r"^  # ==== (\w+):", (PROJECT / "template.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [word for word in banners if word in FLOW] == list(FLOW[1:])
+    assert "Access" in banners
+
+
+def test_the_rooms_table_names_every_folder_and_only_what_is_there() -> None:
+    """docs/architecture.md: a row for each word of the flow, and every package of code in the text."""
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| ", text, re.MULTILINE)
+    assert [word for word in rows if word in FLOW] == list(FLOW)
+    named = re.findall(r"`((?:iot_stream|functions)/[\w/.]*)`", text)
+    for path in named:
+        assert (PROJECT / path).exists(), path
+    rooms = [folder for root in ("iot_stream", "functions") for folder in (PROJECT / root).iterdir() if folder.is_dir()]
+    for room in rooms:
+        relative = f"{room.relative_to(PROJECT)}/"
+        if any(room.glob("**/*.py")) and room.name != "__pycache__":
+            assert any(path.startswith(relative) for path in named), f"{relative} is not in docs/architecture.md"
+
+
+def test_the_project_s_path_is_worked_out_once() -> None:
+    """iot_stream/paths.py has it; scripts that run before the package can be imported set their own search path."""
+    allowed = {"iot_stream/paths.py", "tests/fuzz/enrichment.py", "benchmarks/enrichment.py", "benchmarks/delivery.py"}
+    places = {
+        str(path.relative_to(PROJECT))
+        for path in (*SOURCES.values(), *BENCHMARKS, *TESTS)
+        if re.search(r"Path\(__file__\)[\w.()]*\.parents\[", path.read_text(encoding="utf-8"))
+    }
+    assert places <= allowed

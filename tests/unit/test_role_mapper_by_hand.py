@@ -5,17 +5,16 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from iot_stream import domain
 from iot_stream.cli import cli
 from iot_stream.errors import StackError
-from iot_stream.paths import PROJECT
 from iot_stream.stack import Stack
 from role_mapper.properties import Properties
 from tests.builders import STACK_ID, mapping_properties
+from tests.template import load_template
 
 PARAMETERS = {
     "MasterUserMode": "InternalUser",
@@ -106,13 +105,7 @@ def test_a_stack_of_an_older_template_is_told() -> None:
 
 def test_its_properties_are_the_template_s() -> None:
     """The same names as the custom resource has, but for CloudFormation's own."""
-
-    class Loader(yaml.SafeLoader):
-        """YAML without CloudFormation's short forms."""
-
-    Loader.add_multi_constructor("!", lambda *_: None)
-    text = (PROJECT / "template.yaml").read_text(encoding="utf-8")
-    template = yaml.load(text, Loader)  # noqa: S506  # a safe loader
+    template = load_template()
     wanted = set(template["Resources"]["RoleMapping"]["Properties"]) - {"ServiceToken", "CodeVersion"}
     assert set(domain.properties(STACK)) == wanted
     assert set(PARAMETERS) <= set(template["Parameters"])

@@ -4,13 +4,13 @@ import json
 import sys
 import threading
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from iot_stream.paths import PROJECT
 from role_mapper import handler, master_user, response_sender
 from role_mapper.cloudformation import MOST_BYTES, encode
 from role_mapper.deadline import Deadline
@@ -288,7 +288,7 @@ def test_a_log_line_tells_the_outcome_as_json(capsys: pytest.CaptureFixture[str]
     assert "X-Amz-Signature" not in printed
 
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = PROJECT / "events"
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("cloudformation-*.expected.json"))
 
 

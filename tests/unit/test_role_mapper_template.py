@@ -7,37 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from enrichment.reading import Document
+from iot_stream.paths import PROJECT
 from role_mapper import files, response_sender
 from role_mapper.properties import Properties
 from tests.builders import mapping_properties
+from tests.template import load_template
 
-ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "functions/role_mapper/role_mapper").glob("*.py"))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, which become `{"!Ref": "Name"}`."""
-
-
-_Loader.add_multi_constructor(
-    "!",
-    lambda loader, tag, node: {
-        f"!{tag}": loader.construct_scalar(node)
-        if isinstance(node, yaml.ScalarNode)
-        else loader.construct_sequence(node, deep=True)
-        if isinstance(node, yaml.SequenceNode)
-        else loader.construct_mapping(node, deep=True)
-    },
-)
+SOURCES = sorted((PROJECT / "functions/role_mapper/role_mapper").glob("*.py"))
 
 
 @pytest.fixture(scope="module")
 def template() -> Any:
     """The whole template."""
-    return yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a safe loader
+    return load_template()
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +33,7 @@ def mapping(template: Any) -> dict[str, Any]:
 
 def test_the_function_reads_every_property_and_the_template_sets_every_one_it_reads(mapping: dict[str, Any]) -> None:
     """A property that nobody reads is a typo; so is one that nobody sets."""
-    source = (ROOT / "functions/role_mapper/role_mapper/properties.py").read_text(encoding="utf-8")
+    source = (PROJECT / "functions/role_mapper/role_mapper/properties.py").read_text(encoding="utf-8")
     read = set(re.findall(r'given\.\w+\(\s*"(\w+)"', source))
     for_cloudformation = {"ServiceToken", "ServiceTimeout", "CodeVersion"}
     assert set(mapping) == read | for_cloudformation
@@ -73,7 +57,7 @@ def test_new_code_reaches_the_domain(template: Any, mapping: dict[str, Any]) -> 
     """The version is published from the code's hash, and a changed property is what makes an Update."""
     function = template["Resources"]["RoleMapperFunction"]["Properties"]
     assert function["AutoPublishAlias"]
-    assert mapping["CodeVersion"] == {"!Ref": "RoleMapperFunction.Version"}
+    assert mapping["CodeVersion"] == {"Ref": "RoleMapperFunction.Version"}
 
 
 def test_nothing_is_delivered_before_the_domain_is_prepared(template: Any) -> None:
@@ -84,8 +68,8 @@ def test_nothing_is_delivered_before_the_domain_is_prepared(template: Any) -> No
 def test_retention_without_rotation_is_refused_by_the_template_too(template: Any) -> None:
     """Before anything is deployed."""
     rule = template["Rules"]["RetentionNeedsRotation"]
-    assert rule["RuleCondition"] == {"!Equals": [{"!Ref": "IndexRotationPeriod"}, "NoRotation"]}
-    assert rule["Assertions"][0]["Assert"] == {"!Equals": [{"!Ref": "RetentionDays"}, "0"]}
+    assert rule["RuleCondition"] == {"Equals": [{"Ref": "IndexRotationPeriod"}, "NoRotation"]}
+    assert rule["Assertions"][0]["Assert"] == {"Equals": [{"Ref": "RetentionDays"}, "0"]}
 
 
 def test_a_retry_after_cloudformation_gave_up_never_happens(template: Any) -> None:
@@ -93,7 +77,7 @@ def test_a_retry_after_cloudformation_gave_up_never_happens(template: Any) -> No
     function = template["Resources"]["RoleMapperFunction"]["Properties"]
     assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
     token = template["Resources"]["RoleMapping"]["Properties"]["ServiceToken"]
-    assert token == {"!Ref": "RoleMapperFunction.Alias"}, "the configuration is the alias's"
+    assert token == {"Ref": "RoleMapperFunction.Alias"}, "the configuration is the alias's"
 
 
 def test_every_field_of_a_document_has_a_type_and_there_is_no_other(template: Any) -> None:
@@ -136,6 +120,6 @@ def test_pure_modules_import_no_input_or_output(path: Path) -> None:
 def test_the_shipped_files_are_valid_and_hold_nothing_of_one_stack() -> None:
     """Names, patterns and numbers are put in from the properties."""
     for name in ("index-template.json", "retention-policy.json"):
-        text = (ROOT / "functions/role_mapper/opensearch" / name).read_text(encoding="utf-8")
+        text = (PROJECT / "functions/role_mapper/opensearch" / name).read_text(encoding="utf-8")
         assert json.loads(text)
         assert "iot-stream" not in text

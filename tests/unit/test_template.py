@@ -12,7 +12,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from tests.template import PROJECT, load_template
+from iot_stream.paths import PROJECT
+from tests.template import load_template
 
 PARAMETERS = load_template()["Parameters"]
 RESOURCES = load_template()["Resources"]

@@ -11,7 +11,7 @@ from enrichment import lenient
 from enrichment.reasons import ReadingError, Reason
 from enrichment.timestamps import from_device, from_epoch
 
-__all__ = ["ABSOLUTE_ZERO", "HIGHEST_CELSIUS", "DeviceReading", "Document", "encode", "enrich"]
+__all__ = ["DeviceReading", "Document", "encode", "enrich"]
 
 ABSOLUTE_ZERO: Final = -273.15  # °C
 HIGHEST_CELSIUS: Final = 1e12  # no device's, and in both units still exact to 0.001 in a double

@@ -11,7 +11,17 @@ from typing import Any
 
 from role_mapper.report import Outcome
 
-__all__ = ["COPIED", "body_of_import", "decide", "fingerprint", "kept_copy", "key_of", "recorded", "untouched"]
+__all__ = [
+    "COPIED",
+    "SavedObject",
+    "body_of_import",
+    "decide",
+    "fingerprint",
+    "kept_copy",
+    "key_of",
+    "recorded",
+    "untouched",
+]
 
 type SavedObject = Mapping[str, Any]
 type Record = Mapping[str, str]

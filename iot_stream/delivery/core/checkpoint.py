@@ -10,7 +10,7 @@ from itertools import batched
 from iot_stream.delivery.core.progress import Position, Progress, ShardProgress
 from iot_stream.delivery.core.record import Chunk, Outcome, Record
 
-__all__ = ["CHUNK", "CheckpointTracker", "footprint"]
+__all__ = ["CHUNK", "CheckpointTracker", "backup_positions", "footprint"]
 
 # Records of one chunk, about: small enough that little is done twice after a crash.
 CHUNK = 500

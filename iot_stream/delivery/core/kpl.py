@@ -9,7 +9,7 @@ import base64
 import hashlib
 from typing import NamedTuple
 
-__all__ = ["UserRecord", "deaggregate", "looks_aggregated"]
+__all__ = ["UserRecord", "deaggregate", "encode", "looks_aggregated"]
 
 _MAGIC = b"\xf3\x89\x9a\xc2"
 _MAGIC_BASE64 = "84maw"  # the magic's first 30 bits; the sixth character is shared with what follows

@@ -26,7 +26,7 @@ from iot_stream.delivery.core.record import Document, Outcome, Record
 from iot_stream.delivery.core.settings import Settings
 from iot_stream.delivery.core.transformation import DROPPED, FLAGGED, ProcessingError, Verdict
 
-__all__ = ["Delivery"]
+__all__ = ["MAX_INDEXING", "MAX_INVOCATIONS", "Delivery"]
 
 MAX_INVOCATIONS: Final = 5
 MAX_INDEXING: Final = 3

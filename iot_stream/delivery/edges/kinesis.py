@@ -16,7 +16,7 @@ from iot_stream.delivery.core.record import Record, record_id
 from iot_stream.delivery.core.shards import Shard, readable
 from iot_stream.delivery.edges.aws import AWS_ERRORS, JsonApi, code_of
 
-__all__ = ["ShardBatch", "Source", "to_records"]
+__all__ = ["ShardBatch", "Source"]
 
 _log = logging.getLogger(__name__)
 
