@@ -20,7 +20,6 @@ _MAPPING = "RoleMapping"  # its logical id in template.yaml, part of whose the o
 _SECONDS = "55"
 _REQUESTS = {"show": "Show", "apply": "Create", "remove": "Delete"}
 _FROM_PARAMETERS = {
-    "MasterUserMode": "MasterUserMode",
     "RoleName": "OpenSearchRoleName",
     "IndexPattern": "OpenSearchRoleIndexPattern",
     "IndexName": "IndexName",
@@ -91,12 +90,10 @@ def properties(stack: Stack) -> dict[str, str]:
     Raises:
         StackError: the stack is of another version of the template.
     """
-    internal = stack.parameter("MasterUserMode") == "InternalUser"
     derived = {name: stack.parameter(parameter) for name, parameter in _FROM_PARAMETERS.items()}
     return derived | {
         "ServiceTimeout": _SECONDS,
         "DomainEndpoint": stack.output("DomainEndpoint"),
         "DeliveryRoleArn": stack.output("DeliveryRoleArn"),
-        "MasterUserSecretArn": stack.output("MasterUserSecretArn") if internal else "",
         "IndexPattern": derived["IndexPattern"] or f"{derived['IndexName']}*",
     }

@@ -75,6 +75,15 @@ def firehose_event(*records: dict[str, Any] | bytes | str) -> dict[str, Any]:
 
 STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/iot-stream/c4c2d9d0-7c2b-11f0-9d5e-0affd4f1a2b3"
 DOMAIN_ENDPOINT = "search-builders.us-east-1.es.amazonaws.com"
+SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:MasterUserSecret-AbCdEf"
+FUNCTION_ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
+    "DOMAIN_ENDPOINT": DOMAIN_ENDPOINT,
+    "MASTER_USER_MODE": "InternalUser",
+    "MASTER_USER_SECRET_ARN": SECRET_ARN,
+    "URL_SUFFIX": "amazonaws.com",
+}
+"""The role mapper's environment, as the template and Lambda set it."""
 
 
 def mapping_properties(**changes: str) -> dict[str, str]:
@@ -84,8 +93,6 @@ def mapping_properties(**changes: str) -> dict[str, str]:
         "ServiceTimeout": "660",
         "CodeVersion": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper:1",
         "DomainEndpoint": DOMAIN_ENDPOINT,
-        "MasterUserMode": "InternalUser",
-        "MasterUserSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:MasterUserSecret-AbCdEf",
         "RoleName": "kinesis-firehose",
         "IndexPattern": "iot-stream*",
         "DeliveryRoleArn": "arn:aws:iam::123456789012:role/iot-stream-DeliveryRole",
@@ -104,7 +111,7 @@ def custom_resource_event(kind: str, properties: dict[str, str] | None = None, *
     """Return a request of CloudFormation: `Create`, `Update` or `Delete`, with keys of the event changed."""
     return {
         "RequestType": kind,
-        "ResponseURL": "https://cloudformation-custom-resource-response.s3.amazonaws.com/answer?X-Amz-Signature=abc",
+        "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.us-east-1.amazonaws.com/answer?X-Amz-Signature=abc",
         "StackId": STACK_ID,
         "RequestId": "a2f2a6a1-6f0b-4a0c-8f3e-7b1f0f1d2c3b",
         "ResourceType": "Custom::OpenSearchRoleMapping",

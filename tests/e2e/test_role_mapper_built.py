@@ -45,10 +45,11 @@ def test_the_built_function_has_all_it_needs(name: str, sam_build: Path, runtime
     assert (artefact / "opensearch" / "index-template.json").exists()
     assert (artefact / "opensearch" / "dashboards" / "saved_objects.ndjson").exists()
     event: Any = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    settings = json.loads((EVENTS / "environment.json").read_text(encoding="utf-8"))["RoleMapperFunction"]
     run = subprocess.run(
         [sys.executable, "-I", "-S", "-c", LAMBDA_CALL, str(artefact), str(runtime)],
         input=json.dumps(event),
-        env={"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"},
+        env=settings | {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"},
         capture_output=True,
         text=True,
         timeout=120,

@@ -52,6 +52,7 @@ def invocations(sam_build: Path, pull_option: list[str]) -> dict[str, tuple[int,
     for name in NAMES:
         function = FUNCTIONS[name.split("-")[0]]
         files = ["--event", str(EVENTS / f"{name}.json"), "--template", str(sam_build / "template.yaml")]
+        files += ["--env-vars", str(EVENTS / "environment.json")]
         commands[function][name] = ["local", "invoke", function, *files, *pull_option]
     with ThreadPoolExecutor() as side_by_side:  # one event of the role mapper's only waits for its time to be up
         return {name: each for answers in side_by_side.map(_invoke, commands.values()) for name, each in answers}

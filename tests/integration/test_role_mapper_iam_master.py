@@ -19,6 +19,7 @@ from role_mapper.master_user import IamMaster, sign_in
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Outcome
+from role_mapper.settings import MasterUserMode, Settings
 from tests.builders import STACK_ID, mapping_properties
 from tests.fake_domain import Call, FakeDomain
 from tests.signed_domain import KEYS, REGION, TOKENS, Response, SignedDomain, signed_domain
@@ -54,15 +55,19 @@ def session(credentials: Credentials) -> boto3.Session:
 
 def properties(server: SignedDomain) -> Properties:
     """The template's, for this domain and an IAM master."""
-    iam = {"MasterUserMode": "IamRole", "MasterUserSecretArn": "", "DomainEndpoint": server.endpoint}
-    return Properties.of(mapping_properties(**iam, RoleName="kinesis firehose/ü+*"))
+    return Properties.of(mapping_properties(DomainEndpoint=server.endpoint, RoleName="kinesis firehose/ü+*"))
+
+
+def iam_master(server: SignedDomain) -> Settings:
+    """Return the function's settings for this domain."""
+    return Settings(server.endpoint, MasterUserMode.IAM_ROLE)
 
 
 def test_every_call_is_signed_as_aws_verifies_it(domain: FakeDomain, server: SignedDomain) -> None:
     """Paths with characters that are quoted, bodies, patches, queries: all of apply and remove."""
     wanted = properties(server)
     credentials = Credentials("AKIDFIRST", KEYS["AKIDFIRST"], TOKENS["AKIDFIRST"])
-    client = Domain(server.endpoint, sign_in(wanted, session(credentials)), Deadline(60))
+    client = Domain(server.endpoint, sign_in(iam_master(server), session(credentials)), Deadline(60))
     owner = Owner.of(STACK_ID, "RoleMapping", server.endpoint)
     assert provision.apply(client, wanted, owner)[0].outcome is Outcome.CREATED
     domain.mappings[wanted.role_name]["users"].append("ann")
@@ -83,7 +88,7 @@ def test_credentials_that_expire_are_refreshed(server: SignedDomain) -> None:
     credentials = RefreshableCredentials.create_from_metadata(
         metadata("AKIDFIRST", 60), refresh_using=lambda: metadata("AKIDSECOND", 60), method="test"
     )
-    master = sign_in(properties(server), session(credentials))
+    master = sign_in(iam_master(server), session(credentials))
     assert isinstance(master, IamMaster)
     client = Domain(server.endpoint, master, Deadline(60))
     client.call("GET", "/")
@@ -97,7 +102,7 @@ def test_a_wrong_key_is_told_without_the_signed_request(server: SignedDomain) ->
     """AWS's explanation quotes every signed header; the Reason does not."""
     wanted = properties(server)
     credentials = Credentials("AKIDFIRST", "wrong", TOKENS["AKIDFIRST"])
-    client = Domain(server.endpoint, sign_in(wanted, session(credentials)), Deadline(1))
+    client = Domain(server.endpoint, sign_in(iam_master(server), session(credentials)), Deadline(1))
     with pytest.raises(GaveUpError, match="answered 403: The request signature we calculated does not match") as raised:
         provision.apply(client, wanted, Owner.of(STACK_ID, "RoleMapping", server.endpoint))
     assert "session-token" not in str(raised.value)

@@ -17,7 +17,6 @@ from tests.builders import STACK_ID, mapping_properties
 from tests.template import load_template
 
 PARAMETERS = {
-    "MasterUserMode": "InternalUser",
     "OpenSearchRoleName": "kinesis-firehose",
     "OpenSearchRoleIndexPattern": "",
     "IndexName": "iot-stream",
@@ -32,7 +31,6 @@ PARAMETERS = {
 OUTPUTS = {
     "DomainEndpoint": mapping_properties()["DomainEndpoint"],
     "DeliveryRoleArn": mapping_properties()["DeliveryRoleArn"],
-    "MasterUserSecretArn": mapping_properties()["MasterUserSecretArn"],
     "RoleMapperFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper",
 }
 STACK = Stack("iot-stream", STACK_ID, OUTPUTS, PARAMETERS)

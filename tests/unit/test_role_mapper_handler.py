@@ -14,7 +14,7 @@ from iot_stream.paths import PROJECT
 from role_mapper import handler, master_user, response_sender
 from role_mapper.cloudformation import MOST_BYTES, encode
 from role_mapper.deadline import Deadline
-from tests.builders import STACK_ID, custom_resource_event, mapping_properties
+from tests.builders import FUNCTION_ENVIRONMENT, STACK_ID, custom_resource_event, mapping_properties
 from tests.fake_domain import Clock, FakeDomain, error
 from tests.secrets import make_secret
 
@@ -71,6 +71,8 @@ def domain(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> FakeDoma
     """A domain whose master user's secret can be read, and whose waits take no time."""
     secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
     monkeypatch.setattr(master_user, "_read_secret", lambda *_: secret)
+    for name, value in FUNCTION_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     clock = Clock()
     monkeypatch.setattr(response_sender, "Deadline", lambda seconds: Deadline(seconds, clock=clock, wait=clock.wait))
     return fake_domain
@@ -153,10 +155,13 @@ def test_a_delete_with_an_id_it_never_made_still_removes_its_own(
     assert domain.state() == FakeDomain().state()
 
 
-def test_another_endpoint_is_another_resource(domain: FakeDomain, cloudformation: CloudFormation) -> None:
-    """CloudFormation sees a replacement and sends the Delete for the old one by itself."""
+def test_another_endpoint_is_another_resource(
+    domain: FakeDomain, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation sees a replacement and sends a Delete for the old one, which succeeds and changes nothing."""
     handler.lambda_handler(custom_resource_event("Create"), Context())
     domain.host = "search-new.us-east-1.es.amazonaws.com"
+    monkeypatch.setenv("DOMAIN_ENDPOINT", domain.host)
     moved = mapping_properties(DomainEndpoint=domain.host)
     update = custom_resource_event(
         "Update", moved, PhysicalResourceId=PHYSICAL_ID, OldResourceProperties=mapping_properties()
@@ -164,6 +169,11 @@ def test_another_endpoint_is_another_resource(domain: FakeDomain, cloudformation
     handler.lambda_handler(update, Context())
     assert cloudformation.answers[1]["Status"] == "SUCCESS"
     assert cloudformation.answers[1]["PhysicalResourceId"] == PHYSICAL_ID.replace("builders", "new")
+    state, calls = domain.state(), len(domain.calls)
+    handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId=PHYSICAL_ID), Context())
+    assert cloudformation.answers[2]["Status"] == "SUCCESS"
+    assert cloudformation.answers[2]["Reason"].startswith("nothing was removed: DomainEndpoint is not the one in this")
+    assert (domain.state(), len(domain.calls)) == (state, calls)
 
 
 def test_an_update_from_properties_of_an_older_version_removes_nothing(cloudformation: CloudFormation) -> None:
@@ -300,6 +310,8 @@ def test_each_sample_event_has_its_expected_answer(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", make_secret("of-a-sample-event"))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for variable, value in json.loads((EVENTS / "environment.json").read_text())["RoleMapperFunction"].items():
+        monkeypatch.setenv(variable, value)
     domain.host = "127.0.0.1"
     domain.always = ConnectionRefusedError(111, "Connection refused")
     event = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))

@@ -4,7 +4,6 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import replace
 
 import boto3
 import pytest
@@ -15,8 +14,8 @@ from moto import mock_aws
 
 from role_mapper.errors import SecretError
 from role_mapper.master_user import IamMaster, InternalUser, sign_in
-from role_mapper.properties import MasterUserMode, Properties
-from tests.builders import mapping_properties
+from role_mapper.settings import MasterUserMode, Settings
+from tests.builders import DOMAIN_ENDPOINT, SECRET_ARN
 from tests.fake_domain import FakeDomain, error
 from tests.secrets import make_secret
 
@@ -33,7 +32,7 @@ def session() -> Iterator[boto3.Session]:
 def internal_user(session: boto3.Session, secret: str) -> tuple[InternalUser, str]:
     """Return the user of a secret, and the secret's ARN."""
     arn = session.client("secretsmanager").create_secret(Name="master", SecretString=secret)["ARN"]
-    user = sign_in(replace(Properties.of(mapping_properties()), master_user_secret_arn=arn), session)
+    user = sign_in(Settings(DOMAIN_ENDPOINT, master_user_secret_arn=arn), session)
     assert isinstance(user, InternalUser)
     return user, arn
 
@@ -87,7 +86,7 @@ def test_a_secret_of_another_shape_is_refused_without_being_quoted(secret: str) 
 
 def test_a_secret_that_is_not_there_is_told_by_its_arn(session: boto3.Session) -> None:
     """It does not appear by waiting."""
-    user = sign_in(Properties.of(mapping_properties()), session)
+    user = sign_in(Settings(DOMAIN_ENDPOINT, master_user_secret_arn=SECRET_ARN), session)
     with pytest.raises(SecretError, match=r"GetSecretValue of arn:aws:.* answered ResourceNotFoundException") as raised:
         header(user)  # type: ignore[arg-type]
     assert not raised.value.retryable
@@ -100,17 +99,16 @@ def test_without_credentials_the_error_says_so(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    user = sign_in(Properties.of(mapping_properties()), boto3.Session(region_name="us-east-1"))
+    user = sign_in(Settings(DOMAIN_ENDPOINT, master_user_secret_arn=SECRET_ARN), boto3.Session(region_name="us-east-1"))
     with pytest.raises(SecretError, match="is not possible: Unable to locate credentials"):
         header(user)  # type: ignore[arg-type]
 
 
 def test_an_iam_master_signs_every_call_anew(fake_domain: FakeDomain) -> None:
     """Signature Version 4 for the service `es`, with the session's token; no secret is read."""
-    properties = Properties.of(mapping_properties(MasterUserMode=MasterUserMode.IAM_ROLE, MasterUserSecretArn=""))
     keys = {"aws_access_key_id": "AKID", "aws_secret_access_key": make_secret("testing-secret-access-key")}
     session = boto3.Session(**keys, aws_session_token=make_secret("testing-token"), region_name="us-east-1")
-    master = sign_in(properties, session)
+    master = sign_in(Settings(DOMAIN_ENDPOINT, MasterUserMode.IAM_ROLE), session)
     assert isinstance(master, IamMaster)
     domain = fake_domain.client()
     domain._client.transport.connection_pool.connections[0].session.auth = master

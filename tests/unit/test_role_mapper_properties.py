@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from role_mapper.errors import PropertiesError
-from role_mapper.properties import MasterUserMode, Properties
+from role_mapper.properties import Properties
 from tests.builders import mapping_properties
 
 
@@ -14,7 +14,6 @@ def test_the_template_s_properties_become_typed() -> None:
     properties = Properties.of(
         mapping_properties(RetentionDays="30", IndexRotationPeriod="OneDay", TakeOver="true", NumberOfShards="3")
     )
-    assert properties.master_user_mode is MasterUserMode.INTERNAL_USER
     assert properties.retention_days == 30
     assert properties.number_of_shards == 3
     assert properties.take_over
@@ -23,19 +22,13 @@ def test_the_template_s_properties_become_typed() -> None:
 
 
 def test_what_may_be_left_out_has_the_documented_defaults() -> None:
-    """Only where the domain is, how to sign in, who delivers and to what index must be said."""
-    keys = ("DomainEndpoint", "MasterUserSecretArn", "DeliveryRoleArn", "IndexName")
+    """Only the domain, the delivery role and the index have none."""
+    keys = ("DomainEndpoint", "DeliveryRoleArn", "IndexName")
     properties = Properties.of({key: mapping_properties()[key] for key in keys})
     assert properties.role_name == "kinesis-firehose"
     assert properties.index_pattern == "iot-stream*"
     assert properties.index_rotation_period == "NoRotation"
     assert (properties.retention_days, properties.number_of_shards, properties.number_of_replicas) == (0, 1, 1)
-
-
-def test_an_iam_master_needs_no_secret() -> None:
-    """The template passes an empty ARN then."""
-    properties = Properties.of(mapping_properties(MasterUserMode="IamRole", MasterUserSecretArn=""))
-    assert properties.master_user_mode is MasterUserMode.IAM_ROLE
 
 
 @pytest.mark.parametrize(
@@ -44,8 +37,6 @@ def test_an_iam_master_needs_no_secret() -> None:
         ("DomainEndpoint", "", "DomainEndpoint is missing"),
         ("DomainEndpoint", " ", "DomainEndpoint is missing"),
         ("DeliveryRoleArn", ["x"], "DeliveryRoleArn must be a string, not list"),
-        ("MasterUserSecretArn", "", "MasterUserSecretArn is missing"),
-        ("MasterUserMode", "Root", "MasterUserMode must be one of InternalUser, IamRole, not 'Root'"),
         ("IndexRotationPeriod", "Daily", "IndexRotationPeriod must be one of NoRotation, OneHour"),
         ("RetentionDays", "-1", "RetentionDays must be a whole number from 0 up, not '-1'"),
         ("RetentionDays", "1.5", "RetentionDays must be a whole number"),

@@ -9,6 +9,7 @@ Only the standard library is imported here, so that an answer goes out even when
 import http.client
 import json
 import random
+import re
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["MOST_BYTES", "NotAnsweredError", "Request", "Response", "encode", "send"]
+__all__ = ["MOST_BYTES", "NotAnsweredError", "Request", "Response", "check_response_url", "encode", "send"]
 
 MOST_BYTES = 4096
 _CUT = "…"
@@ -147,6 +148,39 @@ def _cut(text: str, most: int) -> str:
     """The longest beginning of `text` that has, with the mark of the cut, at most `most` bytes."""
     room = most - _size(_CUT)
     return text[: bisect_right(range(1, len(text)), room, key=lambda end: _size(text[:end]))] + _CUT if room > 0 else ""
+
+
+def check_response_url(url: str, environment: Mapping[str, str]) -> None:
+    """Refuse a `ResponseURL` that CloudFormation would not name; an empty one means that nobody waits for a response.
+
+    CloudFormation's is in a bucket of its own, over HTTPS (AWS page "Access CloudFormation using an interface
+    endpoint": `cloudformation-custom-resource-response-REGION`, the region without dashes). Where AWS_ENDPOINT_URL
+    sets another endpoint for all of AWS's APIs, as on the local stack, a URL at that endpoint is accepted as well.
+
+    Args:
+        url: as the event has it.
+        environment: AWS_REGION, which Lambda sets; URL_SUFFIX, the DNS suffix of the partition; AWS_ENDPOINT_URL.
+
+    Raises:
+        NotAnsweredError: it is somebody else's; the URL is not shown, since it may be signed.
+    """
+    if url and _origin(url) not in _origins(environment):
+        raise NotAnsweredError("the ResponseURL is not one of CloudFormation's: nothing was done")
+
+
+def _origins(environment: Mapping[str, str]) -> set[tuple[str, str]]:
+    region = environment.get("AWS_REGION", "")
+    suffix = environment.get("URL_SUFFIX") or "amazonaws.com"
+    bucket = f"cloudformation-custom-resource-response-{region.replace('-', '')}"
+    origins = {("https", f"{bucket}.{host}.{suffix}") for host in ("s3", f"s3.{region}", f"s3-{region}")}
+    endpoint = _origin(environment.get("AWS_ENDPOINT_URL", ""))
+    return origins | {endpoint} if endpoint else origins
+
+
+def _origin(url: str) -> tuple[str, str] | None:
+    """Return scheme and `host[:port]`; None for what is not an absolute HTTP URL that every parser reads alike."""
+    match = re.fullmatch(r"(https?)://([A-Za-z0-9.-]+(?::\d{1,5})?)(?:/[!-~]*)?", url)
+    return (match[1], match[2]) if match and "\\" not in url else None
 
 
 def send(url: str, document: Mapping[str, Any], *, seconds: float) -> None:

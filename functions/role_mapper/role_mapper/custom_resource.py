@@ -1,16 +1,19 @@
 """Create, Update and Delete of the custom resource, as calls to a domain; and Show, for people."""
 
+import os
+
 import boto3
 
 from role_mapper import provision
 from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
-from role_mapper.errors import PropertiesError
+from role_mapper.errors import PropertiesError, SettingsError
 from role_mapper.master_user import sign_in
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import as_data
+from role_mapper.settings import Settings
 
 __all__ = ["handle"]
 
@@ -23,15 +26,22 @@ def handle(request: Request, deadline: Deadline) -> Response:
     """
     match request.kind:
         case "Create":
-            return _apply(request, None, deadline)
+            return _apply(request, None, _settings(request), deadline)
         case "Update":
-            return _apply(request, _before(request), deadline)
+            return _apply(request, _before(request), _settings(request), deadline)
         case "Delete":
             return _delete(request, deadline)
         case "Show":  # by hand only: CloudFormation never asks so
-            return _show(request, deadline)
+            return _show(request, _settings(request), deadline)
         case kind:
             raise PropertiesError(f"RequestType must be Create, Update, Delete or Show, not {kind!r}")
+
+
+def _settings(request: Request) -> Settings:
+    """Return the function's settings, if the request names no other domain than theirs."""
+    settings = Settings.from_environment(os.environ)
+    settings.check(request.properties)
+    return settings
 
 
 def _before(request: Request) -> Properties | None:
@@ -42,10 +52,10 @@ def _before(request: Request) -> Properties | None:
         return None
 
 
-def _apply(request: Request, before: Properties | None, deadline: Deadline) -> Response:
+def _apply(request: Request, before: Properties | None, settings: Settings, deadline: Deadline) -> Response:
     wanted = Properties.of(request.properties)
     owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
-    domain = _domain(wanted, deadline)
+    domain = _domain(settings, deadline)
     try:
         changes = provision.apply(domain, wanted, owner)
         # What was made at another endpoint has another id: CloudFormation sends a Delete for that one.
@@ -62,8 +72,13 @@ def _delete(request: Request, deadline: Deadline) -> Response:
     except PropertiesError as error:
         # With such properties Create fails before it touches the domain; its Delete must not block the rollback.
         return Response("SUCCESS", request.physical_id, f"nothing was made: {error}")
+    try:
+        settings = _settings(request)
+    except (PropertiesError, SettingsError) as error:
+        # CloudFormation's Delete for a domain that was replaced, which is deleted too: it must not fail the update.
+        return Response("SUCCESS", request.physical_id, f"nothing was removed: {error}")
     owner = Owner.of(request.stack_id, request.logical_id, before.domain_endpoint)
-    domain = _domain(before, deadline)
+    domain = _domain(settings, deadline)
     try:
         if not provision.exists(domain):
             return Response("SUCCESS", request.physical_id, "the domain no longer exists")
@@ -73,16 +88,16 @@ def _delete(request: Request, deadline: Deadline) -> Response:
     return Response("SUCCESS", request.physical_id, data=as_data(changes))
 
 
-def _show(request: Request, deadline: Deadline) -> Response:
+def _show(request: Request, settings: Settings, deadline: Deadline) -> Response:
     wanted = Properties.of(request.properties)
     owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
-    domain = _domain(wanted, deadline, read_only=True)
+    domain = _domain(settings, deadline, read_only=True)
     try:
         return Response("SUCCESS", owner.name, data=as_data(provision.preview(domain, wanted, owner)))
     finally:
         domain.close()
 
 
-def _domain(properties: Properties, deadline: Deadline, *, read_only: bool = False) -> Domain:
-    master_user = sign_in(properties, boto3.Session())
-    return Domain(properties.domain_endpoint, master_user, deadline, read_only=read_only)
+def _domain(settings: Settings, deadline: Deadline, *, read_only: bool = False) -> Domain:
+    master_user = sign_in(settings, boto3.Session())
+    return Domain(settings.domain_endpoint, master_user, deadline, read_only=read_only)

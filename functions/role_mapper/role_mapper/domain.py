@@ -28,6 +28,13 @@ for name in ("opensearch", "opensearchpy.trace"):
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+class _Connection(RequestsHttpConnection):
+    """A connection that never follows a redirect: the master user's password is for one host."""
+
+    def perform_request(self, *args: Any, **options: Any) -> Any:
+        return super().perform_request(*args, **options | {"allow_redirects": False})
+
+
 class Domain:
     """Calls to one domain, each within the time that is left.
 
@@ -53,7 +60,7 @@ class Domain:
         self._client = OpenSearch(
             hosts=[f"https://{endpoint}"],
             http_auth=master_user,
-            connection_class=RequestsHttpConnection,
+            connection_class=_Connection,
             verify_certs=True,
             max_retries=0,  # Deadline retries, and knows more reasons to
             retry_on_status=(),

@@ -1,6 +1,7 @@
 """What can go wrong while a domain is prepared, in one tree.
 
 RoleMapperError            what happened and what to do; its text becomes the Reason that CloudFormation shows
+├── SettingsError          the function's environment lacks a setting or has a malformed one
 ├── PropertiesError        a property of the custom resource is missing or makes no sense
 ├── OwnershipError         an object of that name belongs to someone else, or to OpenSearch itself
 ├── ReadOnlyError          a call would change a domain that is only looked at
@@ -24,6 +25,7 @@ __all__ = [
     "ResponseError",
     "RoleMapperError",
     "SecretError",
+    "SettingsError",
     "TimeUpError",
     "UnreachableError",
     "VerificationError",
@@ -38,6 +40,10 @@ _SERVER_ERRORS = range(500, 600)
 
 class RoleMapperError(Exception):
     """One sentence for a person: what happened and what to do."""
+
+
+class SettingsError(RoleMapperError):
+    """The function's environment lacks a setting or has a malformed one."""
 
 
 class PropertiesError(RoleMapperError):

@@ -5,10 +5,11 @@ a package that can't be imported is answered too.
 """
 
 import logging
+import os
 import traceback
 from typing import Any, Protocol
 
-from role_mapper import logs
+from role_mapper import cloudformation, logs
 from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
 from role_mapper.errors import RoleMapperError
@@ -39,10 +40,12 @@ def lambda_handler(event: object, context: Context) -> dict[str, Any]:
         The answer, as it was sent.
 
     Raises:
-        NotAnsweredError: CloudFormation did not accept the answer.
+        NotAnsweredError: the `ResponseURL` is not CloudFormation's, so nothing was done; or it did not accept the
+            answer.
     """
     logs.configure()
     request = Request.of(event)
+    cloudformation.check_response_url(request.response_url, os.environ)
     seconds = min(context.get_remaining_time_in_millis() / 1000, request.service_timeout)
     physical_id = _physical_id(request)
     with ResponseSender(request, seconds, physical_id) as sender:

@@ -13,7 +13,7 @@ from requests.auth import AuthBase
 from requests_aws4auth import AWS4Auth
 
 from role_mapper.errors import SecretError
-from role_mapper.properties import MasterUserMode, Properties
+from role_mapper.settings import MasterUserMode, Settings
 
 __all__ = ["IamMaster", "InternalUser", "sign_in"]
 
@@ -89,11 +89,11 @@ class IamMaster(AWS4Auth):  # type: ignore[misc]  # requests-aws4auth ships no t
         """Nothing to read again: the credentials renew themselves."""
 
 
-def sign_in(properties: Properties, session: boto3.Session) -> InternalUser | IamMaster:
-    """The way in that the properties ask for."""
-    if properties.master_user_mode is MasterUserMode.IAM_ROLE:
+def sign_in(settings: Settings, session: boto3.Session) -> InternalUser | IamMaster:
+    """Return how to sign in, as the function's environment says."""
+    if settings.master_user_mode is MasterUserMode.IAM_ROLE:
         return IamMaster(session)
-    return InternalUser(lambda: _read_secret(session, properties.master_user_secret_arn))
+    return InternalUser(lambda: _read_secret(session, settings.master_user_secret_arn))
 
 
 def _read_secret(session: boto3.Session, arn: str) -> str:

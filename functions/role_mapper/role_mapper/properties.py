@@ -2,23 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from role_mapper.errors import PropertiesError
 
-__all__ = ["MasterUserMode", "Properties"]
+__all__ = ["Properties"]
 
 NO_ROTATION = "NoRotation"
 _ROTATIONS = (NO_ROTATION, "OneHour", "OneDay", "OneWeek", "OneMonth")
 _DIGITS = 9
 _BOOLEANS = {"true": True, "false": False}
-
-
-class MasterUserMode(StrEnum):
-    """Who the domain's master user is (AdvancedSecurityOptions of the OpenSearch Service API)."""
-
-    INTERNAL_USER = "InternalUser"
-    IAM_ROLE = "IamRole"
 
 
 @dataclass(frozen=True)
@@ -28,9 +20,7 @@ class Properties:
     CloudFormation hands every scalar over as a string (AWS page "Custom resource request objects").
 
     Attributes:
-        domain_endpoint: `host[:port]` of the domain, without a scheme.
-        master_user_mode: how to sign in.
-        master_user_secret_arn: the secret with `username` and `password`; empty with an IAM master.
+        domain_endpoint: `host[:port]` of the domain, without a scheme; what is called is the one in `Settings`.
         role_name: the OpenSearch role to make.
         index_pattern: the indices that the role may write to.
         delivery_role_arn: the IAM role that is mapped to it.
@@ -49,8 +39,6 @@ class Properties:
     index_name: str
     role_name: str = "kinesis-firehose"
     index_pattern: str = ""
-    master_user_mode: MasterUserMode = MasterUserMode.INTERNAL_USER
-    master_user_secret_arn: str = ""
     index_rotation_period: str = NO_ROTATION
     retention_days: int = 0
     number_of_shards: int = 1
@@ -68,13 +56,8 @@ class Properties:
         """
         given = _Reader(properties)
         index_name = given.text("IndexName")
-        mode = MasterUserMode(given.choice("MasterUserMode", tuple(MasterUserMode), MasterUserMode.INTERNAL_USER))
         return cls(
             domain_endpoint=given.text("DomainEndpoint"),
-            master_user_mode=mode,
-            master_user_secret_arn=given.text(
-                "MasterUserSecretArn", None if mode is MasterUserMode.INTERNAL_USER else ""
-            ),
             role_name=given.text("RoleName", cls.role_name),
             index_pattern=given.text("IndexPattern", f"{index_name}*"),
             delivery_role_arn=given.text("DeliveryRoleArn"),

@@ -1,0 +1,302 @@
+"""The role mapper gives its credentials to its own stack's domain only, whatever an event says."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.loaders
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from role_mapper import handler, master_user, response_sender
+from role_mapper.cloudformation import NotAnsweredError, check_response_url
+from role_mapper.deadline import Deadline
+from role_mapper.errors import PropertiesError, SettingsError
+from role_mapper.settings import MasterUserMode, Settings
+from tests.builders import DOMAIN_ENDPOINT, FUNCTION_ENVIRONMENT, SECRET_ARN, custom_resource_event, mapping_properties
+from tests.fake_domain import Clock, FakeDomain, FakeResponse
+from tests.secrets import leaks, make_secret
+from tests.template import load_template
+
+PASSWORD = make_secret("Only-For.Our-Domain+7")
+ATTACKER = "attacker.example"
+
+
+class Context:
+    """Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds left."""
+        return 600_000
+
+
+@dataclass
+class Network:
+    """Every request that left, and every secret that was read; the domain answers all requests as `response` says."""
+
+    response: FakeResponse
+    location: str = ""
+    sent: list[tuple[str, str]] = field(default_factory=list)
+    secrets_read: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Stand in for every way out of the function."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in FUNCTION_ENVIRONMENT.items():
+                patch.setenv(name, value)
+            clock = Clock()
+            patch.setattr(response_sender, "Deadline", lambda _: Deadline(1, clock=clock, wait=clock.wait))
+            patch.setattr(requests.adapters.HTTPAdapter, "send", self._send)
+            patch.setattr(urllib.request, "urlopen", self._urlopen)
+            patch.setattr(master_user, "_read_secret", self._read_secret)
+            yield
+
+    def _send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        text = f"{dict(request.headers)} {request.body!r}"
+        self.sent.append((request.url or "", text))
+        response = requests.Response()
+        response.status_code = self.response.status
+        response._content = self.response.text.encode()
+        response.headers["Content-Type"] = self.response.content_type
+        if self.location:
+            response.headers["Location"] = self.location
+        response.request, response.url = request, request.url or ""
+        return response
+
+    def _urlopen(self, request: urllib.request.Request, timeout: float) -> Any:
+        assert timeout > 0
+        self.sent.append((request.full_url, f"{dict(request.header_items())} {request.data!r}"))
+        return open("/dev/null", "rb")  # noqa: PTH123  # an empty response, closed by its reader
+
+    def _read_secret(self, _: Any, arn: str) -> str:
+        self.secrets_read.append(arn)
+        return json.dumps({"username": "admin", "password": PASSWORD})
+
+
+hosts = st.sampled_from(
+    [
+        DOMAIN_ENDPOINT,
+        ATTACKER,
+        f"{ATTACKER}:9200",
+        f"{DOMAIN_ENDPOINT}@{ATTACKER}",
+        f"{DOMAIN_ENDPOINT}:443@{ATTACKER}",
+        f"{DOMAIN_ENDPOINT}.{ATTACKER}",
+        f"{ATTACKER}/{DOMAIN_ENDPOINT}",
+        f"{ATTACKER}#{DOMAIN_ENDPOINT}",
+        f"{ATTACKER}?{DOMAIN_ENDPOINT}",
+        f"https://{ATTACKER}",
+        f"{ATTACKER}\\@{DOMAIN_ENDPOINT}",
+        "",
+    ]
+)
+json_values = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=30) | st.lists(st.text(max_size=5), max_size=2)
+)
+properties = st.builds(
+    lambda changes: mapping_properties() | changes,
+    st.dictionaries(
+        st.sampled_from([*mapping_properties(), "MasterUserMode", "MasterUserSecretArn"]),
+        hosts | json_values,
+        max_size=4,
+    ),
+)
+BUCKET = "cloudformation-custom-resource-response-useast1"
+urls = st.sampled_from(
+    [
+        "",
+        f"https://{BUCKET}.s3.amazonaws.com/x?X-Amz-Signature=abc",
+        f"https://{ATTACKER}/",
+        f"http://{BUCKET}.s3.amazonaws.com/x",
+        f"https://{BUCKET}.s3.amazonaws.com@{ATTACKER}/x",
+        f"https://{BUCKET}.s3.amazonaws.com.{ATTACKER}/x",
+        f"https://{BUCKET}-{ATTACKER}/x",
+        "https://someones-bucket.s3.amazonaws.com/x",
+        "file:///etc/passwd",
+        f"ftp://{ATTACKER}/",
+    ]
+)
+events = st.builds(
+    lambda kind, wanted, before, url: custom_resource_event(
+        kind, wanted, OldResourceProperties=before, ResponseURL=url, PhysicalResourceId="id"
+    ),
+    st.sampled_from(["Create", "Update", "Delete", "Show", "Other"]),
+    properties,
+    properties,
+    urls | st.text(max_size=30),
+)
+responses = st.sampled_from(
+    [
+        FakeResponse(200, {}),
+        FakeResponse(200, "text", "text/plain"),
+        FakeResponse(302, "", "text/html"),
+        FakeResponse(307, "", "text/html"),
+        FakeResponse(400, {"message": "no"}),
+    ]
+)
+
+
+@given(events, responses, hosts)
+def test_no_credential_leaves_for_another_host_whatever_the_event_says(
+    event: dict[str, Any], response: FakeResponse, redirect: str
+) -> None:
+    """Another domain, secret or response URL, or a domain that redirects: only our domain is signed in to."""
+    network = Network(response, f"https://{redirect}/" if response.status in {302, 307} else "")
+    with network.installed():
+        try:
+            handler.lambda_handler(event, Context())
+        except NotAnsweredError:
+            assert not network.sent, "an event with somebody else's ResponseURL has no effect at all"
+    assert set(network.secrets_read) <= {SECRET_ARN}
+    for url, text in network.sent:
+        target = urlsplit(url)
+        assert target.scheme == "https"
+        if target.netloc not in {DOMAIN_ENDPOINT, f"{DOMAIN_ENDPOINT}:443"}:
+            assert target.netloc.startswith(f"{BUCKET}.s3."), f"a request to {url}"
+            assert not leaks(text)
+            assert "Authorization" not in text
+
+
+def test_our_own_domain_is_signed_in_to() -> None:
+    """The recorder above sees a credential where there is one."""
+    network = Network(FakeResponse(400, {"message": "no"}))
+    with network.installed():
+        handler.lambda_handler(custom_resource_event("Create"), Context())
+    signed = [url for url, text in network.sent if "Basic " in text]
+    assert signed
+    assert {urlsplit(url).hostname for url in signed} == {DOMAIN_ENDPOINT}
+    assert network.secrets_read == [SECRET_ARN]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("DomainEndpoint", ATTACKER), ("MasterUserSecretArn", SECRET_ARN + "x"), ("MasterUserMode", "IamRole")],
+)
+@pytest.mark.parametrize("kind", ["Create", "Update", "Show"])
+def test_an_event_that_names_another_domain_or_secret_is_refused_by_name(
+    fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch, kind: str, key: str, value: str
+) -> None:
+    """FAILED, and nothing is called; what the event named is not repeated."""
+    for name, setting in FUNCTION_ENVIRONMENT.items():
+        monkeypatch.setenv(name, setting)
+    event = custom_resource_event(kind, mapping_properties(**{key: value}), ResponseURL="")
+    response = handler.lambda_handler(event, Context())
+    assert response["Status"] == "FAILED"
+    assert response["Reason"].startswith(f"{key} is not the one in this function's environment")
+    assert not fake_domain.calls
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("DOMAIN_ENDPOINT", "", "DOMAIN_ENDPOINT is ''"),
+        ("DOMAIN_ENDPOINT", "https://search-x.es.amazonaws.com", "without https://"),
+        ("DOMAIN_ENDPOINT", "search-x.es.amazonaws.com/", "or a path"),
+        ("DOMAIN_ENDPOINT", f"search-x@{ATTACKER}", "DOMAIN_ENDPOINT is"),
+        ("MASTER_USER_MODE", "Root", "set it to one of InternalUser, IamRole"),
+        ("MASTER_USER_SECRET_ARN", "", "MASTER_USER_SECRET_ARN is missing"),
+    ],
+)
+def test_a_wrong_setting_is_named(variable: str, value: str, words: str) -> None:
+    """The sentence becomes the Reason of a FAILED."""
+    with pytest.raises(SettingsError, match=words):
+        Settings.from_environment(FUNCTION_ENVIRONMENT | {variable: value})
+
+
+def test_an_iam_master_needs_no_secret() -> None:
+    """The template sets an empty ARN then."""
+    environment = FUNCTION_ENVIRONMENT | {"MASTER_USER_MODE": "IamRole", "MASTER_USER_SECRET_ARN": ""}
+    assert Settings.from_environment(environment) == Settings(DOMAIN_ENDPOINT, MasterUserMode.IAM_ROLE, "")
+
+
+def test_an_event_need_not_name_what_the_environment_says() -> None:
+    """And may repeat it, as events of earlier versions of the template do."""
+    settings = Settings.from_environment(FUNCTION_ENVIRONMENT)
+    settings.check({})
+    settings.check({"DomainEndpoint": DOMAIN_ENDPOINT, "MasterUserSecretArn": SECRET_ARN})
+    with pytest.raises(PropertiesError):
+        settings.check({"DomainEndpoint": None})
+
+
+# Hosts as public samples of CloudFormation's events have them, and the bucket of AWS's page on VPC endpoints.
+@pytest.mark.parametrize(
+    ("region", "suffix", "url"),
+    [
+        ("us-east-1", "amazonaws.com", f"https://{BUCKET}.s3.amazonaws.com/arn%3Aaws%3A?X-Amz-Signature=a%2Fb"),
+        (
+            "eu-west-1",
+            "amazonaws.com",
+            "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/x",
+        ),
+        (
+            "us-east-2",
+            "amazonaws.com",
+            "https://cloudformation-custom-resource-response-useast2.s3.us-east-2.amazonaws.com/x",
+        ),
+        (
+            "cn-north-1",
+            "amazonaws.com.cn",
+            "https://cloudformation-custom-resource-response-cnnorth1.s3.cn-north-1.amazonaws.com.cn/x",
+        ),
+    ],
+)
+def test_cloudformations_own_addresses_are_accepted(region: str, suffix: str, url: str) -> None:
+    """Each form of an S3 host, in each partition; another region's bucket is somebody else's."""
+    check_response_url(url, {"AWS_REGION": region, "URL_SUFFIX": suffix})
+    with pytest.raises(NotAnsweredError, match="not one of CloudFormation's"):
+        check_response_url(url, {"AWS_REGION": "ap-south-1", "URL_SUFFIX": suffix})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:4567/_ministack/cfn-response/x",
+        "https://127.0.0.1:4566/x",
+        "http://127.0.0.1:4566@attacker.example/x",
+        "http://127.0.0.1:4566\\@attacker.example/x",
+        "http://127.0.0.1:4566\n/x",
+        " http://127.0.0.1:4566/x",
+    ],
+)
+def test_the_local_stacks_address_is_the_one_of_its_configuration(url: str) -> None:
+    """AWS_ENDPOINT_URL, exactly: the same scheme, host and port."""
+    local = FUNCTION_ENVIRONMENT | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+    check_response_url("http://127.0.0.1:4566/_ministack/cfn-response/x", local)
+    with pytest.raises(NotAnsweredError):
+        check_response_url("http://127.0.0.1:4566/_ministack/cfn-response/x", FUNCTION_ENVIRONMENT)
+    with pytest.raises(NotAnsweredError) as raised:
+        check_response_url(url, local)
+    assert ATTACKER not in str(raised.value)
+
+
+def test_the_template_sets_the_functions_environment_and_publishes_it() -> None:
+    """The alias names a version, which keeps its environment: what can change is in the version's description.
+
+    Every property of AWS::Lambda::Version is replaced when it changes (AWS CloudFormation Template Reference).
+    """
+    function = load_template()["Resources"]["RoleMapperFunction"]["Properties"]
+    variables = function["Environment"]["Variables"]
+    assert set(variables) == set(FUNCTION_ENVIRONMENT) - {"AWS_REGION"}
+    assert variables["URL_SUFFIX"] == {"Ref": "AWS::URLSuffix"}
+    described = json.dumps(function["VersionDescription"])
+    for value in (
+        variables["DOMAIN_ENDPOINT"],
+        variables["MASTER_USER_MODE"],
+        variables["MASTER_USER_SECRET_ARN"]["If"][1],
+    ):
+        assert json.dumps(value) in described
+
+
+def test_every_partitions_suffix_is_a_host_name() -> None:
+    """AWS::URLSuffix is the partition's DNS suffix, as botocore's list of partitions has it."""
+    for partition in botocore.loaders.Loader().load_data("partitions")["partitions"]:
+        region = next(iter(partition["regions"]))
+        bucket = f"cloudformation-custom-resource-response-{region.replace('-', '')}"
+        suffix = partition["outputs"]["dnsSuffix"]
+        check_response_url(f"https://{bucket}.s3.{region}.{suffix}/x", {"AWS_REGION": region, "URL_SUFFIX": suffix})
