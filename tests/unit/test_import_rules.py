@@ -19,6 +19,7 @@ LEVELS = [
     {"target", "run"},
     {"local"},
     {"generator", "dashboards", "delivery", "domain", "failure_objects", "plan"},
+    {"description"},
     {"stack", "paths"},
     {"errors"},
 ]
@@ -71,6 +72,12 @@ def test_the_delivery_core_is_pure(path: Path) -> None:
             or (module.split(".")[0] in PURE_IMPORTS)
         ), f"{path.name} must not import {module}"
     assert not READS_THE_CLOCK.search(path.read_text(encoding="utf-8"))
+
+
+def test_one_module_alone_knows_the_enrichment_function() -> None:
+    """The command shares the description of a reading with the function through one door (docs/adr/0009)."""
+    importers = {path for path in _modules() if any(module.split(".")[0] == "enrichment" for module in _imports(path))}
+    assert importers == {PACKAGE / "description.py"}
 
 
 @pytest.mark.parametrize("function", ["enrichment", "role_mapper"])

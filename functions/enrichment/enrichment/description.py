@@ -1,0 +1,253 @@
+"""The description of a reading, as `readings.toml` has it: what devices send and what OpenSearch gets. Pure.
+
+`load` checks everything that can be checked without a reading and raises one error with all mistakes. The function
+compiles the result once, at import (`compiled`); the dashboard, index template, docs and generator are built from the
+same objects (docs/adr/0009). Only the standard library and msgspec are imported here.
+"""
+
+import tomllib
+from bisect import bisect_left
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+__all__ = [
+    "FILE",
+    "INGESTED_AT",
+    "UNKNOWN_FIELDS",
+    "Derivation",
+    "Description",
+    "DescriptionError",
+    "Field",
+    "Problem",
+    "Role",
+    "TimeFormat",
+    "Type",
+    "Unknown",
+    "load",
+    "parse",
+]
+
+FILE: Final = Path(__file__).parents[1] / "readings.toml"
+"""The description that travels with the function."""
+INGESTED_AT: Final = "ingested_at"
+"""Field that every document has behind the described ones: when AWS took the record (date)."""
+UNKNOWN_FIELDS: Final = "unknown_fields"
+"""Object of the document that holds what is not described, with `unknown = "keep"`; `enabled: false` in the index."""
+
+
+class Type(StrEnum):
+    """A field's type in the index, in OpenSearch's words."""
+
+    KEYWORD = "keyword"
+    LONG = "long"
+    DOUBLE = "double"
+    SCALED_FLOAT = "scaled_float"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    GEO_POINT = "geo_point"
+    IP = "ip"
+
+
+class Role(StrEnum):
+    """What a field is for."""
+
+    TIME = "time"
+    DEVICE = "device"
+    MEASURE = "measure"
+    CATEGORY = "category"
+    IDENTITY = "identity"
+
+
+class TimeFormat(StrEnum):
+    """How a device writes a date: text of docs/fields.md, or a number since 1970-01-01 UTC."""
+
+    TEXT = "text"
+    EPOCH_SECOND = "epoch_second"
+    EPOCH_MILLIS = "epoch_millis"
+    EPOCH_MICROS = "epoch_micros"
+    EPOCH_NANOS = "epoch_nanos"
+
+
+class Unknown(StrEnum):
+    """What becomes of fields that are not described."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
+class Derivation(msgspec.Struct, frozen=True):
+    """How a derived field is made: `source` times scale, plus offset, rounded."""
+
+    source: str
+    """Name of the field it is made of; never a derived one."""
+    scale: float = 1
+    offset: float = 0
+    round: int = 10
+    """Decimals that the document keeps."""
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of the document."""
+
+    name: str
+    """Its name in the document and the index: letters, digits and underscores."""
+    type: Type
+    path: tuple[str, ...]
+    """Keys that lead to the value in the device's JSON; of a derived field, its source's."""
+    role: Role | None = None
+    label: str
+    """How people read it: `label` of the file, or its name with blanks."""
+    unit: str | None = None
+    description: str | None = None
+    optional: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    alert_above: float | None = None
+    alert_below: float | None = None
+    decimals: int | None = None
+    """Of a scaled_float: the index's scaling factor is 10 to this power."""
+    format: TimeFormat = TimeFormat.TEXT
+    derivation: Derivation | None = None
+
+    @property
+    def source(self) -> str:
+        """The path as people write it, with dots."""
+        return ".".join(self.path)
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What devices send and what OpenSearch gets. Roles and names are valid: `load` has checked them."""
+
+    title: str
+    silent_after: float
+    """Seconds without a reading after which a device counts as silent."""
+    unknown: Unknown
+    fields: tuple[Field, ...]
+    """In the order of the document; `ingested_at` follows."""
+
+    @property
+    def time(self) -> Field:
+        """The field that says when the device took the reading."""
+        return next(field for field in self.fields if field.role is Role.TIME)
+
+    @property
+    def device(self) -> Field:
+        """The field that says which device took the reading."""
+        return next(field for field in self.fields if field.role is Role.DEVICE)
+
+    @property
+    def identity(self) -> Field | None:
+        """The field that tells one reading from every other, if there is one."""
+        return next((field for field in self.fields if field.role is Role.IDENTITY), None)
+
+    @property
+    def measures(self) -> tuple[Field, ...]:
+        """The fields with the role `measure`, in order."""
+        return tuple(field for field in self.fields if field.role is Role.MEASURE)
+
+    @property
+    def categories(self) -> tuple[Field, ...]:
+        """The fields with the role `category`, in order."""
+        return tuple(field for field in self.fields if field.role is Role.CATEGORY)
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """The fields that a reading has itself: all but the derived ones."""
+        return tuple(field for field in self.fields if field.derivation is None)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One mistake in a description."""
+
+    line: int | None
+    field: str | None
+    text: str
+    """What is wrong, and what to write instead."""
+
+
+class DescriptionError(ValueError):
+    """The description can't be used; one line for each mistake, with its line in the file."""
+
+    def __init__(self, file: str, problems: list[Problem]) -> None:
+        """Create the error from the file's name and all mistakes."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(_sentence(file, problem) for problem in problems))
+
+
+def _sentence(file: str, problem: Problem) -> str:
+    where = file if problem.line is None else f"{file}, line {problem.line}"
+    return f"{where}: {problem.text}" if problem.field is None else f"{where}, field {problem.field}: {problem.text}"
+
+
+def load(path: Path = FILE) -> Description:
+    """Return the description that a file holds.
+
+    Raises:
+        DescriptionError: the file can't be read, is not TOML, or describes no reading; names all mistakes.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DescriptionError(str(path), [Problem(None, None, f"can't be read as UTF-8 text: {error}")]) from None
+    return parse(text, path.name)
+
+
+def parse(text: str, file: str = FILE.name) -> Description:
+    """Return the description that a text holds.
+
+    Args:
+        text: TOML.
+        file: name for errors.
+
+    Raises:
+        DescriptionError: as `load`.
+    """
+    from enrichment.description_check import check  # noqa: PLC0415 - it builds the classes of this module
+
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        hint = "a name stands twice: rename or remove one" if "twice" in str(error) or "overwrite" in str(error) else ""
+        what = f"not valid TOML: {error}" + (f" - {hint}" if hint else "")
+        raise DescriptionError(file, [Problem(None, None, what)]) from None
+    description, mistakes = check(table)
+    if description is None or mistakes:
+        raise DescriptionError(
+            file, [Problem(_line_of(text, keys), keys[1] if len(keys) > 1 else None, what) for keys, what in mistakes]
+        )
+    return description
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
+    """Return the number of the line that holds the longest part of a path of keys that the file has.
+
+    tomllib gives no positions: this looks for the first line by which the key is there.
+    """
+    lines = text.splitlines(keepends=True)
+    whole = tomllib.loads(text)
+    found = next((keys[:length] for length in range(len(keys), 0, -1) if _has(whole, keys[:length])), None)
+    if found is None:
+        return None
+    end = bisect_left(range(len(lines)), True, key=lambda count: _has(_parse_beginning(lines, count)[1], found))
+    return _parse_beginning(lines, end - 1)[0] + 1
+
+
+def _parse_beginning(lines: list[str], count: int) -> tuple[int, dict[str, Any]]:
+    """Return how many of the first lines are whole statements, at most `count`, and what they hold."""
+    while count > 0:
+        try:
+            return count, tomllib.loads("".join(lines[:count]))
+        except tomllib.TOMLDecodeError:  # within a statement of several lines
+            count -= 1
+    return 0, {}
+
+
+def _has(table: Any, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        if not isinstance(table, dict) or key not in table:
+            return False
+        table = table[key]
+    return True

@@ -1,0 +1,47 @@
+"""What the command shares with the enrichment function: its description of a reading (docs/adr/0009).
+
+The function travels alone, so the command comes to it: this module puts the function's folder on the path, and is the
+only one that may. Everything else asks here.
+"""
+
+import sys
+from typing import Final
+
+from iot_stream.paths import PROJECT
+
+FOLDER: Final = PROJECT / "functions" / "enrichment"
+if str(FOLDER) not in sys.path:
+    sys.path.append(str(FOLDER))
+
+from enrichment.description import (  # noqa: E402 - the path comes first
+    FILE,
+    INGESTED_AT,
+    UNKNOWN_FIELDS,
+    Derivation,
+    Description,
+    DescriptionError,
+    Field,
+    Role,
+    TimeFormat,
+    Type,
+    Unknown,
+    load,
+    parse,
+)
+
+__all__ = [
+    "FILE",
+    "FOLDER",
+    "INGESTED_AT",
+    "UNKNOWN_FIELDS",
+    "Derivation",
+    "Description",
+    "DescriptionError",
+    "Field",
+    "Role",
+    "TimeFormat",
+    "Type",
+    "Unknown",
+    "load",
+    "parse",
+]
