@@ -37,6 +37,34 @@ def stack(local_stack: LocalStack) -> Stack:
     return local_stack.stack()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def on_call(local_stack: LocalStack, stack: Stack) -> Callable[[], list[dict[str, Any]]]:
+    """Return what the alarm topic has told its subscribers since the first test of this module."""
+    sqs, sns = local_stack.aws.client("sqs"), local_stack.aws.client("sns")
+    queue = sqs.create_queue(QueueName="on-call")["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    sqs.set_queue_attributes(
+        QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allow]})}
+    )
+    sns.subscribe(TopicArn=stack.output("AlarmTopicArn"), Protocol="sqs", Endpoint=queue_arn)
+    told: list[dict[str, Any]] = []
+
+    def read() -> list[dict[str, Any]]:
+        received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in received:
+            told.append(json.loads(json.loads(message["Body"])["Message"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return told
+
+    return read
+
+
 @pytest.fixture
 def find(local_stack: LocalStack, stack: Stack) -> Callable[[dict[str, Any]], requests.Response]:
     """Ask the index a question, refreshed first."""
@@ -112,18 +140,24 @@ def test_one_undecodable_record_among_500_leaves_499_documents_and_itself(
     assert _hits(find(query)) == 499
 
 
-def test_a_failure_object_raises_the_stacks_own_alarm(local_stack: LocalStack, stack: Stack) -> None:
-    """The worker's metrics have AWS's names, so the alarm of the template sees a record that went to the bucket."""
-    cloudwatch = local_stack.aws.client("cloudwatch")
-    kinesis = local_stack.aws.client("kinesis")
+def test_a_failure_object_raises_the_stacks_own_alarm(
+    local_stack: LocalStack, stack: Stack, on_call: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """Whoever subscribes to the topic is told twice: by the alarm, and of the object's key by EventBridge."""
+    kinesis, cloudwatch = local_stack.aws.client("kinesis"), local_stack.aws.client("cloudwatch")
     kinesis.put_record(StreamName=stack.output("StreamName"), Data=b"broken", PartitionKey="alarm")
+    folder = f"{stack.output('BackupPrefix')}processing-failed/"
 
-    def states() -> dict[str, str]:
-        alarms = cloudwatch.describe_alarms(AlarmNamePrefix=stack.name)["MetricAlarms"]
-        return {alarm["MetricName"]: alarm["StateValue"] for alarm in alarms}
+    def keys() -> list[str]:
+        return [message["detail"]["object"]["key"] for message in on_call() if "detail" in message]
 
-    until(lambda: states().get("DeliveryToS3.Success") == "ALARM", what="the alarm")
-    assert states()["DeliveryToAmazonOpenSearchService.DataFreshness"] != "ALARM"
+    def alarms() -> list[str]:
+        return [message["AlarmName"] for message in on_call() if message.get("NewStateValue") == "ALARM"]
+
+    until(lambda: any(key.startswith(folder) for key in keys()), what="the message about the object")
+    until(lambda: any("FailedRecordsAlarm" in name for name in alarms()), what="the alarm")
+    raised = cloudwatch.describe_alarms(AlarmNamePrefix=stack.name, StateValue="ALARM")["MetricAlarms"]
+    assert {alarm["MetricName"] for alarm in raised} == {"DeliveryToS3.Success"}, "nothing else is wrong"
 
 
 def test_the_command_sends_and_every_reading_is_accounted_for(local_stack: LocalStack, stack: Stack) -> None:
