@@ -1,4 +1,4 @@
-"""How fast the live page answers over many records, and whether its memory stays flat while it refreshes.
+"""How fast the live page responds over many records, and whether its memory stays flat while it refreshes.
 
 Starts its own OpenSearch, fills one index with seeded readings of the last 15 minutes, serves the page over it and
 opens it in headless Chromium. JSON goes to build/bench/live_page.json; README.md says what the figures mean.
@@ -26,12 +26,13 @@ from playwright.sync_api import Page
 
 from iot_stream.dashboards.definition import load
 from iot_stream.live.app import Sources
-from iot_stream.live.reader import Reader, connect, make_role
+from iot_stream.live.reader import Reader, connect
 from iot_stream.live.vega import bundle
 from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
+from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import PROJECT
 from tests.live_page import COUNTS, Failed, chromium, get, serving
 from tests.readings import make_index, readings
@@ -44,7 +45,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--answers", type=int, default=60, help="answers to time")
+    parser.add_argument("--responses", type=int, default=60, help="responses to time")
     parser.add_argument("--minutes", type=float, default=10, help="minutes of refreshing, once a second")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -62,18 +63,18 @@ def main() -> None:
 
 
 def measure(server: OpenSearch, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Fill, answer, refresh."""
-    make_role(server, f"{INDEX}*")
+    """Fill the index, time responses, refresh."""
+    create_reader_role(server, f"{INDEX}*")
     begun = time.monotonic()
     fill(server, arguments.records)
     filled = time.monotonic() - begun
     sources = Sources(Reader(connect(server)), lambda: COUNTS, Failed())
     with serving(load().for_index(INDEX), sources, bundle(folder / "vega")) as url:
-        times = sorted(answer_seconds(url, arguments.answers))
+        times = sorted(response_seconds(url, arguments.responses))
         result = {
             "records": arguments.records,
             "filled_in_s": round(filled, 1),
-            "answer_s": {
+            "response_s": {
                 "p50": round(statistics.median(times), 3),
                 "p95": round(times[int(0.95 * (len(times) - 1))], 3),
                 "max": round(times[-1], 3),
@@ -91,13 +92,13 @@ def fill(server: OpenSearch, records: int) -> None:
         make_index(server, INDEX, batch)
 
 
-def answer_seconds(url: str, answers: int) -> Iterator[float]:
-    """The time of each answer to all panels' questions, over the last hour: every record is in it."""
-    for number in range(answers + 3):
+def response_seconds(url: str, responses: int) -> Iterator[float]:
+    """The time of each response to all queries over the last hour: every record is in it."""
+    for number in range(responses + 3):
         begun = time.perf_counter()
-        answer = get(f"{url}/api/data?from=now-1h")
-        if not answer.ok:
-            sys.exit(f"the page answered {answer.status_code}: {answer.json()['error']}")
+        response = get(f"{url}/api/data?from=now-1h")
+        if not response.ok:
+            sys.exit(f"the page returned {response.status_code}: {response.json()['error']}")
         if number >= 3:  # the first ones warm up
             yield time.perf_counter() - begun
 
@@ -108,15 +109,15 @@ def refresh(url: str, seconds: float) -> dict[str, Any]:
         page = browser.new_page()
         page.goto(f"{url}/?from=now-1h&refresh={REFRESH_MS}")
         page.locator("#state[data-state=live]").wait_for()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url) if "/api/data" in request.url else None)
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url) if "/api/data" in request.url else None)
         samples = []
         for _ in range(10):
             page.wait_for_timeout(seconds * 100)
             samples.append(sample(page))
         return {
             "minutes": round(seconds / 60, 1),
-            "refreshes": len(asked),
+            "refreshes": len(requests),
             "page_heap_mb": [heap for heap, _, _ in samples],
             "page_nodes": [nodes for _, nodes, _ in samples],
             "server_rss_mb": [rss for _, _, rss in samples],

@@ -11,8 +11,9 @@ import requests
 import uvicorn
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from iot_stream.failure_objects import NoSuchFailureError
 from iot_stream.live.app import create_app
-from iot_stream.live.failures import Failure, NoSuchFailureError
+from iot_stream.live.failures import Failure
 from iot_stream.local.processes import free_port
 from tests.delivery import until
 
@@ -99,12 +100,12 @@ class Looked:
         page.on("request", lambda request: self.asked.append(request.url))
 
     def open(self, query: str = "") -> None:
-        """Load the page and wait for its first answer."""
+        """Load the page and wait for its first response."""
         self.page.goto(f"{self.url}/{query}")
         self.page.locator("#state[data-state=live]").wait_for()
 
     def figure(self, label: str) -> Locator:
-        """A key figure as a person reads it in the picture."""
+        """A key figure as a person reads it in the panel."""
         return self.page.locator(f'[data-name=key-figures] [role=graphics-symbol][aria-label^="label: {label};"]')
 
     def count(self, path: str) -> int:

@@ -1,4 +1,4 @@
-"""Commands on the dashboard's files: what OpenSearch Dashboards imports, and still pictures."""
+"""Commands on the dashboard's files: what OpenSearch Dashboards imports, and snapshots."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ __all__ = ["dashboards"]
 
 @click.group()
 def dashboards() -> None:
-    """Build the file that OpenSearch Dashboards imports, and draw still pictures of the dashboard."""
+    """Build the file that OpenSearch Dashboards imports, and draw snapshots of the dashboard."""
 
 
 @dashboards.command()
@@ -34,15 +34,17 @@ def build(*, check: bool) -> None:
 
 @dashboards.command()
 @options.state
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the pictures.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the snapshots."
+)
 @options.time_range_start
-@click.option("--format", "kind", type=click.Choice(["png", "svg"]), default="png", help="Kind of picture.")
+@click.option("--format", "kind", type=click.Choice(["png", "svg"]), default="png", help="File format.")
 def snapshot(state: Path | None, out: Path, start: str, kind: str) -> None:
     """Draw every panel, and the whole dashboard, from what the local stack holds now."""
     from iot_stream.dashboards.snapshot import write
-    from iot_stream.live.server import view_of
+    from iot_stream.live.server import stack_view
     from iot_stream.local import local_stack
 
-    dashboard, sources = view_of(local_stack.find(options.state_folder(state)))
+    dashboard, sources = stack_view(local_stack.find(options.state_folder(state)))
     for file in write(dashboard, sources.search, out, start=start, kind=kind):
         click.echo(file)

@@ -33,8 +33,8 @@ def live(state: Path | None, port: int, *, open_it: bool) -> None:
 @click.option("--once", is_flag=True, help="Show it once and exit.")
 def watch(state: Path | None, every: float, start: str, *, once: bool) -> None:
     """Show the pipeline and the devices' temperature in the terminal until Ctrl-C."""
-    from iot_stream.live.server import view_of
+    from iot_stream.live.server import stack_view
     from iot_stream.live.terminal import show
     from iot_stream.local import local_stack
 
-    show(*view_of(local_stack.find(options.state_folder(state))), every=every, start=start, once=once)
+    show(*stack_view(local_stack.find(options.state_folder(state))), every=every, start=start, once=once)

@@ -1,1 +1,1 @@
-"""One set of panels, shown in OpenSearch Dashboards, in the local live page and as still pictures."""
+"""One set of panels, shown in OpenSearch Dashboards, in the local live page and as snapshots."""

@@ -1,7 +1,7 @@
-"""What OpenSearch Dashboards puts into a panel's question before it asks: time range, filters and bucket width.
+"""Fill in a panel's query as OpenSearch Dashboards does: time range, filters and bucket width.
 
-The same rules as its Vega plugin's query parser (`vis_type_vega`, "OpenSearchQueryParser"), so that a panel asks
-the local OpenSearch exactly what it asks on AWS. Pure: the clock comes as an argument.
+The rules are those of its Vega plugin's query parser (`vis_type_vega`, "OpenSearchQueryParser"), so that a panel sends
+the local OpenSearch exactly the query that it sends on AWS. Pure: the clock comes as an argument.
 """
 
 import copy
@@ -20,7 +20,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LONG_UNITS = {"second": "s", "minute": "m", "hour": "h", "day": "d", "week": "w"}
 _RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdw]))?")
 
-# Upper bound of the exact width in milliseconds → the width that is asked for.
+# Upper bound of the exact width in milliseconds → the width that is used.
 _WIDTHS = (
     (500, "100ms"),
     (5_000, "1s"),
@@ -65,7 +65,7 @@ class TimeRange:
 
     @property
     def seconds(self) -> float:
-        """How long the range is."""
+        """The length of the range in seconds."""
         return (self.end - self.start).total_seconds()
 
 
@@ -78,11 +78,13 @@ class Context:
 
 
 def resolve(query: Query, context: Context) -> dict[str, Any]:
-    """Answer the body of the search that a panel's question becomes under a context.
+    """Return the body of the search that a panel's query becomes under a context.
 
     `%context%` adds the filters, `%timefield%` the time range, `{"%autointerval%": n}` becomes a width that gives
-    about n buckets, `{"%timefilter%": "min" | "max"}` an end of the range in epoch milliseconds. Raises ValueError
-    for a question that OpenSearch Dashboards would refuse.
+    about n buckets, `{"%timefilter%": "min" | "max"}` an end of the range in epoch milliseconds.
+
+    Raises:
+        ValueError: OpenSearch Dashboards would reject the query.
     """
     body: dict[str, Any] = copy.deepcopy(dict(query.body))
     if "query" in body and (query.use_filters or query.time_field):
@@ -142,17 +144,17 @@ def _instant(text: str, now: datetime) -> datetime:
         try:
             return now - timedelta(seconds=int(amount or 0) * _UNITS[unit or "s"])
         except OverflowError as error:
-            raise TimeRangeError(f"{text!r} lies before all time: choose a shorter range") from error
+            raise TimeRangeError(f"{text!r} is before the year 1: choose a shorter range") from error
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise TimeRangeError(
-            f"{text!r} is no time: write now, now-15m (s, m, h, d, w) or 2026-11-22T10:15:00"
+            f"{text!r} is not a valid time: write now, now-15m (s, m, h, d, w) or 2026-11-22T10:15:00"
         ) from error
     try:
         return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except OverflowError as error:
-        raise TimeRangeError(f"{text!r} lies beyond all calendars: choose another time") from error
+        raise TimeRangeError(f"{text!r} is outside the years 1 to 9999: choose another time") from error
 
 
 def _iso(instant: datetime) -> str:

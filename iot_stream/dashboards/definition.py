@@ -1,8 +1,8 @@
-"""The dashboard as its files describe it: what it holds, and each panel's complete Vega-Lite specification.
+"""Read the dashboard's files: its layout, and each panel's complete Vega-Lite specification.
 
-`dashboard.json` says what is shown where, `theme.json` how everything looks, `panels/NAME.json` what one panel
-asks and draws. A panel's complete specification is the theme, its own file and the thresholds as parameters, so
-that a colour or a threshold is written once. OpenSearch Dashboards, the live page and stills all show this text.
+`dashboard.json` is the layout, `theme.json` the look of everything, `panels/NAME.json` the query of one panel and how
+its response is drawn. A panel's complete specification is the theme, its own file and the thresholds as parameters, so
+that a colour or a threshold is written once. OpenSearch Dashboards, the live page and snapshots all show this text.
 """
 
 import json
@@ -31,7 +31,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Query:
-    """What a panel asks: the `data.url` of its specification, with OpenSearch Dashboards' placeholders in it."""
+    """A panel's query: the `data.url` of its specification, with OpenSearch Dashboards' placeholders in it."""
 
     index: str
     body: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of the dashboard and the complete Vega-Lite specification that draws it."""
+    """One panel of the dashboard, and the complete Vega-Lite specification that draws it."""
 
     name: str
     title: str
@@ -50,17 +50,17 @@ class Panel:
 
     @property
     def description(self) -> str:
-        """What the picture shows, in one sentence."""
+        """What the panel shows, in one sentence."""
         return str(self.spec["description"])
 
     @property
     def data_name(self) -> str:
-        """The name of the data set that holds OpenSearch's answer, as its only row."""
+        """The name of the data set that holds OpenSearch's response, as its only row."""
         return str(self.spec["data"]["name"])
 
     @property
     def query(self) -> Query:
-        """What the panel asks OpenSearch."""
+        """The panel's query to OpenSearch."""
         url = self.spec["data"]["url"]
         return Query(
             index=url["index"],
@@ -70,7 +70,7 @@ class Panel:
         )
 
     def spec_with(self, response: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Answer the specification with its question replaced by an answer.
+        """Return the specification with inline data in place of its query.
 
         `response` is a search response of OpenSearch; None leaves the data set empty, for a page that fills it
         by name.
@@ -98,8 +98,14 @@ class Dashboard:
     latest_columns: tuple[str, ...]
     latest_grid: Grid
 
+    def grid_without_filters(self, panel: Panel) -> Grid:
+        """Return where `panel` is shown when the filters aren't: the panel beside them takes the whole row."""
+        grid = panel.grid
+        beside = grid.y == self.filters_grid.y
+        return replace(grid, x=0, w=self.filters_grid.w + grid.w) if beside else grid
+
     def for_index(self, name: str) -> "Dashboard":
-        """The same dashboard on the indices whose names begin with `name` (a delivery stream may add a date)."""
+        """Return the same dashboard on the indices whose names begin with `name` (rotation appends a date)."""
         pattern = f"{name}*"
         panels = (
             replace(panel, spec=json.loads(json.dumps(panel.spec).replace(self.index_pattern, pattern)))
@@ -111,7 +117,8 @@ class Dashboard:
 def load(folder: Path = DASHBOARDS) -> Dashboard:
     """Read the dashboard's files.
 
-    Raises SetupError when one is missing, is no JSON or lacks a member, and says which.
+    Raises:
+        SetupError: a file is missing, is not valid JSON or lacks a member; says which.
     """
     whole = _read(folder / "dashboard.json")
     theme = _read(folder / "theme.json")

@@ -27,7 +27,7 @@ type SavedObject = dict[str, Any]
 
 
 def build(dashboard: Dashboard) -> list[SavedObject]:
-    """Answer every saved object of the dashboard, each one after those it refers to."""
+    """Return every saved object of the dashboard, each after those it refers to."""
     filters = _filters(dashboard)
     latest = _latest(dashboard)
     panels = [_panel(panel) for panel in dashboard.panels]

@@ -1,4 +1,4 @@
-"""Still pictures of the panels and of the whole dashboard, drawn by vl-convert: no browser, no network."""
+"""Draw snapshots of the panels and of the whole dashboard with vl-convert: no browser, no network."""
 
 import html
 import re
@@ -9,9 +9,9 @@ from typing import Any
 
 import vl_convert
 
-from iot_stream.dashboards.answers import Answers, Search, ask
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import Dashboard, Panel
+from iot_stream.dashboards.search import Responses, Search, fetch
 
 __all__ = ["NEWEST", "OLDEST", "panel_svg", "write"]
 
@@ -37,25 +37,23 @@ def panel_svg(
     ground: str = "transparent",
     vega_lite: str = NEWEST,
 ) -> str:
-    """Draw one panel from OpenSearch's answer, as SVG of `width` by `height` pixels on a `ground` colour."""
+    """Draw one panel from OpenSearch's response, as SVG of `width` by `height` pixels on a `ground` colour."""
     spec = _without_clicks(panel.spec_with(response))
     own = {key: value for key, value in spec["config"].items() if key != "kibana"}
     sized = {"width": width, "height": height, "autosize": {"type": "fit", "contains": "padding"}, "config": own}
     return str(vl_convert.vegalite_to_svg(spec | sized, vl_version=vega_lite, config=_CONFIG | {"background": ground}))
 
 
-def dashboard_svg(dashboard: Dashboard, answers: Answers) -> str:
+def dashboard_svg(dashboard: Dashboard, responses: Responses) -> str:
     """Draw all panels at their places, as one SVG."""
-    beside_filters = dashboard.filters_grid
     parts = []
     bottom = 0
     for panel in dashboard.panels:
-        grid = panel.grid
-        x, w = (0, 48) if grid.y == beside_filters.y else (grid.x, grid.w)  # nothing to choose on a still
-        left, top = x * _COLUMN, grid.y * _ROW + _TITLE + _GAP
-        width, height = w * _COLUMN - _GAP, grid.h * _ROW - _GAP
+        grid = dashboard.grid_without_filters(panel)
+        left, top = grid.x * _COLUMN, grid.y * _ROW + _TITLE + _GAP
+        width, height = grid.w * _COLUMN - _GAP, grid.h * _ROW - _GAP
         bottom = max(bottom, top + height)
-        drawn = panel_svg(panel, answers.panels[panel.name], width=width - 20, height=height - _TITLE - 8)
+        drawn = panel_svg(panel, responses.panels[panel.name], width=width - 20, height=height - _TITLE - 8)
         parts.append(
             f'<rect x="{left}" y="{top}" width="{width}" height="{height}" rx="6" fill="#fff" stroke="#dfe4ea"/>'
             f'<text x="{left + 10}" y="{top + 18}" font-size="13" font-weight="600">{html.escape(panel.title)}</text>'
@@ -72,34 +70,36 @@ def dashboard_svg(dashboard: Dashboard, answers: Answers) -> str:
 
 
 def write(dashboard: Dashboard, search: Search, folder: Path, *, start: str, kind: str) -> Iterator[Path]:
-    """Ask OpenSearch and write a picture of each panel, and `dashboard` of them all; yields each file.
+    """Search OpenSearch, write a snapshot of each panel and `dashboard` of them all, and yield each file.
 
     Args:
         dashboard: what to draw.
         search: runs searches.
-        folder: where to; made if need be.
+        folder: where the files go; created if need be.
         start: where the time range begins, e.g. `now-15m`; it ends now.
         kind: `png` or `svg`.
 
     Raises:
         TimeRangeError: `start` can't be read.
-        SearchError: OpenSearch does not answer.
+        SearchError: OpenSearch does not respond.
     """
     time = TimeRange.parse(start, "now", datetime.now(UTC))
-    answers = ask(search, dashboard, Context(time))
+    responses = fetch(search, dashboard, Context(time))
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {"dashboard": dashboard_svg(dashboard, answers)}
+    drawings = {"dashboard": dashboard_svg(dashboard, responses)}
     for panel in dashboard.panels:
         width, height = panel.grid.w * _COLUMN, panel.grid.h * _ROW
-        pictures[panel.name] = panel_svg(panel, answers.panels[panel.name], width=width, height=height, ground="white")
-    for name, svg in pictures.items():
+        drawings[panel.name] = panel_svg(
+            panel, responses.panels[panel.name], width=width, height=height, ground="white"
+        )
+    for name, svg in drawings.items():
         file = folder / f"{name}.{kind}"
         file.write_bytes(bytes(vl_convert.svg_to_png(svg)) if kind == "png" else svg.encode())
         yield file
 
 
 def _without_clicks(node: Any) -> Any:
-    """A still can't be clicked, and OpenSearch Dashboards' own function is unknown here: leave out both."""
+    """Return the specification without clicks: OpenSearch Dashboards' own function is unknown to vl-convert."""
     if isinstance(node, list):
         return [_without_clicks(item) for item in node]
     if not isinstance(node, dict):
@@ -111,6 +111,6 @@ def _without_clicks(node: Any) -> Any:
 
 
 def _placed(svg: str, name: str, x: int, y: int) -> str:
-    """An SVG inside another: at a place, and with ids that no neighbour has."""
+    """Return an SVG for use inside another: at a place, with ids that are unique there."""
     own = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     return own.replace("<svg ", f'<svg x="{x}" y="{y}" ', 1)

@@ -1,15 +1,15 @@
-"""The live page's server: one page, its data as JSON, nothing that changes anything.
+"""The live page's web application: one page, its data as JSON, and no route that changes anything.
 
-Where the data comes from is given (`Sources`), so that the page can be shown over any OpenSearch. It answers only
+Where the data comes from is an argument (`Sources`), so that the page can be shown over any OpenSearch. It serves only
 requests for this machine's own names, so that no other site can read it through the browser (DNS rebinding), and
-its content security policy lets nothing in from elsewhere.
+its content security policy blocks everything from elsewhere.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,11 +26,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from iot_stream.dashboards.answers import QuestionError, Search, ask, terms_filter
 from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError
-from iot_stream.dashboards.definition import Dashboard, Grid
+from iot_stream.dashboards.definition import Dashboard
+from iot_stream.dashboards.search import BadQueryError, Search, fetch, terms_filter
 from iot_stream.errors import IotStreamError
-from iot_stream.live.failures import Failure, NoSuchFailureError
+from iot_stream.failure_objects import NoSuchFailureError
+from iot_stream.live.failures import Failure
 from iot_stream.live.pipeline import DelayMeter, Pipeline, State
 from iot_stream.live.reasons import Reason
 
@@ -56,14 +57,14 @@ _LINE_DIGITS = 9  # of a number of a line
 
 
 class FailureSource(Protocol):
-    """Whatever knows the failed records, e.g. `iot_stream.live.failures.Failures`."""
+    """Where failed records come from, e.g. `iot_stream.live.failures.Failures`."""
 
     def recent(self, limit: int = 100) -> list[Failure]:
-        """Answer the newest failures."""
+        """Return the newest failures."""
         ...
 
     def payload(self, key: str, line: int) -> str:
-        """Answer one failure's record as text."""
+        """Return one failure's record as text."""
         ...
 
 
@@ -85,7 +86,7 @@ class Sources:
 
 
 def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> ASGIApp:
-    """Answer the ASGI application.
+    """Return the page's ASGI application.
 
     `vega` is the file with Vega's script, as `iot_stream.live.vega.bundle` makes it.
     """
@@ -112,14 +113,14 @@ def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> ASGIApp:
             NoSuchFailureError: _not_found,
             IotStreamError: _unavailable,
             TimeRangeError: _bad_request,
-            QuestionError: _bad_request,
+            BadQueryError: _bad_request,
         },
     )
-    return _Headers(app)  # around everything, so that no answer is without them
+    return _Headers(app)  # outermost, so that every response has them
 
 
 class _Page:
-    """The routes, and the watch on the pipeline that runs while somebody looks."""
+    """The routes, and the background task that watches the pipeline while the page is open."""
 
     def __init__(self, dashboard: Dashboard, sources: Sources) -> None:
         self._dashboard = dashboard
@@ -127,7 +128,7 @@ class _Page:
         delays = DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field)
         self._pipeline = Pipeline(sources.counts, delays)
         self._state = State()
-        self._asked = time.monotonic()
+        self._last_request = time.monotonic()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -143,14 +144,14 @@ class _Page:
         return FileResponse(_STATIC / "index.html", media_type="text/html")
 
     async def dashboard(self, _: Request) -> Response:
-        """What the page is made of: titles, places and specifications, whose data sets are empty and named."""
+        """What the page is made of: titles, places, and specifications whose data sets are empty and named."""
         shown = self._dashboard
         panels = [
             {
                 "name": panel.name,
                 "title": panel.title,
                 "description": panel.description,
-                "grid": asdict(self._place(panel.grid)),
+                "grid": asdict(shown.grid_without_filters(panel)),
                 "data": panel.data_name,
                 "spec": panel.spec_with(None),
             }
@@ -169,33 +170,34 @@ class _Page:
         )
 
     async def data(self, request: Request) -> Response:
-        """OpenSearch's answers for `from`, `to` and any number of values for each filter's field."""
-        asked = request.query_params
+        """OpenSearch's responses for `from`, `to` and any number of values for each filter's field."""
+        query = request.query_params
         now = datetime.now(UTC)
-        start, end = asked.get("from", self._dashboard.time_from), asked.get("to", self._dashboard.time_to)
-        context = Context(TimeRange.parse(start, end, now), self._filters(asked.getlist))
+        start, end = query.get("from", self._dashboard.time_from), query.get("to", self._dashboard.time_to)
+        context = Context(TimeRange.parse(start, end, now), self._filters(query.getlist))
         begun = time.perf_counter()
-        answers = await run_in_threadpool(ask, self._sources.search, self._dashboard, context)
+        responses = await run_in_threadpool(fetch, self._sources.search, self._dashboard, context)
         return JSONResponse(
             {
                 "from": context.time.start.isoformat(),
                 "to": context.time.end.isoformat(),
                 "milliseconds": round((time.perf_counter() - begun) * 1000),
-                **_exact(asdict(answers)),
+                **_exact(asdict(responses)),
             }
         )
 
     async def pipeline(self, _: Request) -> Response:
         """Counts, rates and delay, as seen at the latest look."""
-        self._asked = time.monotonic()
+        self._last_request = time.monotonic()
         return JSONResponse(asdict(self._state))
 
     async def failures(self, _: Request) -> Response:
         """The newest failed records, without the records, and the function's reasons."""
         failures = await run_in_threadpool(self._sources.failures.recent)
         reasons = await run_in_threadpool(self._sources.reasons)
-        told = {"failures": [asdict(failure) for failure in failures], "reasons": [asdict(each) for each in reasons]}
-        return JSONResponse(told)
+        return JSONResponse(
+            {"failures": [asdict(failure) for failure in failures], "reasons": [asdict(reason) for reason in reasons]}
+        )
 
     async def payload(self, request: Request) -> Response:
         """One failed record, for `key` and `line`."""
@@ -204,24 +206,19 @@ class _Page:
             return JSONResponse({"error": "line must be a number"}, status_code=400)
         return JSONResponse({"payload": await run_in_threadpool(self._sources.failures.payload, key, int(line))})
 
-    def _place(self, grid: Grid) -> Grid:
-        """A panel's place: the page has its filters elsewhere, so what stands beside them takes the whole width."""
-        beside = grid.y == self._dashboard.filters_grid.y
-        return replace(grid, x=0, w=self._dashboard.filters_grid.w + grid.w) if beside else grid
-
     def _filters(self, values: Callable[[Any], Sequence[str]]) -> list[Mapping[str, Any]]:
         fields = [entry["field"] for entry in self._dashboard.filters]
         return [terms_filter(field, values(field)) for field in fields if values(field)]
 
     async def _watch(self) -> None:
         while True:
-            if time.monotonic() - self._asked < _IDLE_SECONDS:
+            if time.monotonic() - self._last_request < _IDLE_SECONDS:
                 self._state = await run_in_threadpool(self._pipeline.look)
             await asyncio.sleep(_LOOK_SECONDS)
 
 
 class _Headers:
-    """Sets the security headers on every answer, errors included."""
+    """Set the security headers on every response, errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -235,13 +232,13 @@ class _Headers:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-def _exact(answer: Any) -> Any:
-    """The same with whole numbers beyond 2⁵³ as text, for the browser would round them."""
-    if isinstance(answer, dict):
-        return {name: _exact(value) for name, value in answer.items()}
-    if isinstance(answer, list):
-        return [_exact(value) for value in answer]
-    return str(answer) if isinstance(answer, int) and abs(answer) > _EXACT else answer
+def _exact(value: Any) -> Any:
+    """Return the same JSON value with integers beyond 2⁵³ as text, which a browser would round."""
+    if isinstance(value, dict):
+        return {name: _exact(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    return str(value) if isinstance(value, int) and abs(value) > _EXACT else value
 
 
 def _not_found(_: Request, error: Exception) -> Response:

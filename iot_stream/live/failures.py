@@ -1,38 +1,20 @@
-"""What failed and why: the failure objects in the backup bucket, newest first.
+"""What failed and why, for the page: the newest failed records first, without the records themselves.
 
-Each line of such an object is one record: its error code and message, and the record itself in base64 ("Handle
-failure in data transformation" and "Handle data delivery failure", Amazon Data Firehose Developer Guide). The
-record may be private, so it is given out for one line at a time, when asked for, and never kept in a log.
+A record may be private, so only one is returned at a time, on request, and none reaches a log.
 """
 
 import base64
-import binascii
-import gzip
 import itertools
-import json
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from iot_stream.failure_objects import FailedRecord, FailureKind, FailureObjects
 
-from iot_stream.errors import IotStreamError
-
-__all__ = ["Failure", "FailureReadError", "Failures", "NoSuchFailureError"]
+__all__ = ["Failure", "Failures"]
 
 _OBJECTS = 50
-_KEPT = 100
 _PAYLOAD_CHARACTERS = 16_384
-_GZIP = b"\x1f\x8b"
-
-
-class FailureReadError(IotStreamError):
-    """The failure objects, or one of them, can't be read."""
-
-
-class NoSuchFailureError(FailureReadError):
-    """There is no such failure object, or no such line in it."""
+_STEPS = {FailureKind.PROCESSING: "Transform", FailureKind.DOCUMENT: "Index"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +25,10 @@ class Failure:
         key: its object in the backup bucket.
         line: its line there, from 0.
         step: `Transform` when the function failed it, `Index` when OpenSearch did not take it.
-        code: AWS's error code, e.g. `Lambda.ProcessingFailedStatus`.
-        message: AWS's or OpenSearch's own words.
+        code: AWS's error code, e.g. `Lambda.ProcessingFailedStatus`; `unreadable` when there is none.
+        message: AWS's or OpenSearch's own words, or why the line can't be read.
         arrived_ms: when it arrived in the stream, epoch milliseconds; None when the object does not say.
-        attempts: how often it was tried.
+        attempts: how often it was tried; None when the object does not say.
     """
 
     key: str
@@ -59,90 +41,45 @@ class Failure:
 
 
 class Failures:
-    """Reads the failure objects under `prefix` of `bucket` through a boto3 S3 client."""
+    """The failed records of a stack, as rows for people."""
 
-    def __init__(self, s3: Any, bucket: str, prefix: str) -> None:
-        self._s3 = s3
-        self._bucket = bucket
-        self._prefix = prefix
-        self._bodies: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+    def __init__(self, objects: FailureObjects) -> None:
+        self._objects = objects
 
     def recent(self, limit: int = 100) -> list[Failure]:
-        """Answer the newest failures, newest object first, `limit` at most.
+        """Return the newest failures, newest object first, `limit` at most.
 
-        Raises FailureReadError when the bucket can't be read.
+        Raises:
+            FailureReadError: the bucket can't be listed.
         """
-        return list(itertools.islice(self._each(), limit))
+        return list(itertools.islice(self._rows(), limit))
 
     def payload(self, key: str, line: int) -> str:
-        """Answer the record of one failure as text, cut after 16,384 characters; bytes that are no text as base64.
+        """Return the record of one failure as text, cut after 16,384 characters; other bytes as base64.
 
-        Raises NoSuchFailureError when there is none, FailureReadError when it can't be read.
+        Raises:
+            NoSuchFailureError: there is no such failure.
         """
-        found = next((entry for entry in self._objects() if entry["Key"] == key), None)
-        if found is None:
-            raise NoSuchFailureError(f"there is no failure object {key}")
-        rows = self._read(found).splitlines()
-        if not 0 <= line < len(rows):
-            raise NoSuchFailureError(f"{key} has no line {line}")
-        text = str(_parse(rows[line]).get("rawData", ""))
+        record = self._objects.record(key, line)
+        if record.data is None:
+            return record.problem
         try:
-            text = base64.b64decode(text, validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
-            text = f"no text; in base64: {text}"
+            text = record.data.decode("utf-8")
+        except UnicodeDecodeError:
+            text = f"not UTF-8 text; in base64: {base64.b64encode(record.data).decode()}"
         return text[:_PAYLOAD_CHARACTERS]
 
-    def _each(self) -> Iterator[Failure]:
-        newest = sorted(self._objects(), key=lambda entry: entry["LastModified"], reverse=True)
-        for entry in newest[:_OBJECTS]:
-            for number, row in enumerate(self._read(entry).splitlines()):
-                yield _failure(entry["Key"], number, _parse(row))
-
-    def _objects(self) -> list[dict[str, Any]]:
-        try:
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-            entries = [entry for page in pages for entry in page.get("Contents", [])]
-        except (ClientError, BotoCoreError) as error:
-            raise FailureReadError(f"bucket {self._bucket} can't be listed: {error}") from error
-        return [entry for entry in entries if "failed" in entry["Key"]]
-
-    def _read(self, entry: Mapping[str, Any]) -> bytes:
-        """The object's lines. An object never changes under its ETag, so the latest hundred are kept."""
-        name = (entry["Key"], entry["ETag"])
-        if name not in self._bodies:
-            try:
-                body: bytes = self._s3.get_object(Bucket=self._bucket, Key=entry["Key"])["Body"].read()
-                self._bodies[name] = gzip.decompress(body) if body.startswith(_GZIP) else body
-            except (ClientError, BotoCoreError, OSError) as error:
-                raise FailureReadError(f"{entry['Key']} can't be read: {error}") from error
-            while len(self._bodies) > _KEPT:
-                self._bodies.popitem(last=False)
-        return self._bodies[name]
+    def _rows(self) -> Iterator[Failure]:
+        return map(_row, self._objects.records_of(self._objects.newest(_OBJECTS)))
 
 
-def _parse(row: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(row)
-    except ValueError:
-        value = None
-    return value if isinstance(value, dict) else {}
-
-
-def _failure(key: str, line: int, row: Mapping[str, Any]) -> Failure:
+def _row(record: FailedRecord) -> Failure:
     return Failure(
-        key=key,
-        line=line,
-        step="Transform" if "processing-failed" in key else "Index",
-        code=str(row.get("errorCode", "unreadable line")),
-        message=str(row.get("errorMessage", "")),
-        arrived_ms=_number(row.get("arrivalTimestamp")),
-        attempts=_number(row.get("attemptsMade")),
+        key=record.key,
+        line=record.line,
+        step=_STEPS[record.kind],
+        code=record.code or "unreadable",
+        message=" · ".join(filter(None, (record.message, record.problem))),
+        arrived_ms=record.arrived_ms,
+        attempts=record.attempts,
     )
-
-
-def _number(value: Any) -> int | None:
-    """AWS writes numbers and documents strings: both are read."""
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None

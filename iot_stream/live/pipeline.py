@@ -1,4 +1,4 @@
-"""The pipeline's own state: counts as rates, and how old a reading is when it becomes searchable."""
+"""Watch the pipeline: counts as rates, and how old a reading is when it becomes searchable."""
 
 import math
 import time
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from iot_stream.dashboards.answers import Search
+from iot_stream.dashboards.search import Search
 from iot_stream.errors import IotStreamError
 
 __all__ = ["Delay", "DelayMeter", "Pipeline", "Rates", "State"]
@@ -20,13 +20,13 @@ _PERCENTS = [step + 0.5 for step in range(100)]
 
 
 class Rates:
-    """Turns growing counts into counts a second, over the last ten seconds. Time is given, in seconds."""
+    """Turn growing counts into rates per second over the last ten seconds. Times are arguments, in seconds."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, Mapping[str, int]]] = deque()
 
     def add(self, at: float, counts: Mapping[str, int]) -> None:
-        """Note the counts at a moment. A count that shrank began anew, and so does the window."""
+        """Add the counts at a moment. When a count is lower than before, it was reset, and the window starts again."""
         if self._samples and any(counts[name] < last for name, last in self._samples[-1][1].items()):
             self._samples.clear()
         self._samples.append((at, dict(counts)))
@@ -34,7 +34,7 @@ class Rates:
             self._samples.popleft()
 
     def per_second(self) -> dict[str, float]:
-        """The rate of each count; empty until two moments are known."""
+        """Return the rate of each count; empty until there are two moments."""
         if len(self._samples) < 2:  # noqa: PLR2004 - a rate needs two moments
             return {}
         (begin, before), (end, after) = self._samples[0], self._samples[-1]
@@ -43,9 +43,9 @@ class Rates:
 
 @dataclass(frozen=True)
 class Delay:
-    """Milliseconds from a reading's device time to its being searchable, over the last minute's readings.
+    """Milliseconds from a reading's device time until it is searchable, over the last minute's readings.
 
-    Seen once a second, so a figure can be up to a second too high, never too low.
+    Measured once a second, so a figure can be up to a second too high, never too low.
     """
 
     p50_ms: float
@@ -53,11 +53,11 @@ class Delay:
 
 
 class DelayMeter:
-    """Measures the delay by looking which documents have become searchable since the last look.
+    """Measure the delay from the documents that have become searchable since the last look.
 
-    `_seq_no` grows with every document that a shard takes, so those above an index's highest seen are new (exactly
-    so with one shard an index, as the local stack has). A document's delay is the moment of the look less its device
-    time, so the percentiles of device time among the new give those of the delay.
+    `_seq_no` grows with every document that a shard indexes, so documents above an index's highest known number are
+    new (exact with one shard per index, as the local stack has). A document's delay is the time of the look minus its
+    device time, so the percentiles of device time among the new documents give those of the delay.
     """
 
     def __init__(self, search: Search, pattern: str, time_field: str) -> None:
@@ -71,7 +71,8 @@ class DelayMeter:
     def look(self, now: float) -> None:
         """Look for new documents at `now` (epoch seconds). The first look only notes what is there.
 
-        Raises SearchError when OpenSearch does not answer.
+        Raises:
+            SearchError: OpenSearch does not respond.
         """
         aggs: dict[str, Any] = {
             "indices": {
@@ -84,23 +85,23 @@ class DelayMeter:
             aggs["time"] = {"percentiles": {"field": self._time_field, "percents": _PERCENTS, "keyed": False}}
             query = self._new()
         body = {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}
-        (answer,) = self._search([(self._pattern, body)])
-        self._note(now, answer.get("aggregations", {}))
+        (response,) = self._search([(self._pattern, body)])
+        self._note(now, response.get("aggregations", {}))
         self._begun = True
 
     def forget(self) -> None:
-        """Begin anew: nobody has looked for a while, so the next look only notes what is there."""
+        """Start again: after a gap, the next look only notes what is there."""
         self._begun = False
         self._highest.clear()
         self._looks.clear()
 
     def delay(self) -> Delay | None:
-        """The delay over the last minute, or None when nothing became searchable in it."""
+        """Return the delay over the last minute, or None when nothing became searchable in it."""
         delays = sorted(point for _, points in self._looks for point in points)
         return Delay(p50_ms=_quantile(delays, 0.5), p99_ms=_quantile(delays, 0.99)) if delays else None
 
     def _new(self) -> dict[str, Any]:
-        """The query for documents above the highest seen, and all of indices not seen."""
+        """Return the query for documents above the highest known number, and for all of unknown indices."""
         above = [
             {"bool": {"filter": [{"term": {"_index": index}}, {"range": {"_seq_no": {"gt": highest}}}]}}
             for index, highest in self._highest.items()
@@ -121,7 +122,7 @@ class DelayMeter:
 
 
 def _quantile(values: Sequence[tuple[float, float]], share: float) -> float:
-    """The value below which `share` of the weight of sorted (value, weight) lies."""
+    """Return the value below which `share` of the weight of sorted (value, weight) pairs lies."""
     rest = share * sum(weight for _, weight in values)
     for value, weight in values:
         rest -= weight
@@ -135,10 +136,10 @@ class State:
     """The pipeline at the latest look.
 
     Attributes:
-        counts: records at each step so far, and whatever else the source of counts tells.
-        per_second: how fast sent, transformed, delivered and failed grow; empty until two looks were taken.
+        counts: records at each step so far, and whatever else the source of counts gives.
+        per_second: how fast sent, transformed, delivered and failed grow; empty until there were two looks.
         delay: None when nothing became searchable in the last minute.
-        trouble: why the latest look saw less than this, in words.
+        trouble: why the latest look is incomplete; None when it is complete.
     """
 
     counts: Mapping[str, Any] = field(default_factory=dict)
@@ -148,9 +149,9 @@ class State:
 
 
 class Pipeline:
-    """Looks at the pipeline, and remembers enough to tell rates and delay.
+    """Look at the pipeline, and remember enough for rates and delay.
 
-    `counts` answers the counts now: at least sent, transformed, delivered and failed.
+    `counts` returns the counts now: at least sent, transformed, delivered and failed.
     """
 
     def __init__(self, counts: Callable[[], Mapping[str, Any]], delays: DelayMeter) -> None:
@@ -161,10 +162,10 @@ class Pipeline:
         self._looked = -math.inf
 
     def look(self) -> State:
-        """Look now; meant to be called about once a second.
+        """Look now; call it about once a second.
 
-        What can't be seen is said in `trouble`, and the rest stays as it was. After a longer gap rates and delay begin
-        anew: what came meanwhile would count as having come just now.
+        When a part can't be read, `trouble` says why and the rest stays as it was. After a longer gap rates and delay
+        start again, because everything since the last look would count as having just arrived.
         """
         trouble = None
         if time.monotonic() - self._looked > _LONGEST_GAP_SECONDS:
@@ -176,7 +177,7 @@ class Pipeline:
             self._delays.look(time.time())
         except IotStreamError as error:
             trouble = str(error)
-        except Exception as error:  # noqa: BLE001 - looking goes on whatever one look met, and says it
+        except Exception as error:  # noqa: BLE001 - an unexpected error is shown, and watching continues
             trouble = f"the pipeline's state can't be read: {error!r}"
         self._looked = time.monotonic()
         return State(self._counts, self._rates.per_second(), self._delays.delay(), trouble)

@@ -1,6 +1,6 @@
-"""Why the function failed records, in its own words.
+"""Read why the function failed records from its own log.
 
-A failure object says only that the function failed the record; the reason stands in the function's log, one line for
+A failure object says only that the function failed the record; the reason is in the function's log, one line for
 each reason in a batch (CloudWatch Logs API, FilterLogEvents).
 """
 
@@ -20,7 +20,7 @@ _LINE = "records failed"
 
 @dataclass(frozen=True)
 class Reason:
-    """A reason, the field to blame where there is one, and how many records of the last hour failed for it."""
+    """A reason, the field that caused it where there is one, and how many records of the last hour failed for it."""
 
     reason: str
     field: str | None
@@ -35,7 +35,7 @@ class FunctionLog:
         self._group = group
 
     def reasons(self) -> list[Reason]:
-        """Answer the reasons of the last hour, most records first; none where the log can't be read."""
+        """Return the reasons of the last hour, most records first; empty when the log can't be read."""
         counts: Counter[tuple[str, str | None]] = Counter()
         start = int((time.time() - _SECONDS) * 1000)
         try:
@@ -47,14 +47,14 @@ class FunctionLog:
                     for line in event["message"].splitlines():
                         _count(line, counts)
         except (ClientError, BotoCoreError):
-            return []  # no invocation yet, or no right to read: the failure objects are shown all the same
+            return []  # no invocation yet, or no permission to read: the failure objects are still shown
         return [Reason(reason, field, records) for (reason, field), records in counts.most_common()]
 
 
 def _count(line: str, counts: Counter[tuple[str, str | None]]) -> None:
     try:
-        told = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return
-    if isinstance(told, dict) and told.get("message") == _LINE:
-        counts[str(told.get("Reason")), told.get("field")] += int(told.get("RecordsFailed", 0))
+    if isinstance(entry, dict) and entry.get("message") == _LINE:
+        counts[str(entry.get("Reason")), entry.get("field")] += int(entry.get("RecordsFailed", 0))

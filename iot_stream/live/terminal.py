@@ -1,4 +1,4 @@
-"""The pipeline and the devices' temperature in a terminal, for people who are there by SSH."""
+"""Show the pipeline and the devices' temperature in a terminal, e.g. over SSH."""
 
 import math
 import time
@@ -13,9 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from iot_stream.dashboards.answers import Answers, SearchError, ask
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import Dashboard
+from iot_stream.dashboards.search import Responses, SearchError, fetch
 from iot_stream.live.app import Sources
 from iot_stream.live.pipeline import DelayMeter, Pipeline, State
 
@@ -26,25 +26,25 @@ _LOOK_SECONDS = 1.0
 
 
 def show(dashboard: Dashboard, sources: Sources, *, every: float, start: str, once: bool) -> None:
-    """Show a frame every so many seconds until interrupted, or one; in place where there is a terminal.
+    """Show a frame every `every` seconds until interrupted, or `once`; in place where there is a terminal.
 
     Raises:
-        TimeRangeError: `start` can't be read.
-        SearchError: OpenSearch does not answer; in a terminal only at the first frame, for later ones say it.
+        TimeRangeError: `start` is not a valid time.
+        SearchError: OpenSearch does not respond; in a terminal only at the first frame, later frames show the error.
     """
     pipeline = Pipeline(sources.counts, DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field))
     console = Console()
 
     def draw(seconds: float) -> Group:
-        """A frame after so many seconds of looking at the pipeline, once a second whatever is drawn."""
+        """Return a frame after watching the pipeline for so many seconds, once a second."""
         end = time.monotonic() + seconds
         state = pipeline.look()
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(_LOOK_SECONDS, left))
             state = pipeline.look()
         context = Context(TimeRange.parse(start, "now", datetime.now(UTC)))
-        answers = ask(sources.search, dashboard, context)
-        return frame(state, answers, alert_celsius=dashboard.thresholds["alert_celsius"])
+        responses = fetch(sources.search, dashboard, context)
+        return frame(state, responses, alert_celsius=dashboard.thresholds["alert_celsius"])
 
     if once or not console.is_terminal:
         console.print(draw(_LOOK_SECONDS))  # a rate and a delay need two looks
@@ -55,26 +55,26 @@ def show(dashboard: Dashboard, sources: Sources, *, every: float, start: str, on
         while True:
             try:
                 screen.update(draw(every), refresh=True)
-            except SearchError as error:  # a restart of OpenSearch ends nothing here
+            except SearchError as error:  # OpenSearch may be restarting
                 screen.update(Text(str(error), style="red"), refresh=True)
 
 
-def frame(state: State, answers: Answers, *, alert_celsius: float) -> Group:
-    """Answer what is shown at one moment: the strip, then temperature and records a second as small charts.
+def frame(state: State, responses: Responses, *, alert_celsius: float) -> Group:
+    """Return what is shown at one moment: the strip, then temperature and records per second as small charts.
 
-    `answers` are those of the dashboard's panels.
+    `responses` are those to the dashboard's queries.
     """
-    buckets = _buckets(answers, "temperature-over-time")
+    buckets = _buckets(responses, "temperature-over-time")
     averages = [bucket["celsius"]["avg"] for bucket in buckets]
     maxima = [bucket["celsius"]["max"] for bucket in buckets]
     rates = [
         bucket["doc_count"] * 1000 / (after["key"] - bucket["key"])
-        for bucket, after in pairwise(_buckets(answers, "records-per-second"))
+        for bucket, after in pairwise(_buckets(responses, "records-per-second"))
     ]
     known = [value for value in maxima if value is not None]
     hottest = max(known, default=None)
     parts: list[Any] = [_strip(state)]
-    if not answers.has_index:
+    if not responses.has_index:
         parts.append(Text("No readings yet. Send some, for example: iot-stream send --rate 100", style="dim"))
     parts.append(_Chart("Average temperature", averages, "{:.1f} °C"))
     parts.append(_Chart("Records per second", rates[1:], "{:.0f}/s"))  # the first interval is cut by the range
@@ -89,9 +89,9 @@ def frame(state: State, answers: Answers, *, alert_celsius: float) -> Group:
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
-    """Answer one line of block characters, `width` at most: the newest at the right, a blank where there is no value.
+    """Return one line of block characters, at most `width`: the newest at the right, a blank where a value is missing.
 
-    Several values that fall into one character become their mean.
+    Values that share one character become their mean.
     """
     if not values or width < 1:
         return ""
@@ -137,7 +137,7 @@ def _strip(state: State) -> Table:
         "Ingest": f"{counts.get('pending', 0):,} waiting",
         "Transform": _rate(rates.get("transformed"), counts.get("transformed")),
         "Deliver": _rate(rates.get("delivered"), counts.get("delivered")),
-        "Index": "no answer" if searchable is None else f"{searchable:,}",
+        "Index": "no response" if searchable is None else f"{searchable:,}",
         "Watch": f"p50 {delay.p50_ms / 1000:.1f} s\np99 {delay.p99_ms / 1000:.1f} s" if delay else "nothing new",
         "Failed": f"[red]{counts['failed']:,}[/red]" if counts.get("failed") else "0",
     }
@@ -151,5 +151,5 @@ def _rate(rate: float | None, total: int | None) -> str:
     return f"{'-' if rate is None else f'{rate:,.0f}'}/s\n{total or 0:,}"
 
 
-def _buckets(answers: Answers, panel: str) -> list[dict[str, Any]]:
-    return list(answers.panels[panel].get("aggregations", {}).get("time", {}).get("buckets", []))
+def _buckets(responses: Responses, panel: str) -> list[dict[str, Any]]:
+    return list(responses.panels[panel].get("aggregations", {}).get("time", {}).get("buckets", []))

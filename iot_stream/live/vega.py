@@ -1,4 +1,4 @@
-"""Vega's script for the page, made on this machine from vl-convert's own copy: no CDN, no Node."""
+"""Build Vega's script for the page from vl-convert's own copy: no CDN, no Node."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +9,7 @@ __all__ = ["bundle"]
 
 
 def bundle(folder: Path) -> Path:
-    """Answer a file in `folder` with Vega, Vega-Lite and Vega-Embed as a JavaScript module that sets `vegaEmbed`.
+    """Return a file in `folder` with Vega, Vega-Lite and Vega-Embed as a JavaScript module that sets `vegaEmbed`.
 
     Made once for a version of vl-convert, in about two seconds (900 KB).
     """

@@ -18,6 +18,7 @@ from iot_stream.local.master_user import create_master_user
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import Process
+from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import LOCAL
 from iot_stream.stack import DEFAULT_STACK_NAME, Stack, find_stack
 
@@ -196,6 +197,7 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
     say("sam deploy")
     stack = deploy(local_stack, overrides)
     say(f"stack {stack.name} is deployed")
+    create_reader_role(server, f"{stack.output('IndexName')}*")
     deliver(local_stack, stack)
     say(f"delivery stream {stack.output('DeliveryStreamName')} is delivering")
     _serve_live_page(local_stack)

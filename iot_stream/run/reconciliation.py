@@ -3,15 +3,14 @@
 Counts alone can hide a lost record behind a duplicate, so readings are matched one by one, by uuid.
 """
 
-import base64
-import gzip
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
 
 from opensearchpy import OpenSearch as Client
+
+from iot_stream.failure_objects import FailureObjects
 
 __all__ = ["Reconciliation", "failed_uuids", "reconcile"]
 
@@ -67,24 +66,18 @@ def _searchable_uuids(client: Client, index: str, uuids: Iterable[str]) -> list[
     return [hit["_source"]["uuid"] for hit in response["hits"]["hits"]]
 
 
-def failed_uuids(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
-    """Yield the uuid of each reading or document in the failure objects under `prefix` of `bucket`.
+def failed_uuids(failures: FailureObjects) -> Iterator[str]:
+    """Yield the uuid of each reading or document in the failure objects; data without one is skipped.
 
-    Failure objects are newline-delimited JSON with `rawData` in base64 (Data Failure Handling, Amazon Data Firehose
-    Developer Guide); data that is not a reading has no uuid and is skipped.
+    Raises:
+        FailureReadError: the bucket can't be listed.
     """
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for entry in page.get("Contents", []):
-            body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-            if body[:2] == b"\x1f\x8b":
-                body = gzip.decompress(body)
-            for line in body.splitlines():
-                yield from _uuid_of(line)
+    for record in failures.records_of(failures.objects()):
+        yield from _uuid_of(record.data or b"")
 
 
-def _uuid_of(line: bytes) -> Iterator[str]:
+def _uuid_of(data: bytes) -> Iterator[str]:
     try:
-        reading = json.loads(base64.b64decode(json.loads(line)["rawData"]))
-        yield str(reading["uuid"])
-    except (ValueError, KeyError, TypeError):
+        yield str(json.loads(data)["uuid"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return

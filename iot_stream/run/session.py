@@ -9,6 +9,7 @@ from itertools import chain
 from opensearchpy.exceptions import OpenSearchException
 
 from iot_stream.errors import SetupError
+from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.generator.job import send_readings
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
@@ -106,7 +107,5 @@ def _longest_wait(stack: Stack) -> float:
 def _reconcile_now(local_stack: LocalStack, stack: Stack) -> Reconciliation:
     """Match every reading sent with what OpenSearch and S3 hold."""
     uuids = chain.from_iterable(entry.uuids() for entry in Ledger(local_stack.ledger_folder).entries())
-    failures = failed_uuids(
-        local_stack.aws.client("s3"), stack.output("BackupBucketName"), stack.output("BackupPrefix")
-    )
+    failures = failed_uuids(FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack)))
     return reconcile(uuids, local_stack.opensearch.admin_client(), f"{stack.output('IndexName')}*", failures)

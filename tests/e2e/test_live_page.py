@@ -37,10 +37,10 @@ def live(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> I
 def put(local_stack: LocalStack, *data: bytes) -> None:
     """Put records into the stack's data stream."""
     records = [{"Data": item, "PartitionKey": str(number)} for number, item in enumerate(data)]
-    answer = local_stack.aws.client("kinesis").put_records(
+    response = local_stack.aws.client("kinesis").put_records(
         StreamName=local_stack.stack().output("StreamName"), Records=records
     )
-    assert answer["FailedRecordCount"] == 0
+    assert response["FailedRecordCount"] == 0
 
 
 def reading(**changes: Any) -> bytes:
@@ -86,8 +86,8 @@ def test_the_terminal_shows_the_same(local_stack: LocalStack, live: str) -> None
         assert words in result.output
 
 
-def test_stills_come_from_live_data(local_stack: LocalStack, live: str, tmp_path: Path) -> None:
-    """`dashboards snapshot` writes a picture of every panel and names each file."""
+def test_snapshots_come_from_live_data(local_stack: LocalStack, live: str, tmp_path: Path) -> None:
+    """`dashboards snapshot` writes a file for every panel and names each file."""
     assert live
     arguments = [
         "dashboards",

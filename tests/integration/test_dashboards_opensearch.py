@@ -1,4 +1,4 @@
-"""The panels on a real OpenSearch's answers, in two versions of Vega-Lite; the saved objects in a strict index."""
+"""The panels on a real OpenSearch's responses, in two versions of Vega-Lite; the saved objects in a strict index."""
 
 import re
 from collections.abc import Callable
@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch as Client
 
-from iot_stream.dashboards.answers import Answers, SearchError, ask, terms_filter
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.saved_objects import build
+from iot_stream.dashboards.search import Responses, SearchError, fetch, terms_filter
 from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg, write
-from iot_stream.live.reader import Reader, connect, make_role
+from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
+from iot_stream.local.reader_role import create_reader_role
 from tests.readings import make_index, readings
 
 QUARTER_HOUR = timedelta(minutes=15)
@@ -26,36 +27,36 @@ PANELS = [panel.name for panel in load().panels]
 @pytest.fixture(scope="module")
 def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
-    make_role(opensearch, "panels-*")
+    create_reader_role(opensearch, "panels-*")
     return Reader(connect(opensearch))
 
 
-def answers_of(search: Reader, index: str, *filters: Any) -> Answers:
+def responses_of(search: Reader, index: str, *filters: Any) -> Responses:
     """What the dashboard asks of an index, over the last 15 minutes."""
     now = datetime.now(UTC)
-    return ask(search, load().for_index(index), Context(TimeRange(now - QUARTER_HOUR, now), filters))
+    return fetch(search, load().for_index(index), Context(TimeRange(now - QUARTER_HOUR, now), filters))
 
 
 @pytest.fixture(scope="module")
-def states(opensearch: OpenSearch, search: Reader) -> dict[str, Answers]:
-    """The answers in each state that an index goes through."""
+def states(opensearch: OpenSearch, search: Reader) -> dict[str, Responses]:
+    """The responses in each state that an index goes through."""
     now = datetime.now(UTC)
     make_index(opensearch, "panels-empty")
     make_index(opensearch, "panels-one", readings(1, end=now, over=timedelta(0)))
     make_index(opensearch, "panels-full", readings(2_000, end=now, over=timedelta(minutes=14)))
     return {
-        "missing": answers_of(search, "panels-no-such-index"),
-        "empty": answers_of(search, "panels-empty"),
-        "one": answers_of(search, "panels-one"),
-        "full": answers_of(search, "panels-full"),
-        "filtered-away": answers_of(search, "panels-full", terms_filter("device_id", ["999"])),
+        "missing": responses_of(search, "panels-no-such-index"),
+        "empty": responses_of(search, "panels-empty"),
+        "one": responses_of(search, "panels-one"),
+        "full": responses_of(search, "panels-full"),
+        "filtered-away": responses_of(search, "panels-full", terms_filter("device_id", ["999"])),
     }
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("state", ["missing", "empty", "one", "full", "filtered-away"])
-def test_every_panel_draws_in_every_state(states: dict[str, Answers], state: str, version: str) -> None:
-    """No crash, no NaN, nothing undefined, with the answers that a real OpenSearch gives."""
+def test_every_panel_draws_in_every_state(states: dict[str, Responses], state: str, version: str) -> None:
+    """No crash, no NaN, nothing undefined, with the responses that a real OpenSearch gives."""
     for panel in load().panels:
         svg = panel_svg(panel, states[state].panels[panel.name], width=500, height=260, vega_lite=version)
         assert not re.search(r"NaN|undefined|Infinity", svg), panel.name
@@ -79,7 +80,7 @@ def marks(svg: str, kind: str) -> int:
     ],
 )
 def test_a_panel_draws_what_is_there(
-    states: dict[str, Answers], panel: str, kind: str, one: int, at_least: int
+    states: dict[str, Responses], panel: str, kind: str, one: int, at_least: int
 ) -> None:
     """One record gives one mark of its kind (a bar of 0 is a bar); many give many."""
     (shown,) = [item for item in load().panels if item.name == panel]
@@ -92,7 +93,7 @@ def test_a_panel_draws_what_is_there(
     assert drawn["full"] >= at_least
 
 
-def test_figures_are_those_of_opensearch(opensearch: OpenSearch, states: dict[str, Answers]) -> None:
+def test_figures_are_those_of_opensearch(opensearch: OpenSearch, states: dict[str, Responses]) -> None:
     """The key figures of 2,000 readings equal an aggregation asked directly."""
     body = {
         "size": 0,
@@ -106,9 +107,9 @@ def test_figures_are_those_of_opensearch(opensearch: OpenSearch, states: dict[st
     assert figures["records"]["value"] == 2_000
 
 
-def test_filters_and_choices(search: Reader, states: dict[str, Answers]) -> None:
+def test_filters_and_choices(search: Reader, states: dict[str, Responses]) -> None:
     """A filter narrows every panel; what can be chosen stays complete."""
-    narrowed = answers_of(
+    narrowed = responses_of(
         search, "panels-full", terms_filter("device_id", ["7", "8"]), terms_filter("activity_type", ["Running"])
     )
     buckets = narrowed.panels["hottest-devices"]["aggregations"]["devices"]["buckets"]
@@ -122,9 +123,9 @@ def test_a_device_silent_since_before_the_range_is_shown(opensearch: OpenSearch,
     """Silence is what this panel is for: it must not vanish with the time range."""
     old = datetime.now(UTC) - timedelta(hours=3)
     make_index(opensearch, "panels-silent", readings(1, end=old, over=timedelta(0)))
-    answers = answers_of(search, "panels-silent")
-    assert answers.latest == []
-    silent = answers.panels["silent-devices"]["aggregations"]["day"]["devices"]["buckets"]
+    responses = responses_of(search, "panels-silent")
+    assert responses.latest == []
+    silent = responses.panels["silent-devices"]["aggregations"]["day"]["devices"]["buckets"]
     assert len(silent) == 1
 
 
@@ -146,11 +147,11 @@ def test_the_reader_can_only_read_its_pattern(opensearch: OpenSearch, search: Re
 def test_no_opensearch_is_said_in_words() -> None:
     """A stopped stack is one sentence, not a traceback."""
     reader = Reader(Client(hosts=[f"http://127.0.0.1:{free_port()}"], timeout=1, max_retries=0))
-    with pytest.raises(SearchError, match="does not answer"):
+    with pytest.raises(SearchError, match="does not respond"):
         reader([("any", {"size": 0})])
 
 
-def test_stills_are_written(search: Reader, states: dict[str, Answers], tmp_path: Path) -> None:
+def test_snapshots_are_written(search: Reader, states: dict[str, Responses], tmp_path: Path) -> None:
     """A picture of each panel and one of them all."""
     assert states
     dashboard = load().for_index("panels-full")
@@ -222,7 +223,7 @@ STRICT: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def store(opensearch: OpenSearch) -> Callable[[dict[str, Any]], int]:
-    """Stores a saved object as OpenSearch Dashboards does, and answers the HTTP status."""
+    """Store a saved object as OpenSearch Dashboards does, and return the HTTP status."""
     with opensearch.admin_session() as session:
         made = session.put(f"{opensearch.url}/saved-objects", json={"mappings": STRICT})
         assert made.ok, made.text

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from iot_stream.dashboards.answers import SearchError
 from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.search import SearchError
 from iot_stream.live.app import Sources
-from iot_stream.live.reader import Reader, connect, make_role
+from iot_stream.live.reader import Reader, connect
 from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import COUNTS, Failed, Looked, chromium, serving
 from tests.readings import make_index, readings
 
@@ -40,7 +41,7 @@ def vega(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
-    make_role(opensearch, "browsed-*")
+    create_reader_role(opensearch, "browsed-*")
     return Reader(connect(opensearch))
 
 
@@ -312,8 +313,8 @@ def test_refreshing_leaves_nothing_behind(opensearch: OpenSearch, look: Open) ->
     def refresh(times: int) -> None:
         looked.page.evaluate(
             """async (times) => {
-                 const answer = await (await fetch("/api/data")).json();
-                 for (let n = 0; n < times; n++) await window.panels.update(structuredClone(answer.panels));
+                 const response = await (await fetch("/api/data")).json();
+                 for (let n = 0; n < times; n++) await window.panels.update(structuredClone(response.panels));
                }""",
             times,
         )
@@ -335,7 +336,7 @@ class Interrupted:
     def __call__(self, searches: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
         """Answer, or not."""
         if self.down:
-            raise SearchError("OpenSearch does not answer: is the local stack running?")
+            raise SearchError("OpenSearch does not respond: is the local stack running?")
         return self._search(searches)
 
 
@@ -345,8 +346,8 @@ def test_an_interruption_is_said_and_passes(opensearch: OpenSearch, search: Read
     source = Interrupted(search)
     looked = look("browsed-interrupted", "?refresh=1000", searching=source)
     source.down = True
-    expect(looked.page.locator("#notice")).to_contain_text("does not answer")
-    expect(looked.page.locator("#state")).to_have_text("No answer")
+    expect(looked.page.locator("#notice")).to_contain_text("does not respond")
+    expect(looked.page.locator("#state")).to_have_text("No response")
     expect(looked.figure("Records")).to_have_text("7")
     source.down = False
     expect(looked.page.locator("#state")).to_have_text("Live")

@@ -1,4 +1,4 @@
-"""The live page's server over a real OpenSearch, by plain HTTP: what it answers, and to whom."""
+"""The live page's server over a real OpenSearch, by plain HTTP: what it returns, and to whom."""
 
 import time
 from collections.abc import Iterator
@@ -11,9 +11,10 @@ import requests
 from iot_stream.dashboards.definition import load
 from iot_stream.live.app import Sources
 from iot_stream.live.pipeline import DelayMeter
-from iot_stream.live.reader import Reader, connect, make_role
+from iot_stream.live.reader import Reader, connect
 from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import PROJECT
 from tests.delivery import until
 from tests.live_page import COUNTS, Failed, get, serving
@@ -23,7 +24,7 @@ from tests.readings import make_index, readings
 @pytest.fixture(scope="module")
 def page(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a live page over 500 readings of the last 14 minutes."""
-    make_role(opensearch, "served-*")
+    create_reader_role(opensearch, "served-*")
     make_index(opensearch, "served-1", readings(500, end=datetime.now(UTC), over=timedelta(minutes=14)))
     sources = Sources(Reader(connect(opensearch)), lambda: COUNTS, Failed())
     with serving(load().for_index("served-"), sources, bundle(tmp_path_factory.mktemp("vega"))) as url:
@@ -42,14 +43,14 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_an_unforeseen_error_carries_the_strict_policy_too(broken: str) -> None:
-    """No answer is without it."""
-    answer = get(f"{broken}/api/data")
-    assert answer.status_code == 500
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    """Every response has it."""
+    response = get(f"{broken}/api/data")
+    assert response.status_code == 500
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
 @pytest.mark.parametrize("path", ["/", "/vega.js", "/static/page.css", "/api/dashboard", "/api/data", "/nowhere"])
-def test_every_answer_carries_the_strict_policy(page: str, path: str) -> None:
+def test_every_response_carries_the_strict_policy(page: str, path: str) -> None:
     """Nothing from elsewhere, no inline script or style, no framing, no eval; errors included."""
     headers = get(page + path).headers
     policy = headers["Content-Security-Policy"]
@@ -74,7 +75,7 @@ def test_the_page_asks_only_this_server() -> None:
         assert "https://" not in text
 
 
-def test_the_dashboard_comes_without_questions(page: str) -> None:
+def test_the_dashboard_comes_without_queries(page: str) -> None:
     """The page gets the very specifications, with an empty data set of the same name instead of a search."""
     told = get(f"{page}/api/dashboard").json()
     assert [panel["name"] for panel in told["panels"]] == [panel.name for panel in load().panels]
@@ -95,9 +96,9 @@ def test_data_equals_what_opensearch_says(opensearch: OpenSearch, page: str) -> 
     assert len(whole["latest"]) == 12
 
 
-def records(answer: dict[str, Any]) -> int:
+def records(response: dict[str, Any]) -> int:
     """The number of records among the key figures."""
-    return int(answer["panels"]["key-figures"]["aggregations"]["records"]["value"])
+    return int(response["panels"]["key-figures"]["aggregations"]["records"]["value"])
 
 
 @pytest.mark.parametrize(
@@ -112,9 +113,9 @@ def records(answer: dict[str, Any]) -> int:
 )
 def test_what_can_not_be_asked_is_said(page: str, query: str, status: int, words: str) -> None:
     """One sentence that the page can show."""
-    answer = get(f"{page}/api/data?{query}")
-    assert answer.status_code == status
-    assert words in answer.json()["error"]
+    response = get(f"{page}/api/data?{query}")
+    assert response.status_code == status
+    assert words in response.json()["error"]
 
 
 def test_the_pipeline_is_seen_within_seconds(page: str) -> None:
@@ -144,7 +145,7 @@ def test_failures_are_listed_and_their_records_given_one_by_one(page: str) -> No
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_nothing_can_be_changed(page: str, method: str) -> None:
-    """Every route only answers."""
+    """Every route only reads."""
     with requests.Session() as session:
         session.trust_env = False
         for path in ("/", "/api/data", "/api/failures/payload"):
@@ -153,7 +154,7 @@ def test_nothing_can_be_changed(page: str, method: str) -> None:
 
 def test_delay_is_measured_on_a_real_index(opensearch: OpenSearch) -> None:
     """Documents made searchable after the first look count; those before it and other indices' do not."""
-    make_role(opensearch, "delayed-*")
+    create_reader_role(opensearch, "delayed-*")
     make_index(opensearch, "delayed-1", readings(50, end=datetime.now(UTC) - timedelta(hours=1), over=timedelta(1)))
     meter = DelayMeter(Reader(connect(opensearch)), "delayed-*", "timestamp")
     meter.look(time.time())

@@ -1,4 +1,4 @@
-"""What a panel's question becomes under a time range and filters: OpenSearch Dashboards' rules."""
+"""What a panel's query becomes under a time range and filters: OpenSearch Dashboards' rules."""
 
 import contextlib
 from datetime import UTC, datetime, timedelta
@@ -25,8 +25,8 @@ RANGE = {
 }
 
 
-def ask(body: dict[str, Any], *, use_filters: bool = True, time_field: str | None = "timestamp") -> Query:
-    """A panel's question to the project's index."""
+def query_of(body: dict[str, Any], *, use_filters: bool = True, time_field: str | None = "timestamp") -> Query:
+    """A panel's query to the project's index."""
     return Query("iot-stream*", body, use_filters, time_field)
 
 
@@ -42,7 +42,7 @@ def width(body: dict[str, Any]) -> Any:
 
 def test_context_adds_the_filters_and_the_time_range() -> None:
     """`%context%` brings the chosen filters, `%timefield%` the range, and every clause must hold."""
-    body = resolve(ask({"size": 0}), Context(QUARTER_HOUR, [DEVICE_7]))
+    body = resolve(query_of({"size": 0}), Context(QUARTER_HOUR, [DEVICE_7]))
     assert body == {"size": 0, "query": {"bool": {"filter": [DEVICE_7, RANGE]}}}
 
 
@@ -53,7 +53,7 @@ def test_context_adds_the_filters_and_the_time_range() -> None:
 )
 def test_each_placeholder_adds_only_its_own(use_filters: bool, time_field: str | None, clauses: list[Any]) -> None:
     """A panel that looks beyond the time range still follows the filters, and the other way round."""
-    query = ask({}, use_filters=use_filters, time_field=time_field)
+    query = query_of({}, use_filters=use_filters, time_field=time_field)
     body = resolve(query, Context(QUARTER_HOUR, [DEVICE_7]))
     assert body["query"]["bool"]["filter"] == clauses
 
@@ -61,13 +61,13 @@ def test_each_placeholder_adds_only_its_own(use_filters: bool, time_field: str |
 def test_a_query_without_placeholders_is_asked_as_it_is() -> None:
     """A body with its own query passes through."""
     own = {"query": {"match_all": {}}, "size": 3}
-    assert resolve(ask(own, use_filters=False, time_field=None), Context(QUARTER_HOUR)) == own
+    assert resolve(query_of(own, use_filters=False, time_field=None), Context(QUARTER_HOUR)) == own
 
 
 def test_own_query_and_placeholders_together_are_refused() -> None:
     """OpenSearch Dashboards throws here, so the local page must not be more lenient."""
     with pytest.raises(ValueError, match=r"body\.query"):
-        resolve(ask({"query": {"match_all": {}}}), Context(QUARTER_HOUR))
+        resolve(query_of({"query": {"match_all": {}}}), Context(QUARTER_HOUR))
 
 
 @pytest.mark.parametrize(
@@ -86,24 +86,24 @@ def test_own_query_and_placeholders_together_are_refused() -> None:
 def test_autointerval_rounds_to_a_width_people_read(minutes: float, buckets: Any, expected: str) -> None:
     """About as many buckets as asked for, 50 by default, in round widths."""
     context = Context(TimeRange(NOW - timedelta(minutes=minutes), NOW))
-    assert width(resolve(ask(histogram({"%autointerval%": buckets})), context)) == expected
+    assert width(resolve(query_of(histogram({"%autointerval%": buckets})), context)) == expected
 
 
 def test_a_fixed_interval_stays() -> None:
     """Only the placeholder is replaced."""
-    assert width(resolve(ask(histogram("1m")), Context(QUARTER_HOUR))) == "1m"
+    assert width(resolve(query_of(histogram("1m")), Context(QUARTER_HOUR))) == "1m"
 
 
 def test_timefilter_becomes_the_ends_of_the_range() -> None:
     """`min` and `max` become epoch milliseconds, shifted when asked, at any depth and in lists."""
-    asked = {
+    query_body = {
         "aggs": {
             "a": {"filters": {"filters": [{"from": {"%timefilter%": "min"}}]}},
             "b": {"to": {"%timefilter%": "max", "shift": -2, "unit": "minute"}},
             "c": {"range": {"timestamp": {"%timefilter%": True}}},
         }
     }
-    aggs = resolve(ask(asked), Context(QUARTER_HOUR))["aggs"]
+    aggs = resolve(query_of(query_body), Context(QUARTER_HOUR))["aggs"]
     end = int(NOW.timestamp() * 1000)
     assert aggs["a"]["filters"]["filters"] == [{"from": end - 900_000}]
     assert aggs["b"]["to"] == end - 120_000
@@ -113,15 +113,15 @@ def test_timefilter_becomes_the_ends_of_the_range() -> None:
 def test_an_unknown_timefilter_is_refused() -> None:
     """A misspelt end would otherwise reach OpenSearch as an object."""
     with pytest.raises(ValueError, match="%timefilter%"):
-        resolve(ask({"aggs": {"a": {"to": {"%timefilter%": "end"}}}}), Context(QUARTER_HOUR))
+        resolve(query_of({"aggs": {"a": {"to": {"%timefilter%": "end"}}}}), Context(QUARTER_HOUR))
 
 
 @given(minutes=st.integers(1, 60 * 24 * 400), buckets=st.integers(1, 200))
-def test_resolving_leaves_the_question_alone(minutes: int, buckets: int) -> None:
-    """A panel is asked again and again: its question keeps its placeholders, the answer keeps none."""
-    asked = histogram({"%autointerval%": buckets})
-    body = resolve(ask(asked), Context(TimeRange(NOW - timedelta(minutes=minutes), NOW)))
-    assert asked == histogram({"%autointerval%": buckets})
+def test_resolving_leaves_the_query_alone(minutes: int, buckets: int) -> None:
+    """A query is resolved at every refresh: it keeps its placeholders, the result has none."""
+    query_body = histogram({"%autointerval%": buckets})
+    body = resolve(query_of(query_body), Context(TimeRange(NOW - timedelta(minutes=minutes), NOW)))
+    assert query_body == histogram({"%autointerval%": buckets})
     assert "%" not in str(body)
 
 

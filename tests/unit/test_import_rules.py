@@ -20,7 +20,7 @@ LEVELS = [
     {"local"},
     {"generator", "dashboards", "delivery", "domain", "failure_objects", "plan"},
     {"description"},
-    {"stack", "paths"},
+    {"stack", "paths", "compression", "role_token"},
     {"errors"},
 ]
 PURE_IMPORTS = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_stream.dashboards.answers import SearchError
+from iot_stream.dashboards.search import SearchError
 from iot_stream.live import pipeline as pipeline_module
 from iot_stream.live.pipeline import Delay, DelayMeter, Pipeline, Rates, State
 
@@ -50,13 +50,13 @@ def test_rates_are_never_negative(steps: list[tuple[float, int]]) -> None:
 
 
 class Shard:
-    """Answers the meter's searches for one index, as one shard of OpenSearch would."""
+    """Responses the meter's searches for one index, as one shard of OpenSearch would."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def __call__(self, searches: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
-        """Documents above the highest sequence number asked for; percentiles by nearest rank."""
+        """Documents above the highest sequence number in the query; percentiles by nearest rank."""
         ((_, body),) = searches
         text = str(body["query"])
         highest = int(text.split("'gt': ")[1].split("}", maxsplit=1)[0]) if "'gt': " in text else -1
@@ -148,14 +148,14 @@ def test_after_a_while_without_a_look_rates_and_delay_begin_anew(monkeypatch: py
 
 
 def test_trouble_is_told_and_the_rest_stays() -> None:
-    """While OpenSearch does not answer, the counts are still shown, and the reason beside them."""
+    """While OpenSearch does not respond, the counts are still shown, and the reason beside them."""
 
-    def no_answer(_: Any) -> list[dict[str, Any]]:
-        raise SearchError("OpenSearch does not answer")
+    def no_response(_: Any) -> list[dict[str, Any]]:
+        raise SearchError("OpenSearch does not respond")
 
     counts = {"sent": 3, "transformed": 2, "delivered": 1, "failed": 0}
-    state = Pipeline(lambda: counts, DelayMeter(no_answer, "readings*", "timestamp")).look()
-    assert (state.counts, state.trouble) == (counts, "OpenSearch does not answer")
+    state = Pipeline(lambda: counts, DelayMeter(no_response, "readings*", "timestamp")).look()
+    assert (state.counts, state.trouble) == (counts, "OpenSearch does not respond")
 
 
 def test_an_unexpected_error_does_not_end_the_watch() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from iot_stream.dashboards.answers import Answers
+from iot_stream.dashboards.search import Responses
 from iot_stream.live.pipeline import Delay, State
 from iot_stream.live.terminal import frame, sparkline
 
@@ -35,19 +35,19 @@ def test_a_sparkline_fits_whatever_the_values(values: list[float | None], width:
         assert line[-1] == " "
 
 
-def printed(state: State, answers: Answers) -> str:
+def printed(state: State, responses: Responses) -> str:
     """A frame as text, 100 columns wide."""
     console = Console(file=StringIO(), width=100)
-    console.print(frame(state, answers, alert_celsius=38))
+    console.print(frame(state, responses, alert_celsius=38))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
 
-def answers(buckets: list[dict[str, Any]]) -> Answers:
-    """Answers whose two panels over time have these buckets."""
+def responses(buckets: list[dict[str, Any]]) -> Responses:
+    """Responses whose two panels over time have these buckets."""
     response = {"aggregations": {"time": {"buckets": buckets}}} if buckets else {}
     panels = {"temperature-over-time": response, "records-per-second": response}
-    return Answers(panels, [], {}, has_index=bool(buckets))
+    return Responses(panels, [], {}, has_index=bool(buckets))
 
 
 def test_a_frame_shows_the_strip_and_the_newest_figures() -> None:
@@ -56,18 +56,18 @@ def test_a_frame_shows_the_strip_and_the_newest_figures() -> None:
     buckets = [{"key": 1_763_806_530_000 + 10_000 * n, "doc_count": 250, "celsius": celsius} for n in range(4)]
     counts = {"sent": 1200, "transformed": 1100, "delivered": 1000, "failed": 3, "searchable": 990, "pending": 100}
     state = State(counts, {"sent": 25.0}, Delay(1500.0, 2750.0))
-    text = printed(state, answers(buckets))
+    text = printed(state, responses(buckets))
     for words in ("25/s", "1,200", "100 waiting", "990", "p50 1.5 s", "p99 2.8 s", "now 31.5 °C", "now 25/s", "▲"):
         assert words in text
 
 
 def test_a_frame_without_any_index_says_how_to_begin() -> None:
     """Nothing sent yet: no error, a hint."""
-    text = printed(State(), answers([]))
+    text = printed(State(), responses([]))
     assert "iot-stream send" in text
-    assert "no answer" in text
+    assert "no response" in text
 
 
 def test_a_frame_tells_trouble() -> None:
     """What could not be seen is said."""
-    assert "does not answer" in printed(State(trouble="OpenSearch does not answer"), answers([]))
+    assert "does not respond" in printed(State(trouble="OpenSearch does not respond"), responses([]))

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 from moto import mock_aws
 
+from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.run.reconciliation import Reconciliation, failed_uuids, reconcile
 
 
@@ -55,6 +56,8 @@ def test_failure_objects_give_their_readings(monkeypatch: Any) -> None:
     s3.put_object(
         Bucket="backup", Key="p/processing-failed/1", Body=line(b'{"uuid": "a"}') + line(b"\xff\x00") + line(b"[]")
     )
-    s3.put_object(Bucket="backup", Key="p/other/2.gz", Body=gzip.compress(line(b'{"uuid": "b"}')))
+    s3.put_object(
+        Bucket="backup", Key="p/AmazonOpenSearchService_failed/2.gz", Body=gzip.compress(line(b'{"uuid": "b"}'))
+    )
     s3.put_object(Bucket="backup", Key="elsewhere/3", Body=line(b'{"uuid": "c"}'))
-    assert sorted(failed_uuids(s3, "backup", "p/")) == ["a", "b"]
+    assert sorted(failed_uuids(FailureObjects(s3, BackupLocation("backup", "p/", "p/")))) == ["a", "b"]

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-import jwt
 import requests
 from requests.auth import AuthBase
 from requests_aws4auth import AWS4Auth
@@ -16,6 +15,7 @@ from iot_stream.delivery.core.bulk import IndexingError
 from iot_stream.delivery.core.record import Document
 from iot_stream.delivery.edges.aws import AWS_ERRORS, Access, code_of
 from iot_stream.delivery.errors import DeliveryError
+from iot_stream.role_token import role_token
 
 __all__ = ["SIGN_INS", "BearerAuth", "Domain", "sign_in"]
 
@@ -25,7 +25,7 @@ _TIMEOUT: Final = (5, 60)
 
 
 class BearerAuth(AuthBase):
-    """A token that makes its sender an IAM role to the security plugin's `jwt` domain: HS256, claim `roles`."""
+    """Sign requests in as an IAM role with a bearer token, for an OpenSearch outside AWS."""
 
     def __init__(self, role_arn: str, key: bytes) -> None:
         self._role_arn = role_arn
@@ -37,13 +37,7 @@ class BearerAuth(AuthBase):
         """Put the token into the request's head."""
         now = time.time()
         if now >= self._renew_at:
-            claims = {
-                "sub": self._role_arn,
-                "roles": [self._role_arn],
-                "iat": int(now),
-                "exp": int(now) + _TOKEN_SECONDS,
-            }
-            self._token = jwt.encode(claims, self._key, algorithm="HS256")
+            self._token = role_token(self._role_arn, self._key, seconds=_TOKEN_SECONDS)
             self._renew_at = now + _TOKEN_SECONDS / 2
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request

@@ -1,17 +1,17 @@
-// The page: what is chosen, the refreshing, and where the answers go. The address holds the choices.
+// The page: the choices, the refreshes, and where the responses go. The choices are kept in the address.
 
 import { Panels } from "./panels.js";
 import { makeStrip, showFailures, showReasons, troubleOf, updateStrip } from "./strip.js";
 
 const element = (id) => document.getElementById(id);
 const STRIP_MS = 1000;
-const UTC_COLUMNS = ["timestamp", "ingested_at"]; // the pictures have the browser's own time
+const UTC_COLUMNS = ["timestamp", "ingested_at"]; // the panels use the browser's time zone
 
 const chosen = { from: "", refresh: 0, paused: false, filters: new Map() };
 let dashboard;
 let panels;
 let timer;
-let asking;
+let pending;
 let latest = 0;
 
 start().catch((error) => say("trouble", error.message));
@@ -45,9 +45,9 @@ function select(list, value) {
 }
 
 function query() {
-  const asked = new URLSearchParams({ from: chosen.from });
-  for (const [field, values] of chosen.filters) for (const value of values) asked.append(field, value);
-  return asked;
+  const parameters = new URLSearchParams({ from: chosen.from });
+  for (const [field, values] of chosen.filters) for (const value of values) parameters.append(field, value);
+  return parameters;
 }
 
 function listen() {
@@ -56,10 +56,10 @@ function listen() {
   element("pause").addEventListener("click", () => {
     chosen.paused = !chosen.paused;
     element("pause").setAttribute("aria-pressed", chosen.paused);
-    element("pause").textContent = chosen.paused ? "Go on" : "Pause";
+    element("pause").textContent = chosen.paused ? "Resume" : "Pause";
     if (chosen.paused) {
       clearTimeout(timer);
-      asking?.abort();
+      pending?.abort();
       say("paused", "Paused");
     } else {
       refresh();
@@ -73,9 +73,9 @@ function listen() {
   element("failed").addEventListener("click", async () => {
     element("failures").showModal();
     try {
-      const told = await get("/api/failures");
-      showReasons(element("reasons"), told.reasons);
-      showFailures(element("failures-list"), told.failures, payload);
+      const { failures, reasons } = await get("/api/failures");
+      showReasons(element("reasons"), reasons);
+      showFailures(element("failures-list"), failures, payload);
     } catch (error) {
       element("failures-list").textContent = error.message;
     }
@@ -104,27 +104,27 @@ async function setTheme(theme) {
   await panels.draw(theme);
 }
 
-// One refresh at a time: a newer choice gives up on the answer to an older one.
+// One refresh at a time: a newer one cancels an older one.
 async function refresh() {
   clearTimeout(timer);
-  asking?.abort();
-  const mine = (asking = new AbortController());
+  pending?.abort();
+  const mine = (pending = new AbortController());
   try {
-    const answer = await get(`/api/data?${query()}`, mine.signal);
-    await panels.update(answer.panels);
-    showLatest(answer.latest);
-    showFilters(answer.choices);
-    showEmptiness(answer);
+    const response = await get(`/api/data?${query()}`, mine.signal);
+    await panels.update(response.panels);
+    showLatest(response.latest);
+    showFilters(response.choices);
+    showEmptiness(response);
     latest = Date.now();
     showAge();
     if (chosen.paused) say("paused", "Paused");
     else say("live", "Live");
   } catch (error) {
     if (error.name === "AbortError") return;
-    say("trouble", "No answer");
+    say("trouble", "No response");
     notice(error.message);
   }
-  if (!chosen.paused && mine === asking && !document.hidden) timer = setTimeout(refresh, chosen.refresh);
+  if (!chosen.paused && mine === pending && !document.hidden) timer = setTimeout(refresh, chosen.refresh);
 }
 
 async function watchStrip() {
@@ -132,9 +132,9 @@ async function watchStrip() {
     try {
       const state = await get("/api/pipeline");
       updateStrip(element("flow"), element("failed"), state);
-      tell(element("trouble"), troubleOf(state));
+      setText(element("trouble"), troubleOf(state));
     } catch {
-      // the page's own refresh tells what is wrong
+      // the page's own refresh shows what is wrong
     }
   }
   setTimeout(watchStrip, STRIP_MS);
@@ -146,11 +146,11 @@ async function get(path, signal) {
     response = await fetch(path, { signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The live page's server does not answer: is `iot-stream` still running?");
+    throw new Error("The live page's server does not respond: is `iot-stream` still running?");
   }
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error ?? `${path} answered ${response.status}`);
-  return answer;
+  const content = await response.json();
+  if (!response.ok) throw new Error(content.error ?? `${path}: HTTP ${response.status}`);
+  return content;
 }
 
 async function payload({ key, line }) {
@@ -169,18 +169,18 @@ function showAge() {
 
 function notice(text, kind = "alert") {
   element("notice").dataset.kind = kind;
-  tell(element("notice"), text);
+  setText(element("notice"), text);
 }
 
-function tell(line, text) {
+function setText(line, text) {
   line.hidden = !text;
   if (line.textContent !== text) line.textContent = text;
 }
 
-function showEmptiness(answer) {
+function showEmptiness(response) {
   const filtered = [...chosen.filters.values()].some((values) => values.size);
-  if (!answer.has_index) notice("No readings yet. Send some, for example: iot-stream send --rate 100", "calm");
-  else if (!answer.latest.length) notice(`No readings in this range${filtered ? " with these filters" : ""}.`, "calm");
+  if (!response.has_index) notice("No readings yet. Send some, for example: iot-stream send --rate 100", "calm");
+  else if (!response.latest.length) notice(`No readings in this range${filtered ? " with these filters" : ""}.`, "calm");
   else notice("");
 }
 

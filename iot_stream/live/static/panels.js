@@ -1,4 +1,4 @@
-// The panels: the same specifications that OpenSearch Dashboards shows, embedded once and then fed new answers.
+// The panels: the same specifications that OpenSearch Dashboards shows, embedded once and then given new data.
 
 // What OpenSearch Dashboards sets under a specification for its light and dark themes.
 const THEMES = {
@@ -38,17 +38,17 @@ export class Panels {
     for (const panel of panels) holder.append(figure(panel));
   }
 
-  // Draws everything anew for a theme; the latest answers stay.
+  // Draw everything again for a theme, with the same data.
   draw(theme) {
     this.#drawing = this.#drawing.then(() => this.#draw(theme));
     return this.#drawing;
   }
 
-  // Gives each panel its answer. Embedding again would cost twice the time and leak.
-  async update(answers) {
+  // Give each panel its response. Embedding again would take twice as long and leak.
+  async update(responses) {
     await this.#drawing;
-    this.#rows = answers;
-    await Promise.all(this.#shown.map(({ panel, view }) => view.data(panel.data, [answers[panel.name]]).runAsync()));
+    this.#rows = responses;
+    await Promise.all(this.#shown.map(({ panel, view }) => view.data(panel.data, [responses[panel.name]]).runAsync()));
   }
 
   view(name) {
@@ -61,7 +61,7 @@ export class Panels {
       this.#panels.map(async (panel) => {
         const { $schema: _, ...spec } = structuredClone(panel.spec); // Vega-Lite 6 would warn of v5
         Object.assign(spec, { width: "container", height: "container" });
-        spec.autosize = { type: "fit", contains: "padding", resize: true }; // labels grow with new answers
+        spec.autosize = { type: "fit", contains: "padding", resize: true }; // labels change with the data
         const rows = this.#rows[panel.name];
         if (rows) spec.data.values = [rows];
         const target = this.#holder.querySelector(`[data-name="${panel.name}"] .view`);

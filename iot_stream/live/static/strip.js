@@ -1,4 +1,4 @@
-// The pipeline itself, in flow order, and what failed in it.
+// The pipeline in flow order, and what failed in it.
 
 const number = new Intl.NumberFormat("en");
 const rate = (value) => (value === undefined ? "–" : value < 10 ? value.toFixed(1) : number.format(Math.round(value)));
@@ -36,12 +36,12 @@ export function makeStrip(list) {
   }
 }
 
-// What keeps the pipeline from flowing, if anything does: in the words of whoever met it.
+// Return what blocks the pipeline, or an empty text.
 export function troubleOf({ counts, trouble }) {
   if (trouble) return trouble;
-  if (counts.delivering === false) return "The delivery worker does not run: what devices send waits in the stream.";
+  if (counts.delivering === false) return "The delivery worker is not running: records wait in the stream.";
   const waits = counts.pending > 0 && counts.lag_ms > WAITS_MS;
-  return waits && counts.last_error ? `Delivery waits. Its last error: ${counts.last_error}` : "";
+  return waits && counts.last_error ? `Delivery is waiting. Last error: ${counts.last_error}` : "";
 }
 
 export function updateStrip(list, failedButton, state) {
@@ -58,14 +58,14 @@ export function updateStrip(list, failedButton, state) {
   failedButton.querySelector("[data-more]").textContent = failed ? "see why" : "none";
 }
 
-// Why the function failed records in the last hour, in its own words.
+// Show why the function failed records in the last hour.
 export function showReasons(holder, reasons) {
   holder.hidden = !reasons.length;
-  const told = reasons.map(({ reason, field, records }) => `${reason}${field ? ` (${field})` : ""}: ${number.format(records)}`);
-  holder.textContent = `The function's own reasons in the last hour: ${told.join(" · ")}`;
+  const parts = reasons.map(({ reason, field, records }) => `${reason}${field ? ` (${field})` : ""}: ${number.format(records)}`);
+  holder.textContent = `Reasons given by the function in the last hour: ${parts.join(" · ")}`;
 }
 
-// Fills the dialog with the newest failures; each record is fetched when asked for.
+// Fill the dialog with the newest failures; a record is fetched when its button is pressed.
 export function showFailures(holder, failures, fetchPayload) {
   if (!failures.length) {
     holder.replaceChildren(Object.assign(document.createElement("p"), { textContent: "Nothing has failed." }));

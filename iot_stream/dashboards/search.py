@@ -1,4 +1,4 @@
-"""Ask OpenSearch everything that the dashboard shows, in one multi-search."""
+"""Fetch everything that the dashboard shows from OpenSearch, in one multi-search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from iot_stream.dashboards.context import Context, resolve
 from iot_stream.dashboards.definition import Dashboard, Query
 from iot_stream.errors import IotStreamError
 
-__all__ = ["Answers", "Body", "QuestionError", "Search", "SearchError", "ask", "terms_filter"]
+__all__ = ["BadQueryError", "Body", "Responses", "Search", "SearchError", "fetch", "terms_filter"]
 
 _LATEST = 12
 _CHOICES = 200
@@ -17,29 +17,29 @@ type Body = Mapping[str, Any]
 
 
 class SearchError(IotStreamError):
-    """OpenSearch does not answer, or refuses a search; says what to do."""
+    """OpenSearch does not respond, or rejects a search; says what to do."""
 
 
-class QuestionError(SearchError):
-    """The search itself makes no sense to OpenSearch, e.g. a filter's value that is none of its field's type."""
+class BadQueryError(SearchError):
+    """OpenSearch can't make sense of the query, e.g. a filter value that doesn't fit its field's type."""
 
 
 class Search(Protocol):
-    """Whatever can run searches, e.g. `iot_stream.live.reader.Reader`."""
+    """Run searches, as `iot_stream.live.reader.Reader` does."""
 
     def __call__(self, searches: Sequence[tuple[str, Body]]) -> list[dict[str, Any]]:
-        """Answer the response to each (index, body), in order; raises SearchError."""
+        """Return the response to each (index, body), in order; raises SearchError."""
         ...
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What OpenSearch said.
+class Responses:
+    """OpenSearch's responses to everything that the dashboard shows.
 
     Attributes:
-        panels: the search response for each panel, by its name.
+        panels: the search response for each panel, by the panel's name.
         latest: the newest readings, newest first.
-        choices: the values of each filter's field in the time range, whatever is filtered.
+        choices: the values of each filter's field in the time range, whatever filters are set.
         has_index: whether any index exists.
     """
 
@@ -49,17 +49,18 @@ class Answers:
     has_index: bool
 
 
-def ask(search: Search, dashboard: Dashboard, context: Context) -> Answers:
-    """Ask all panels' questions, the newest readings and the filters' choices under a context.
+def fetch(search: Search, dashboard: Dashboard, context: Context) -> Responses:
+    """Run the queries of all panels, of the newest readings and of the filters' choices under a context.
 
-    Raises SearchError when OpenSearch does not answer or refuses.
+    Raises:
+        SearchError: OpenSearch does not respond, or rejects a query.
     """
-    questions = [panel.query for panel in dashboard.panels]
-    questions += [_latest(dashboard), _choices(dashboard)]
-    *panels, latest, choices = search([(query.index, resolve(query, context)) for query in questions])
+    queries = [panel.query for panel in dashboard.panels]
+    queries += [_latest(dashboard), _choices(dashboard)]
+    *panels, latest, choices = search([(query.index, resolve(query, context)) for query in queries])
     counts = choices.get("aggregations", {})
-    return Answers(
-        panels={panel.name: answer for panel, answer in zip(dashboard.panels, panels, strict=True)},
+    return Responses(
+        panels={panel.name: response for panel, response in zip(dashboard.panels, panels, strict=True)},
         latest=[hit["_source"] for hit in latest["hits"]["hits"]],
         choices={
             entry["field"]: sorted(bucket["key"] for bucket in counts[entry["field"]]["buckets"]) if counts else []
@@ -70,7 +71,7 @@ def ask(search: Search, dashboard: Dashboard, context: Context) -> Answers:
 
 
 def terms_filter(field: str, values: Sequence[str]) -> Body:
-    """A query clause for documents whose `field` has one of `values`."""
+    """Return a query clause for documents whose `field` has one of `values`."""
     return {"terms": {field: list(values)}}
 
 
