@@ -1,10 +1,10 @@
-# The only door: every task of the project is a target here, and CI runs these same targets.
+# Every task of the project is a target here, and CI runs the same targets.
 PYTHON  ?= python3.13
 BIN     := .venv/bin
 UV      := $(BIN)/uv
 STAMPS  := .local/stamps
-# Compiled here once: SAM, the worker and every function start often, and where Python may not write bytecode
-# (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile all its packages anew.
+# Compile packages once: SAM, the worker and every function start often, and where Python may not write bytecode
+# (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile all packages again.
 INSTALL  = $(UV) pip install --quiet --compile-bytecode --require-hashes
 
 # Arguments of `make run`: seconds to send for (until Ctrl-C when empty) and readings a second.
@@ -52,38 +52,38 @@ $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
 	@$(INSTALL) --python $(BIN)/python -r requirements/bench.txt
 	@touch $@
 
-setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the other targets do so by themselves)
+setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the other targets install what they need)
 
 # ---- the system on this machine ----------------------------------------------------------------------------
 
 run: setup  ## Run the whole system here: make run [FOR=seconds] [RATE=readings/s]
 	@$(BIN)/iot-stream run --rate $(RATE) $(if $(FOR),--for $(FOR))
 
-down: setup  ## Stop what an interrupted `iot-stream up` left running
+down: setup  ## Stop the local stack that `iot-stream up` started
 	@$(BIN)/iot-stream down
 
-build: setup  ## sam build
+build: setup  ## Run sam build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build
 
-invoke: $(STAMPS)/dev build  ## sam local invoke with every sample event (needs a Docker engine)
+invoke: $(STAMPS)/dev build  ## Run sam local invoke with every sample event (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/e2e/test_sam_local_invoke.py --run-sam-local
 
 # ---- quality -----------------------------------------------------------------------------------------------
 
-check: $(STAMPS)/dev  ## Formatter, linter, strict types, the template's rules; edits nothing
+check: $(STAMPS)/dev  ## Check formatting, lint, types and the template; change nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1
 
-format:  ## Format and mend what the linter can mend
+format:  ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-unit: $(STAMPS)/dev  ## The tests that need no process: seconds
+unit: $(STAMPS)/dev  ## Run the unit tests (no network, no processes)
 	$(BIN)/python -m pytest tests/unit -q
 
-test: $(STAMPS)/dev $(STAMPS)/ministack  ## All tests: unit, integration with the real OpenSearch, end to end
+test: $(STAMPS)/dev $(STAMPS)/ministack  ## Run all tests: unit, integration with the real OpenSearch, end to end
 	$(BIN)/python -m pytest
 
 golden: $(STAMPS)/dev  ## Rewrite events/firehose-*.expected.json: read the diff before you commit it
@@ -92,7 +92,7 @@ golden: $(STAMPS)/dev  ## Rewrite events/firehose-*.expected.json: read the diff
 fuzz: $(STAMPS)/dev  ## Fuzz the enrichment function, guided by coverage: make fuzz [FOR=seconds]
 	$(BIN)/python tests/fuzz/enrichment.py -max_total_time=$(or $(FOR),600)
 
-bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Benchmarks, side by side in one run; JSON in build/bench/
+bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by side; JSON in build/bench/
 	@mkdir -p build/bench
 	$(BIN)/python benchmarks/enrichment.py
 	$(BIN)/python benchmarks/delivery.py

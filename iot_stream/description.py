@@ -31,7 +31,6 @@ from enrichment.description import (  # noqa: E402 - the path comes first
 
 __all__ = [
     "FILE",
-    "FOLDER",
     "INGESTED_AT",
     "UNKNOWN_FIELDS",
     "Derivation",

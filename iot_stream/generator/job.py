@@ -1,4 +1,4 @@
-"""One run of the generator: wait for the delivery stream, send, keep the ledger."""
+"""One run of the generator: wait for the delivery stream, send, update the ledger."""
 
 import secrets
 import time
@@ -19,7 +19,7 @@ _ACTIVE_SECONDS = 300.0
 
 
 def choose_seed(seed: int | None) -> int:
-    """`seed`, or a random one."""
+    """Return `seed`, or a random one if it is None."""
     return secrets.randbelow(2**32) if seed is None else seed
 
 
@@ -35,7 +35,7 @@ def send_readings(
     on_sent: Callable[[Sent], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Sent:
-    """Send as `generator.send.send` does, and keep `ledger` true after each batch."""
+    """Send as `generator.send.send` does, and update `ledger` after each batch."""
     run = uuid.uuid4().hex
 
     def note(sent: Sent) -> None:
@@ -47,7 +47,7 @@ def send_readings(
 
 
 def wait_until_active(firehose: Any, name: str) -> None:
-    """Return once delivery stream `name` is ACTIVE: what is put before that, Firehose never reads (LATEST).
+    """Return once delivery stream `name` is ACTIVE: Firehose reads from LATEST, so it never sees earlier records.
 
     Raises:
         StackError: it failed, is being deleted, or was not active within five minutes.
@@ -55,10 +55,10 @@ def wait_until_active(firehose: Any, name: str) -> None:
     deadline = time.monotonic() + _ACTIVE_SECONDS
     while True:
         try:
-            answer = firehose.describe_delivery_stream(DeliveryStreamName=name)
+            response = firehose.describe_delivery_stream(DeliveryStreamName=name)
         except (ClientError, BotoCoreError) as error:
             raise StackError(f"delivery stream {name} can't be described: {error}") from error
-        state = answer["DeliveryStreamDescription"]["DeliveryStreamStatus"]
+        state = response["DeliveryStreamDescription"]["DeliveryStreamStatus"]
         if state == "ACTIVE":
             return
         if state != "CREATING" or time.monotonic() > deadline:

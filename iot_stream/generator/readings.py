@@ -18,7 +18,7 @@ _TRACKS = 31  # ids 0 to 30
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading: its uuid, which is also its partition key, and its JSON as the device writes it."""
+    """One reading: its uuid, which is also its partition key, and its JSON as a device writes it."""
 
     uuid: str
     data: bytes

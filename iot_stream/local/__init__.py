@@ -1,1 +1,1 @@
-"""The same diagram on one machine: one module per AWS box."""
+"""What stands in for AWS on one machine: one module for each service, and how they start and stop together."""

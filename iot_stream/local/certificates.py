@@ -1,6 +1,6 @@
-"""A certificate authority for one local stack: HTTPS is real, and every client verifies it.
+"""The certificate authority of one local stack: every HTTPS client verifies against it.
 
-Python 3.13 verifies strictly (RFC 5280): an authority needs key usage and key identifiers, and so do its leaves.
+Python 3.13 verifies strictly (RFC 5280): the authority and its leaf certificates need key usage and key identifiers.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ _DAYS = 365
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files of one authority: itself, the node's pair and the administrator's pair."""
+    """PEM files of one authority: its certificate, and the certificates and keys of the node and the administrator."""
 
     ca: Path
     node_cert: Path
@@ -33,7 +33,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """Make a new authority in `folder` with a certificate for the node (TLS server) and one for the administrator.
+    """Create a new authority in `folder`, with a certificate for the node (TLS server) and one for the administrator.
 
     The administrator's certificate has every right on OpenSearch's security API (`plugins.security.authcz.admin_dn`).
     """
@@ -59,7 +59,7 @@ def make_certificates(folder: Path) -> Certificates:
 
 
 def certificates_in(folder: Path) -> Certificates:
-    """The files that `make_certificates` wrote, or will write, in `folder`."""
+    """Return the files that `make_certificates` writes to `folder`."""
     return Certificates(*(folder / name for name in ("ca.pem", "node.pem", "node.key", "admin.pem", "admin.key")))
 
 
@@ -70,7 +70,7 @@ def _certificate(
     issuer: x509.Certificate | None,
     issuer_key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    """A certificate for `name`: an authority without `issuer`, else a leaf for localhost, server and client."""
+    """Return an authority's certificate if `issuer` is None, else a leaf for localhost (server and client)."""
     now = dt.datetime.now(dt.UTC)
     subject = _distinguished(name)
     leaf = issuer is not None
@@ -97,7 +97,7 @@ def _certificate(
 
 
 def _distinguished(name: str) -> x509.Name:
-    """The X.509 name of "CN=…,O=…", which is written most specific part first."""
+    """Return the X.509 name of "CN=…,O=…", which is written most specific part first."""
     kinds = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME}
     parts = (part.split("=", 1) for part in reversed(name.split(",")))
     return x509.Name([x509.NameAttribute(kinds[kind], value) for kind, value in parts])

@@ -1,4 +1,4 @@
-"""`sam build` and `sam deploy` of the unmodified template, as anyone runs them, against the local AWS."""
+"""Run `sam build` and `sam deploy` of the unmodified template against the local AWS."""
 
 import os
 import sys
@@ -21,16 +21,16 @@ _BUILD_SECONDS, _DEPLOY_SECONDS = 600, 900
 
 
 def build(log: Path) -> None:
-    """Run `sam build` with the caller's own environment, for it downloads packages.
+    """Run `sam build` in the caller's own environment, because it downloads packages.
 
     Raises:
-        SetupError: it failed; with its last words.
+        SetupError: it failed; with the end of its output.
     """
     environment = dict(os.environ) | _sam_settings() | {"PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}"}
     command = [str(_BIN / "sam"), "build", "--config-env", "local"]
-    code, words = _run("sam build", command, log, environment, seconds=_BUILD_SECONDS)
+    code, output = _run("sam build", command, log, environment, seconds=_BUILD_SECONDS)
     if code:
-        raise SetupError(f"sam build failed: {words} (whole log: {log})")
+        raise SetupError(f"sam build failed: {output} (whole log: {log})")
 
 
 def deploy(
@@ -44,26 +44,26 @@ def deploy(
     """Run `sam deploy` onto the local AWS.
 
     Args:
-        aws: where to.
-        log: file for what it prints.
+        aws: the local AWS to deploy to.
+        log: file for its output.
         stack: name of the stack.
         overrides: template parameters beyond those of samconfig.toml's `local` environment.
-        meanwhile: called about five times a second while it runs: what AWS's services would do by themselves.
+        meanwhile: called about five times per second while it is running, for what AWS's services do on their own.
 
     Raises:
         StackError: the deployment failed; with CloudFormation's reason.
     """
     command = [str(_BIN / "sam"), "deploy", "--config-env", "local", "--stack-name", stack]
-    if overrides:  # on the command line they would replace those of samconfig.toml, not add to them
+    if overrides:  # on the command line they replace those of samconfig.toml
         parameters = _configured() | dict(overrides)
         command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
     environment = processes.clean_environment(
         **aws.environment(), **_sam_settings(), SAM_CLI_POLL_DELAY="1", AWS_MAX_ATTEMPTS="2"
     )
-    begun = datetime.now(UTC)
-    code, words = _run("sam deploy", command, log, environment, seconds=_DEPLOY_SECONDS, meanwhile=meanwhile)
+    started = datetime.now(UTC)
+    code, output = _run("sam deploy", command, log, environment, seconds=_DEPLOY_SECONDS, meanwhile=meanwhile)
     if code:
-        reason = _failure(aws.client("cloudformation"), stack, begun) or words
+        reason = _failure(aws.client("cloudformation"), stack, started) or output
         raise StackError(f"the deployment of stack {stack} failed: {reason} (whole log: {log})")
 
 
@@ -76,14 +76,14 @@ def _run(
     seconds: float,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[int, str]:
-    """The exit code of `command` and its last words; ended when `meanwhile` raises or time runs out."""
+    """Run `command` and return its exit code and last line; stop it if `meanwhile` raises or time runs out."""
     log.unlink(missing_ok=True)
     process = processes.start(name, command, log=log, environment=environment, cwd=PROJECT)
     deadline = time.monotonic() + seconds
     try:
         while (code := process.exit_code()) is None:
             if time.monotonic() > deadline:
-                raise SetupError(f"{name} did not end within {seconds:.0f} s (log: {log})")
+                raise SetupError(f"{name} did not finish within {seconds:.0f} s (log: {log})")
             meanwhile()
             time.sleep(0.2)
     finally:
@@ -92,20 +92,20 @@ def _run(
 
 
 def _configured() -> dict[str, str]:
-    """Parameters of samconfig.toml's `local` environment."""
+    """Return the parameters of samconfig.toml's `local` environment."""
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
     return dict(entry.split("=", 1) for entry in config["local"]["deploy"]["parameters"]["parameter_overrides"])
 
 
-def _failure(cloudformation: Any, stack: str, begun: datetime) -> str:
-    """The first reason that CloudFormation gave for a failure of `stack` since `begun`."""
+def _failure(cloudformation: Any, stack: str, started: datetime) -> str:
+    """Return the first reason that CloudFormation gave for a failure of `stack` since `started`."""
     try:
         events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-    except Exception:  # noqa: BLE001 - only a better wording is at stake
+    except Exception:  # noqa: BLE001 - without it the error message is only less specific
         return ""
     for event in reversed(events):
         reason = event.get("ResourceStatusReason", "")
-        if event["Timestamp"] < begun:  # of an earlier deployment
+        if event["Timestamp"] < started:  # of an earlier deployment
             continue
         if event["ResourceStatus"].endswith("_FAILED") and reason and "cancelled" not in reason:
             return f"{event['LogicalResourceId']}: {reason}"

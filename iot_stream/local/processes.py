@@ -1,7 +1,7 @@
-"""Processes of the local stack: started apart from the terminal, known by pid and birth, ended politely.
+"""Processes of the local stack: detached from the terminal, identified by pid and creation time, stopped by SIGTERM.
 
-A pid alone can come back as somebody else's process after a reboot or a long night; a pid together with its
-creation time can't. Only processes recorded here are ever ended.
+The system reuses pids, so a pid alone may belong to another program later; with its creation time it can't. Only
+processes recorded here are ever stopped.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from iot_stream.errors import SetupError
 
 __all__ = [
     "Process",
-    "answers",
     "claim_port",
     "clean_environment",
     "free_port",
+    "responds",
     "signals_ignored",
     "start",
     "wait_until",
@@ -33,33 +33,33 @@ __all__ = [
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME", "PYTHONDONTWRITEBYTECODE")
 
-_children: list[subprocess.Popen[bytes]] = []  # kept, for Python warns of a running child that nobody holds
+_children: list[subprocess.Popen[bytes]] = []  # kept: Python warns of a running child without a reference
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process of ours: its name for people, its pid, when it was born (epoch seconds) and its log file."""
+    """A process of the local stack: its name for messages, pid, creation time (epoch seconds) and log file."""
 
     name: str
     pid: int
-    born: float
+    created: float
     log: str
 
     @property
     def alive(self) -> bool:
-        """Whether this very process still runs (a zombie does not)."""
+        """Whether this process, not another with its pid, is running (a zombie is not)."""
         process = self._find()
         return process is not None and process.status() != psutil.STATUS_ZOMBIE
 
     def stop(self, *, grace: float = 20) -> None:
-        """End the process: SIGTERM, then SIGKILL after `grace` seconds, and to what it leaves behind of its own.
+        """Send SIGTERM, then SIGKILL after `grace` seconds; kill the children that it leaves behind too.
 
-        A process already gone is fine.
+        Do nothing if it has ended already.
         """
         process = self._find()
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                leads = os.getpgid(self.pid) == self.pid  # as everything does that `start` started
+                leads = os.getpgid(self.pid) == self.pid  # true for everything that `start` started
                 process.terminate()
                 if not self._gone(grace):
                     process.kill()
@@ -72,7 +72,7 @@ class Process:
             _children.remove(child)
 
     def _gone(self, seconds: float) -> bool:
-        """Whether it ended within `seconds`."""
+        """Return whether it ended within `seconds`."""
         deadline = monotonic() + seconds
         while self.alive:
             if monotonic() > deadline:
@@ -81,11 +81,11 @@ class Process:
         return True
 
     def exit_code(self) -> int | None:
-        """The exit code of a process this one started, None while it runs."""
+        """Return the exit code of a process that this one started, None while it is running."""
         return next((child.poll() for child in _children if child.pid == self.pid), None)
 
     def log_tail(self, lines: int = 1) -> str:
-        """The last lines of its log that are neither blank nor a frame of a stack trace."""
+        """Return the last lines of its log that are neither blank nor a stack frame."""
         with contextlib.suppress(OSError):
             text = Path(self.log).read_text(encoding="utf-8", errors="replace")
             return "\n".join(
@@ -96,14 +96,14 @@ class Process:
     def _find(self) -> psutil.Process | None:
         try:
             process = psutil.Process(self.pid)
-            return process if abs(process.create_time() - self.born) < 1 else None
+            return process if abs(process.create_time() - self.created) < 1 else None
         except psutil.NoSuchProcess:
             return None
 
 
 @contextlib.contextmanager
 def signals_ignored() -> Iterator[None]:
-    """Let no Ctrl-C and no SIGTERM come between: what has to be ended is ended to the last."""
+    """Ignore Ctrl-C and SIGTERM inside the `with` block, so that stopping is not interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -116,9 +116,9 @@ def signals_ignored() -> Iterator[None]:
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """An environment with nothing of the caller's but what every program needs, and `extra`.
+    """Return an environment with `extra` and only those of the caller's variables that every program needs.
 
-    The caller's proxies, certificate bundles and AWS profile would otherwise reach the local servers.
+    The caller's proxies, certificate bundles and AWS profile must not reach the local servers.
     """
     return {name: os.environ[name] for name in _INHERITED if name in os.environ} | extra
 
@@ -126,7 +126,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
 def start(
     name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str], cwd: Path | None = None
 ) -> Process:
-    """Start `command` apart from this terminal, so that Ctrl-C reaches only the one who can stop it in order."""
+    """Start `command` in its own session, so that Ctrl-C reaches only this process, which stops it in order."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         try:
@@ -146,7 +146,7 @@ def start(
 
 
 def wait_until(ready: Callable[[], bool], process: Process, *, seconds: float, what: str) -> None:
-    """Return once `ready()` is true; a process that does not get there is stopped.
+    """Return once `ready()` is true; stop the process if it does not get there.
 
     Raises:
         SetupError: the process ended, or the deadline passed; names its log.
@@ -158,7 +158,7 @@ def wait_until(ready: Callable[[], bool], process: Process, *, seconds: float, w
                 return
             sleep(0.1)
         if process.alive:
-            reason = f"{process.name}: {what} did not come within {seconds:.0f} s"
+            reason = f"{process.name}: {what} did not arrive within {seconds:.0f} s"
         else:
             reason = f"{process.name} ended before it was ready: {process.log_tail()}"
     except BaseException:
@@ -168,8 +168,8 @@ def wait_until(ready: Callable[[], bool], process: Process, *, seconds: float, w
     raise SetupError(f"{reason} (whole log: {process.log})")
 
 
-def answers(url: str) -> bool:
-    """Whether a GET of `url` is answered with success; the caller's proxies are not asked."""
+def responds(url: str) -> bool:
+    """Return whether a GET of `url` succeeds; ignores the caller's proxies."""
     with contextlib.suppress(requests.RequestException), requests.Session() as session:
         session.trust_env = False
         return session.get(url, timeout=5).ok
@@ -177,17 +177,17 @@ def answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free now."""
+    """Return a port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def claim_port(port: int, *, what: str, option: str) -> None:
-    """Return if `port` of 127.0.0.1 is free.
+    """Check that `port` of 127.0.0.1 is free.
 
     Raises:
-        SetupError: it is in use; says how to choose another.
+        SetupError: it is in use; names the option that chooses another.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Processes of the local stack: only our own are ended, and what failed is said with its log."""
+"""Processes of the local stack: only its own are stopped, and a failed start names its log."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def _wait_for(tmp_path: Path, process: Process, text: str) -> None:
 
 
 def test_a_process_is_stopped_politely(tmp_path: Path) -> None:
-    """SIGTERM is enough for one that listens to it."""
+    """SIGTERM is enough for a process that handles it."""
     bye = "lambda *_: (print('bye'), sys.exit(0))"
     code = f"import signal, sys; signal.signal(15, {bye}); print('on', flush=True); signal.pause()"
     process = _start(tmp_path, code)
@@ -79,7 +79,7 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
 
 
 def test_a_recycled_pid_is_not_ours(tmp_path: Path) -> None:
-    """A process with our pid and another birth is neither called alive nor ended."""
+    """A process with our pid and another creation time is neither reported as running nor stopped."""
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
         recorded = Process("it", other.pid, psutil.Process(other.pid).create_time() - 100, str(tmp_path / "log"))
         assert not recorded.alive
@@ -89,7 +89,7 @@ def test_a_recycled_pid_is_not_ours(tmp_path: Path) -> None:
 
 
 def test_one_that_ends_early_is_an_error_with_its_last_words_and_its_log(tmp_path: Path) -> None:
-    """Frames of a stack trace are no last words."""
+    """Stack frames at the end of the log are skipped."""
     process = _start(tmp_path, "import sys; sys.exit('no room\\n\\tat some.Frame\\n')")
     with pytest.raises(SetupError, match=r"it ended before it was ready: no room \(whole log: .*log\)"):
         processes.wait_until(lambda: False, process, seconds=20, what="never")
@@ -98,7 +98,7 @@ def test_one_that_ends_early_is_an_error_with_its_last_words_and_its_log(tmp_pat
 def test_one_that_is_not_ready_in_time_is_stopped(tmp_path: Path) -> None:
     """Nothing is left running after a failed start."""
     process = _start(tmp_path, "import signal; signal.pause()")
-    with pytest.raises(SetupError, match=r"it: its answer did not come within 0 s"):
+    with pytest.raises(SetupError, match=r"it: its answer did not arrive within 0 s"):
         processes.wait_until(lambda: False, process, seconds=0.2, what="its answer")
     assert not process.alive
 
@@ -110,7 +110,7 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_nothing_of_the_caller_but_the_necessary_reaches_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proxies, bundles and AWS profiles of the caller would send local traffic elsewhere, or fail it."""
+    """The caller's proxies, certificate bundles and AWS profiles would redirect or break local traffic."""
     for name in ("HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"):
         monkeypatch.setenv(name, "caller's")
     environment = processes.clean_environment(EXTRA="1")

@@ -149,7 +149,7 @@ def test_a_local_stack_whose_processes_are_gone_is_not_running(tmp_path: Path) -
 def test_a_folder_with_other_peoples_files_is_not_emptied(tmp_path: Path) -> None:
     """`up` begins in an empty folder: one that is not its own is left as it is."""
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(SetupError, match="no local stack's, and would be emptied: name another --state"):
+    with pytest.raises(SetupError, match="not a local stack's and would be deleted: choose another --state"):
         local_stack.up(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 

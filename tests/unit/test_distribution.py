@@ -131,6 +131,6 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_done(registry: _Registry, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(distribution.shutil, "copy2", full)
-    with pytest.raises(SetupError, match=r"could not be laid out in .*: .*No space left on device"):
+    with pytest.raises(SetupError, match=r"could not be assembled in .*: .*No space left on device"):
         distribution.assemble()
     assert not list(distribution.LOCAL.glob("opensearch-*"))
