@@ -1,7 +1,7 @@
-"""A delivery stream of a test's own: made by boto3 on ministack, written to the real OpenSearch, delivered for real.
+"""A delivery stream for one test: created with boto3 on ministack, delivered by a real worker to the real OpenSearch.
 
-Quicker than a whole deployment, and each test chooses its settings. Everything carries a name of its own, so that
-tests don't meet in the session's OpenSearch and ministack.
+It is quicker than a whole deployment, and each test chooses its settings. Everything has a unique name, so tests do not
+interfere in the session's OpenSearch and ministack.
 """
 
 import base64
@@ -22,14 +22,15 @@ from uuid import uuid4
 
 import requests
 
-from iot_stream.delivery.edges.state_folder import DeliveryStatus, read_status
+from iot_stream.delivery.core.status import DeliveryStatus
+from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.local.ministack import ACCOUNT, Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import clean_environment
 
 __all__ = ["FUNCTION", "World", "until"]
 
-# The function of these tests does what each reading asks for, so that a test can choose every record's fate.
+# The function does what each reading asks for, so that a test can choose every record's outcome.
 FUNCTION = """
 import base64, json, time
 
@@ -49,20 +50,20 @@ def lambda_handler(event, context):
 """
 
 
-def until[Answer](question: Callable[[], Answer], *, seconds: float = 90, what: str = "it") -> Answer:
-    """The first true answer; an AssertionError with the last one when the deadline passes."""
+def until[Value](condition: Callable[[], Value], *, seconds: float = 90, what: str = "it") -> Value:
+    """Poll until `condition` returns a true value, and return it; fail with the last one after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
-        answer = question()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s: last {answer!r}"
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s: last {value!r}"
         time.sleep(0.05)
 
 
 @dataclass
 class World:
-    """One delivery stream with its stream, function, bucket, role and index."""
+    """One delivery stream with its Kinesis stream, function, bucket, role and index."""
 
     aws: Ministack
     opensearch: OpenSearch
@@ -72,28 +73,28 @@ class World:
 
     @property
     def role_arn(self) -> str:
-        """The delivery role."""
+        """Return the delivery role's ARN."""
         return f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
 
     @property
     def stream_arn(self) -> str:
-        """The Kinesis stream."""
+        """Return the Kinesis stream's ARN."""
         return f"arn:aws:kinesis:{self.aws.region}:{ACCOUNT}:stream/{self.name}"
 
     @property
     def function_arn(self) -> str:
-        """The transformation function."""
+        """Return the transformation function's ARN."""
         return f"arn:aws:lambda:{self.aws.region}:{ACCOUNT}:function:{self.name}"
 
     @property
     def state(self) -> Path:
-        """The worker's state folder."""
+        """Return the worker's state folder."""
         return self.folder / self.name
 
-    # ---- making ----------------------------------------------------------------------------------------------
+    # ---- creation --------------------------------------------------------------------------------------------
 
     def make(self, *, shards: int = 1, code: str | None = FUNCTION, timeout: int = 10, **destination: Any) -> "World":
-        """Create everything; `destination` are settings of the OpenSearch destination, `code` None for no function."""
+        """Create everything; `destination` holds settings of the destination, `code` None means no function."""
         self._make_role()
         self.make_stream(shards=shards)
         self.aws.client("s3").create_bucket(Bucket=self.name)
@@ -128,7 +129,7 @@ class World:
         )
 
     def destination(self, *, function: bool = True, retries: int = 1, **settings: Any) -> dict[str, Any]:
-        """A destination's configuration, everything at once (buffers 0) unless `settings` say otherwise."""
+        """Return a destination's configuration, without buffering unless `settings` say otherwise."""
         parameters = {
             "LambdaArn": self.function_arn,
             "RoleArn": self.role_arn,
@@ -191,7 +192,7 @@ class World:
         self._put_policy("Ingest", rights)
 
     def allow_backup(self, *, allowed: bool = True) -> None:
-        """Give the delivery role the right to the bucket, or take it away."""
+        """Allow or deny the delivery role access to the bucket."""
         if allowed:
             bucket = f"arn:aws:s3:::{self.name}"
             self._put_policy("Backup", {"s3:PutObject s3:GetObject s3:ListBucket": [bucket, f"{bucket}/*"]})
@@ -220,11 +221,11 @@ class World:
         )
 
     def change_function(self, code: str) -> None:
-        """Deploy other code."""
+        """Deploy other code for the function."""
         self.aws.client("lambda").update_function_code(FunctionName=self.name, ZipFile=zipped(code))
 
     def map_role(self) -> None:
-        """Let the delivery role write to its index, as the role mapper does."""
+        """Allow the delivery role to write to its index, as the role mapper does."""
         self.security("put", f"roles/{self.name}", {
             "cluster_permissions": ["cluster_monitor", "cluster_composite_ops"],
             "index_permissions": [
@@ -234,16 +235,16 @@ class World:
         self.security("put", f"rolesmapping/{self.name}", {"backend_roles": [self.role_arn]})
 
     def unmap_role(self) -> None:
-        """Take the delivery role's mapping away."""
+        """Delete the delivery role's mapping."""
         self.security("delete", f"rolesmapping/{self.name}")
 
     def security(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
-        """One call of the security API as the administrator."""
+        """Call the security API as the administrator."""
         with self.opensearch.admin_session() as session:
-            answer = session.request(method, f"{self.opensearch.url}/_plugins/_security/api/{path}", json=body)
-            answer.raise_for_status()
+            response = session.request(method, f"{self.opensearch.url}/_plugins/_security/api/{path}", json=body)
+            response.raise_for_status()
 
-    # ---- working ---------------------------------------------------------------------------------------------
+    # ---- operation -------------------------------------------------------------------------------------------
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start the worker as the local stack does."""
@@ -260,11 +261,11 @@ class World:
 
     @property
     def log(self) -> Path:
-        """What the workers said."""
+        """Return the workers' log."""
         return self.folder / f"{self.name}.log"
 
     def close(self) -> None:
-        """Kill what still runs, and remove what takes memory: the index, the stream, the function's process."""
+        """Kill the workers, and delete what takes memory: the index, the stream, the function's process."""
         for worker in self.workers:
             worker.kill()
             worker.wait()
@@ -286,72 +287,72 @@ class World:
             records = [{"Data": item, "PartitionKey": uuid4().hex} for item in data[start : start + 500]]
             assert kinesis.put_records(StreamName=self.name, Records=records)["FailedRecordCount"] == 0
 
-    # ---- looking ---------------------------------------------------------------------------------------------
+    # ---- inspection ------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> DeliveryStatus:
-        """What the worker says of itself."""
+        """Return the worker's status."""
         return read_status(self.state)
 
     def searchable(self) -> Counter[int]:
-        """How many documents there are of each reading, by its number."""
+        """Count the documents of each reading, by its number."""
         with self.opensearch.admin_session() as session:
             session.post(f"{self.opensearch.url}/{self.name}*/_refresh").raise_for_status()
             return Counter(hit["n"] for hit in _all(session, f"{self.opensearch.url}/{self.name}*/_search"))
 
     def failures(self) -> list[dict[str, Any]]:
-        """Every line of every failure object."""
+        """Return every line of every failure object."""
         return [
             json.loads(line) for key, body in self.objects().items() if "ailed" in key for line in body.splitlines()
         ]
 
     def failed(self) -> Counter[int]:
-        """How many failure lines there are of each reading, by its number."""
+        """Count the failure lines of each reading, by its number."""
         return Counter(json.loads(base64.b64decode(line["rawData"]))["n"] for line in self.failures())
 
     def indices(self) -> set[str]:
-        """Names of the indices."""
+        """Return the names of the indices."""
         with self.opensearch.admin_session() as session:
-            answer = session.get(f"{self.opensearch.url}/_cat/indices/{self.name}*?h=index")
-        return set(answer.text.split())
+            response = session.get(f"{self.opensearch.url}/_cat/indices/{self.name}*?h=index")
+        return set(response.text.split())
 
     def log_entries(self, stream: str) -> list[dict[str, Any]]:
-        """The delivery stream's error log."""
+        """Return the entries of the delivery stream's error log."""
         group = f"/aws/kinesisfirehose/{self.name}"
         events = self.aws.client("logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]
         return [json.loads(event["message"]) for event in events]
 
     def objects(self) -> dict[str, bytes]:
-        """The bucket's objects by key."""
+        """Return the bucket's objects by key."""
         s3 = self.aws.client("s3")
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
         return {key: s3.get_object(Bucket=self.name, Key=key)["Body"].read() for key in keys}
 
     def accounted(self, sent: int, *, dropped: int = 0, seconds: float = 180) -> None:
-        """Wait until the ways of readings 0…sent-1 ended, and hold each to exactly one end.
+        """Wait until the readings 0…sent-1 have outcomes, and check that each has exactly one.
 
         Sent = searchable + failure objects + dropped, and nothing twice.
         """
-        until(lambda: self._settled(sent), seconds=seconds, what=f"the end of {sent} records' ways")
-        ends = self.searchable() + self.failed()
-        twice = {n: times for n, times in ends.items() if times > 1}
-        assert not twice, f"more than once: {twice}"
-        assert len(ends) == sent - dropped
-        assert set(ends) <= set(range(sent))
+        until(lambda: self._settled(sent), seconds=seconds, what=f"outcomes of {sent} records")
+        outcomes = self.searchable() + self.failed()
+        repeated = {n: times for n, times in outcomes.items() if times > 1}
+        assert not repeated, f"more than once: {repeated}"
+        assert len(outcomes) == sent - dropped
+        assert set(outcomes) <= set(range(sent))
 
     def _settled(self, sent: int) -> bool:
         status = self.status
         return status.delivered + status.failed + status.dropped >= sent and status.pending == 0
 
     def sigkill(self, worker: "subprocess.Popen[bytes]") -> None:
-        """Kill the worker with no chance to tidy up."""
+        """Kill the worker without any cleanup."""
         worker.send_signal(signal.SIGKILL)
         worker.wait()
 
 
 def zipped(code: str) -> bytes:
-    """A function package of one module."""
+    """Return a function package with one module."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("index.py", code)
@@ -364,9 +365,9 @@ def _all(session: requests.Session, url: str) -> Iterator[dict[str, Any]]:
         body: dict[str, Any] = {"size": 10_000, "sort": [{"n": "asc"}, {"_id": "asc"}], "_source": ["n"]}
         if after:
             body["search_after"] = after
-        answer = session.post(url, json=body)
-        answer.raise_for_status()
-        hits = answer.json()["hits"]["hits"]
+        response = session.post(url, json=body)
+        response.raise_for_status()
+        hits = response.json()["hits"]["hits"]
         if not hits:
             return
         yield from (hit["_source"] for hit in hits)

@@ -1,4 +1,4 @@
-"""Settings of a delivery stream for unit tests: no buffering, nothing optional, unless a test says otherwise."""
+"""Settings of a delivery stream for unit tests: no buffering and nothing optional, unless a test sets it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MB = 1024 * 1024
 
 
 def make_settings(**changes: Any) -> Settings:
-    """Documents go to `index` as they are, failures to `backup/`, all of them at once."""
+    """Return settings that send documents unchanged to `index` and failures to `backup/`, without buffering."""
     values: dict[str, Any] = {
         "name": "d",
         "arn": "arn:aws:firehose:eu-west-1:000000000000:deliverystream/d",

@@ -1,4 +1,4 @@
-"""What the Kinesis Producer Library makes of user records, written by its format's page."""
+"""Aggregate user records as the Kinesis Producer Library does, written from the page of its format."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ MAGIC = b"\xf3\x89\x9a\xc2"
 
 
 def varint(number: int) -> bytes:
-    """A protobuf integer."""
+    """Encode a protobuf integer."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -20,14 +20,14 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, value: bytes | int) -> bytes:
-    """A protobuf field."""
+    """Encode a protobuf field."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def aggregate(records: list[UserRecord], *, extra: bytes = b"") -> bytes:
-    """An aggregated record, with nothing of the reader's in its making."""
+    """Return an aggregated record, made without any code of the reader."""
     keys = sorted({record.partition_key for record in records})
     message = b"".join(field(1, key.encode()) for key in keys)
     for record in records:

@@ -1,4 +1,4 @@
-"""The run's one OpenSearch, away for a while and back: a second one would take the cores from the first."""
+"""Outages of the test run's only OpenSearch: a second one would compete for the same cores."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ __all__ = ["Outages"]
 
 @dataclass
 class Outages:
-    """A server and the process that is it now."""
+    """A server and its current process."""
 
     server: OpenSearch
     process: Process
 
     def stop(self) -> None:
-        """End the process; what it has stays in its folder."""
+        """Stop the process; its data stays in its folder."""
         self.process.stop()
 
     def start(self) -> None:
-        """Start it again, and return when it answers."""
+        """Start it again, and return when it responds."""
         self.process = self.server.start()

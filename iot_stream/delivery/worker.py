@@ -1,4 +1,4 @@
-"""The loop around the state machine: carries out its commands in threads and tells it what happened."""
+"""The loop around the state machine: carries out its commands in threads and feeds their results back."""
 
 import logging
 import queue
@@ -16,18 +16,18 @@ import msgspec
 
 from iot_stream.delivery.core.commands import Command, Confirm, Index, Invoke, Store
 from iot_stream.delivery.core.metrics import Statistic
-from iot_stream.delivery.core.settings import Settings, SettingsError
+from iot_stream.delivery.core.settings import Settings
 from iot_stream.delivery.core.state_machine import Delivery
 from iot_stream.delivery.core.transformation import Stream
-from iot_stream.delivery.edges.aws import Access, JsonApi
-from iot_stream.delivery.edges.cloudwatch import CloudWatch, log_entry
-from iot_stream.delivery.edges.describe import describe, find_endpoint
+from iot_stream.delivery.edges.aws import AwsClients, JsonApi
+from iot_stream.delivery.edges.cloudwatch import CloudWatch, log_fields
+from iot_stream.delivery.edges.describe import describe_delivery_stream, find_endpoint
 from iot_stream.delivery.edges.kinesis import ShardBatch, Source
 from iot_stream.delivery.edges.lambda_ import Transform, pass_through
 from iot_stream.delivery.edges.opensearch import Domain, sign_in
-from iot_stream.delivery.edges.s3 import Backup
+from iot_stream.delivery.edges.s3 import BackupBucket
 from iot_stream.delivery.edges.state_folder import StateFolder, claim
-from iot_stream.delivery.errors import DeliveryError
+from iot_stream.delivery.errors import DeliveryError, SettingsError
 
 __all__ = ["Options", "serve"]
 
@@ -41,7 +41,7 @@ _DRAIN_FOR: Final = 5_000
 
 @dataclass(frozen=True)
 class Options:
-    """What DescribeDeliveryStream does not say: where AWS is and how to sign in to the domain."""
+    """What DescribeDeliveryStream does not return: AWS's endpoint, and how to sign in to the domain."""
 
     delivery_stream: str
     state: Path
@@ -56,42 +56,44 @@ class Options:
 class _Neighbours:
     """The function, the domain and the bucket that the settings name."""
 
-    def __init__(self, options: Options, access: Access, settings: Settings) -> None:
-        self.url = find_endpoint(access, settings)
-        auth = sign_in(options.sign_in, access, settings.role_arn, settings.region, options.jwt_key)
+    def __init__(self, options: Options, clients: AwsClients, settings: Settings) -> None:
+        self.url = find_endpoint(clients, settings)
+        auth = sign_in(options.sign_in, clients, settings.role_arn, settings.region, options.jwt_key)
         self.domain = Domain(self.url, auth, options.ca_file, with_ids=settings.with_ids)
-        self.backup = Backup(access, settings.bucket)
+        self.bucket = BackupBucket(clients, settings.bucket)
         stream = Stream(settings.arn, settings.source_arn, settings.region)
-        # Without a function (any more) what waits for one goes on as it is.
-        self.transform = Transform(access, settings.function, stream).invoke if settings.function else pass_through
+        # When an update removed the function, records that wait for it pass through unchanged.
+        self.transform = Transform(clients, settings.function, stream).invoke if settings.function else pass_through
 
 
 class Worker:
-    """One delivery stream at work, until it is told to stop.
+    """Delivers one delivery stream until `stop`.
 
     Raises:
-        DeliveryError: the delivery stream or its domain is not there, or another worker is at work on it.
+        DeliveryError: the delivery stream or its domain does not exist, or another worker is running for it.
         SettingsError: a setting is not supported.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._state = StateFolder(options.state)
-        self._describe_api = JsonApi(Access(options.region, options.endpoint_url), "firehose")
-        settings = describe(self._describe_api, options.delivery_stream)
+        self._describe_api = JsonApi(AwsClients(options.region, options.endpoint_url), "firehose")
+        settings = describe_delivery_stream(self._describe_api, options.delivery_stream)
         self._claim = claim(settings.arn, self._describe_api.url)
-        self._access = Access(options.region, options.endpoint_url, settings.account, assume_roles=options.assume_roles)
-        self._neighbours = _Neighbours(options, self._access, settings)
-        self._observation = CloudWatch(self._access)
+        self._clients = AwsClients(
+            options.region, options.endpoint_url, settings.account, assume_roles=options.assume_roles
+        )
+        self._neighbours = _Neighbours(options, self._clients, settings)
+        self._cloudwatch = CloudWatch(self._clients)
         progress = self._state.load(settings.arn, settings.created)
         self._delivery = Delivery(settings, progress, lambda: str(uuid4()))
-        # Its put may interrupt its get: a signal handler calls it.
-        self._happened: queue.SimpleQueue[Callable[[int], None]] = queue.SimpleQueue()
+        # SimpleQueue, because a signal handler calls its put, which may interrupt its get.
+        self._events: queue.SimpleQueue[Callable[[int], None]] = queue.SimpleQueue()
         self._behind: dict[str, int] = {}
         self._stopping = threading.Event()
-        self._kept = progress
+        self._saved = progress
         self._source = Source(
-            JsonApi(self._access, "kinesis", settings.source_role_arn),
+            JsonApi(self._clients, "kinesis", settings.source_role_arn),
             settings.source_arn,
             settings.start,
             progress.shards,
@@ -100,21 +102,21 @@ class Worker:
         )
 
     def stop(self) -> None:
-        """Read no more, deliver what can be delivered within seconds, keep the rest for the next start."""
+        """Stop reading, deliver what can be delivered within seconds, and leave the rest to the next start."""
         self._stopping.set()
-        self._happened.put(_nothing)
+        self._events.put(_wake)
 
     def run(self) -> None:
-        """Deliver until `stop`; however it ends, the status says so."""
+        """Deliver until `stop`; however it ends, the status is `stopped`."""
         try:
             self._deliver()
             self._save()
         finally:
             behind = max(self._behind.values(), default=0)
-            self._state.show(msgspec.structs.replace(self._delivery.status(_now(), behind), state="stopped"))
+            self._state.save_status(msgspec.structs.replace(self._delivery.status(_now(), behind), state="stopped"))
             self._state.close()
             self._claim.close()
-        self._publish(self._delivery.metrics.drain(), _now())  # last, for who answers it may be away
+        self._publish(self._delivery.metrics.drain(), _now())  # last, because CloudWatch may be unreachable
         _log.info("stopped")
 
     def _deliver(self) -> None:
@@ -127,7 +129,7 @@ class Worker:
         while drain_until is None or (now < drain_until and not self._delivery.idle):
             now = self._step(min(save_at, publish_at, describe_at))
             if now >= save_at:
-                self._keep(now)
+                self._save_all(now)
                 save_at = now + _SAVE_EVERY
             if now >= publish_at:
                 self._spawn(self._publish, self._delivery.metrics.drain(), now)
@@ -136,24 +138,24 @@ class Worker:
                 self._spawn(self._describe)
                 describe_at = now + _DESCRIBE_EVERY
             if self._stopping.is_set() and drain_until is None:
-                _log.info("stopping: delivering what is under way")
+                _log.info("stopping: delivering what is in flight")
                 self._source.stop()
                 self._delivery.flushing = True
                 drain_until = now + _DRAIN_FOR
 
     def _step(self, wake_at: int) -> int:
-        """Let what happened happen, then begin what follows from it."""
+        """Process the waiting events, then begin the commands that follow from them."""
         due = self._delivery.due_at()
         wait = (wake_at if due is None else min(due, wake_at)) - _now()
         try:
-            happened = self._happened.get(timeout=max(wait, 0) / 1000)
+            event = self._events.get(timeout=max(wait, 0) / 1000)
         except queue.Empty:
-            happened = _nothing
+            event = _wake
         now = _now()
         while True:
-            happened(now)
+            event(now)
             try:
-                happened = self._happened.get_nowait()
+                event = self._events.get_nowait()
             except queue.Empty:
                 break
         now = _now()
@@ -162,18 +164,18 @@ class Worker:
             self._save()
         for command in commands:
             self._spawn(self._carry_out, command)
-        self._source.make_room(self._delivery.room())
+        self._source.set_room(self._delivery.room())
         self._log_entries(now)
         return now
 
-    # ---- in threads of their own -----------------------------------------------------------------------------
+    # ---- in other threads ------------------------------------------------------------------------------------
 
     def _spawn(self, work: Callable[..., None], *arguments: object) -> None:
         def guarded() -> None:
             try:
                 work(*arguments)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the loop has to end with it, not hang
-                self._happened.put(partial(_raise, error))
+            except Exception as error:  # noqa: BLE001 - any error has to end the loop instead of hanging it
+                self._events.put(partial(_raise, error))
 
         threading.Thread(target=guarded, daemon=True).start()
 
@@ -183,52 +185,52 @@ class Worker:
         match command:
             case Invoke():
                 verdicts = neighbours.transform(command.records)
-                took = (time.monotonic() - began) * 1000
-                self._happened.put(lambda now: delivery.transformed(command, verdicts, now, took=took))
+                duration = (time.monotonic() - began) * 1000
+                self._events.put(lambda now: delivery.transformed(command, verdicts, now, duration))
             case Index():
-                refusals = neighbours.domain.index(command.documents)
-                self._happened.put(lambda now: delivery.indexed(command, refusals, now))
+                errors = neighbours.domain.index(command.documents)
+                self._events.put(lambda now: delivery.indexed(command, errors, now))
             case Store():
-                error = neighbours.backup.write(command)
-                self._happened.put(lambda now: delivery.stored(command, error, now))
+                error = neighbours.bucket.put(command)
+                self._events.put(lambda now: delivery.stored(command, error, now))
             case Confirm():
-                exists = neighbours.backup.exists(command.key)
-                self._happened.put(lambda now: delivery.confirmed(command, exists, now))
+                exists = neighbours.bucket.exists(command.key)
+                self._events.put(lambda now: delivery.confirmed(command, exists, now))
 
-    def _receive(self, reading: ShardBatch) -> threading.Event:
-        taken = threading.Event()
+    def _receive(self, batch: ShardBatch) -> threading.Event:
+        processed = threading.Event()
 
-        def take(now: int) -> None:
-            if reading.throttled:  # it says nothing of how far behind the shard is
-                self._delivery.metrics.add(f"Throttled{reading.throttled}", 1)
+        def process(now: int) -> None:
+            if batch.throttled:  # such a batch does not say how far behind the shard is
+                self._delivery.metrics.add(f"Throttled{batch.throttled}", 1)
             else:
-                self._take(reading, now)
-            taken.set()
+                self._process(batch, now)
+            processed.set()
 
-        self._happened.put(take)
-        return taken
+        self._events.put(process)
+        return processed
 
-    def _take(self, reading: ShardBatch, now: int) -> None:
-        self._behind[reading.shard] = reading.behind
+    def _process(self, batch: ShardBatch, now: int) -> None:
+        self._behind[batch.shard] = batch.behind
         metrics = self._delivery.metrics
         metrics.add("ThrottledGetRecords", 0)
         metrics.add("ThrottledGetShardIterator", 0)
-        metrics.add("KinesisMillisBehindLatest", reading.behind, "Milliseconds")
-        if reading.records:
-            metrics.add("DataReadFromKinesisStream.Records", len(reading.records))
-            metrics.add("DataReadFromKinesisStream.Bytes", sum(r.size for r in reading.records), "Bytes")
+        metrics.add("KinesisMillisBehindLatest", batch.behind, "Milliseconds")
+        if batch.records:
+            metrics.add("DataReadFromKinesisStream.Records", len(batch.records))
+            metrics.add("DataReadFromKinesisStream.Bytes", sum(r.size for r in batch.records), "Bytes")
         if not self._stopping.is_set():
-            self._delivery.arrived(reading.shard, reading.records, now, ended=reading.ended)
-        if reading.ended:
-            del self._behind[reading.shard]
+            self._delivery.arrived(batch.shard, batch.records, now, ended=batch.ended)
+        if batch.ended:
+            del self._behind[batch.shard]
 
     def _describe(self) -> None:
         options, current = self._options, self._delivery.settings
         try:
-            settings = describe(self._describe_api, options.delivery_stream, created=current.created)
+            settings = describe_delivery_stream(self._describe_api, options.delivery_stream, created=current.created)
             if settings.version == current.version:
                 return
-            neighbours = _Neighbours(options, self._access, settings)
+            neighbours = _Neighbours(options, self._clients, settings)
         except SettingsError as error:
             _log.error("version %s stays in force: %s", current.version, error)
             return
@@ -243,33 +245,33 @@ class Worker:
             self._neighbours = neighbours
             self._delivery.configure(settings)
 
-        self._happened.put(change)
+        self._events.put(change)
 
     def _publish(self, statistics: dict[str, Statistic], now: int) -> None:
-        self._observation.publish(self._options.delivery_stream, statistics, now)
+        self._cloudwatch.put_metrics(self._options.delivery_stream, statistics, now)
 
-    # ---- on disk and to operators ----------------------------------------------------------------------------
+    # ---- state and error log ---------------------------------------------------------------------------------
 
-    def _keep(self, now: int) -> None:
+    def _save_all(self, now: int) -> None:
         status = self._delivery.status(now, max(self._behind.values(), default=0))
         self._save()
-        self._state.show(status)
+        self._state.save_status(status)
 
     def _save(self) -> None:
         progress = self._delivery.snapshot()
-        if progress != self._kept:
-            self._state.save(progress)
-            self._kept = progress
+        if progress != self._saved:
+            self._state.save_progress(progress)
+            self._saved = progress
 
     def _log_entries(self, now: int) -> None:
-        entries, self._delivery.entries = self._delivery.entries, []
+        entries, self._delivery.log_entries = self._delivery.log_entries, []
         settings = self._delivery.settings
         for of_bucket, target in ((False, settings.log), (True, settings.bucket.log)):
-            chosen = [log_entry(e, settings, self._neighbours.url) for e in entries if e.of_bucket is of_bucket]
+            chosen = [log_fields(e, settings, self._neighbours.url) for e in entries if e.of_bucket is of_bucket]
             for fields in chosen:
                 _log.warning("%s: %s", fields["errorCode"], fields["message"])
             if chosen and target:
-                self._spawn(self._observation.log, target, chosen, now)
+                self._spawn(self._cloudwatch.put_log_entries, target, chosen, now)
 
 
 def serve(options: Options) -> None:
@@ -290,8 +292,8 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _nothing(_now: int) -> None:
-    """Only wakes the loop."""
+def _wake(_now: int) -> None:
+    """Wake the loop."""
 
 
 def _raise(error: Exception, _now: int) -> None:

@@ -1,4 +1,4 @@
-"""Real faults: after each, sent = searchable + failure objects, and nothing twice."""
+"""Real faults: after each one, sent = searchable + failure objects, and nothing is repeated."""
 
 import time
 
@@ -8,15 +8,15 @@ from tests.delivery import FUNCTION, World, until
 from tests.outages import Outages
 
 
-def _under_way(world: World, since: float) -> bool:
-    """Whether the worker that was started then (epoch ms) has delivered something and not everything."""
+def _is_in_flight(world: World, since: float) -> bool:
+    """Return whether the worker started at `since` (epoch ms) has delivered some records and has more pending."""
     status = world.status
     return status.updated_at > since and status.delivered > 0 and status.pending > 0
 
 
 def test_killed_in_the_middle_of_batches(world: World) -> None:
-    """SIGKILL while batches are under way, twice, with failures among the records; another worker takes over."""
-    # Slow enough that the status, written twice a second, shows a batch under way before the last one is delivered.
+    """SIGKILL while batches are in flight, twice, with failures among the records; another worker takes over."""
+    # Slow enough that the status, written twice a second, shows a batch in flight before the last one is delivered.
     world.make(shards=2, code=FUNCTION.replace("    out = []", "    out = []\n    time.sleep(1.5)"))
     padding = "x" * 400
     wishes = dict.fromkeys(range(7, 6000, 100), "ProcessingFailed")
@@ -24,7 +24,7 @@ def test_killed_in_the_middle_of_batches(world: World) -> None:
     for _ in range(2):
         started = time.time() * 1000
         worker = world.start()
-        until(lambda: _under_way(world, since=started), what="a batch under way")  # noqa: B023 - called at once
+        until(lambda: _is_in_flight(world, since=started), what="a batch in flight")  # noqa: B023 - called at once
         world.sigkill(worker)
     world.start()
     world.accounted(6000)
@@ -32,12 +32,12 @@ def test_killed_in_the_middle_of_batches(world: World) -> None:
 
 
 def test_the_role_mapping_is_removed_and_restored(world: World) -> None:
-    """Without the mapping the domain answers 403 and nothing is lost: with it again everything arrives."""
+    """Without the mapping the domain returns 403 and nothing is lost; once it is back, everything arrives."""
     world.make()
     world.unmap_role()
     world.start()
     world.send([{"n": n} for n in range(20)])
-    until(lambda: "OS.BulkWritePermissionDenied" in (world.status.last_error or ""), what="the refusal")
+    until(lambda: "OS.BulkWritePermissionDenied" in (world.status.last_error or ""), what="the error")
     assert world.status.delivered == 0
     assert world.status.pending == 20
     world.map_role()
@@ -55,7 +55,7 @@ def test_the_role_mapping_is_removed_and_restored(world: World) -> None:
     ids=["failing", "timing-out", "garbage"],
 )
 def test_the_function_breaks(world: World, code: str, error: str, attempts: int) -> None:
-    """What a broken function was given is in failure objects with AWS's code; a mended one goes on with the rest."""
+    """Records that a broken function got are in failure objects with AWS's code; a fixed one processes the rest."""
     world.make(code=code, timeout=1)
     world.start()
     world.send([{"n": n} for n in range(10)])
@@ -68,29 +68,29 @@ def test_the_function_breaks(world: World, code: str, error: str, attempts: int)
 
 
 def test_the_bucket_refuses(world: World) -> None:
-    """Failures that S3 does not take wait, through a SIGKILL too, and are written once when it does."""
+    """Failures that S3 rejects wait, even through a SIGKILL, and are written once when it accepts them."""
     world.make()
     world.allow_backup(allowed=False)
     worker = world.start()
     world.send([{"n": n, "wish": "ProcessingFailed" if n < 3 else "Ok"} for n in range(10)])
-    until(lambda: "S3.AccessDenied" in (world.status.last_error or ""), what="the refusal")
+    until(lambda: "S3.AccessDenied" in (world.status.last_error or ""), what="the error")
     until(lambda: world.status.delivered == 7, what="the others")
     assert world.status.pending == 3
     assert not world.objects()
     world.sigkill(worker)
     world.start()
-    until(lambda: "S3.AccessDenied" in (world.status.last_error or ""), what="the refusal")
+    until(lambda: "S3.AccessDenied" in (world.status.last_error or ""), what="the error")
     world.allow_backup()
     world.accounted(10)
     assert world.status.failed == 3
 
 
 def test_a_shard_is_split(world: World) -> None:
-    """The closed shard is left behind, its children are read from their beginning."""
+    """After the closed shard, its children are read from their beginning."""
     world.make()
     world.start()
     world.send([{"n": n} for n in range(100)])
-    # ministack forgets a split shard's records at once (AWS keeps them): they have to be read before.
+    # ministack forgets a split shard's records at once (AWS keeps them): they have to be read first.
     until(lambda: world.status.delivered == 100, what="the records of the first shard")
     world.aws.client("kinesis").split_shard(
         StreamName=world.name, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127)
@@ -100,7 +100,7 @@ def test_a_shard_is_split(world: World) -> None:
 
 
 def test_opensearch_stops_and_starts_again(world: World, outages: Outages) -> None:
-    """A domain that is away for as long as OpenSearch takes to come back loses nothing and gets nothing twice."""
+    """While OpenSearch restarts, nothing is lost and nothing is repeated."""
     world.make()
     world.start()
     world.send([{"n": n} for n in range(500)])

@@ -1,4 +1,4 @@
-"""The delivery worker between its real neighbours: what it makes of records and settings when nothing is broken."""
+"""The delivery worker with its real neighbours: records and settings when nothing is broken."""
 
 import gzip
 import json
@@ -69,7 +69,7 @@ def test_all_documents_are_backed_up_where_the_prefix_says(world: World) -> None
 
 
 def test_an_update_is_in_force_without_a_restart(world: World) -> None:
-    """After UpdateDestination new documents go into the new index."""
+    """After UpdateDestination, new documents go to the new index."""
     world.make()
     world.start()
     world.send([{"n": 0}])
@@ -89,18 +89,18 @@ def test_an_update_is_in_force_without_a_restart(world: World) -> None:
 
 
 def test_a_second_worker_refuses(world: World) -> None:
-    """Two workers on one delivery stream would deliver everything twice: the second says so and ends."""
+    """Two workers for one delivery stream would deliver everything twice: the second one reports it and exits."""
     world.make(code=None)
     world.start()
     until(lambda: world.status.version == "1", what="the first worker")
     assert world.start().wait(60) == 1
-    assert "already on" in world.log.read_text(encoding="utf-8")
+    assert "already running" in world.log.read_text(encoding="utf-8")
     world.send([{"n": 0}])
     world.accounted(1)
 
 
 def test_sigterm_delivers_what_is_buffered(world: World) -> None:
-    """With buffers of a minute, stopping sends what is in them, exits with 0, and the next start goes on behind it."""
+    """With buffers of a minute, stopping delivers their content and exits with 0; the next start continues after it."""
     world.make(code=None, BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 60})
     worker = world.start()
     world.send([{"n": n} for n in range(5)])
@@ -118,7 +118,7 @@ def test_sigterm_delivers_what_is_buffered(world: World) -> None:
 
 
 def test_records_before_the_delivery_stream_are_not_delivered(world: World) -> None:
-    """LATEST is the moment the delivery stream became ACTIVE: what came before it is not read, what came after is."""
+    """LATEST is the moment the delivery stream became ACTIVE: earlier records are not read, later ones are."""
     world.make_stream(shards=2)
     world.send([{"n": 100 + n} for n in range(10)])
     world.make(code=None)

@@ -123,7 +123,7 @@ def test_a_delivery_stream_has_one_worker_whatever_the_state_folder() -> None:
     """The same command from another directory is refused; the same name at another fake of AWS is not."""
     arn = f"arn:{uuid4()}"
     with closing(claim(arn, "http://127.0.0.1:1")):
-        with pytest.raises(DeliveryError, match=f"already on {arn}, with another --state"):
+        with pytest.raises(DeliveryError, match=f"already running for {arn}, with another --state"):
             claim(arn, "http://127.0.0.1:1")
         with pytest.raises(DeliveryError):
             claim(arn, "http://localhost:1/")

@@ -1,4 +1,4 @@
-"""Buffers and shards and retries: the small pure parts of the delivery worker."""
+"""Buffers, shards and backoff: the small pure parts of the delivery worker."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ from iot_stream.delivery.core.shards import Shard, readable
     st.integers(1, 600),
 )
 def test_batches_keep_order_and_bounds(sizes: list[tuple[int, int]], size: int, payload: int) -> None:
-    """Every item comes out once, in order, in batches within both bounds unless one item alone is larger."""
+    """Every item is returned once, in order, in batches within both bounds unless one item alone is larger."""
     buffer: Buffer[int] = Buffer(Bounds(size, 1000, payload))
     for number, (item_size, item_payload) in enumerate(sizes):
         buffer.add(number, item_size, now=0, payload=item_payload)
@@ -32,7 +32,7 @@ def test_batches_keep_order_and_bounds(sizes: list[tuple[int, int]], size: int, 
 
 
 def test_a_buffer_is_due_by_size_or_by_time() -> None:
-    """It waits until it is full, or until its oldest item has waited for the interval."""
+    """A batch is due when the buffer is full or its oldest item has waited for the interval."""
     buffer: Buffer[str] = Buffer(Bounds(100, 60_000))
     buffer.add("a", 60, now=1_000)
     assert not buffer.due(60_999)
@@ -44,7 +44,7 @@ def test_a_buffer_is_due_by_size_or_by_time() -> None:
 
 
 def test_an_interval_of_0_is_at_once() -> None:
-    """Zero buffering: whatever is there is due."""
+    """With an interval of 0 any item is due."""
     buffer: Buffer[str] = Buffer(Bounds(100, 0))
     assert not buffer.due(5)
     buffer.add("a", 1, now=5)
@@ -76,6 +76,6 @@ def test_children_wait_for_their_parents() -> None:
 
 
 def test_forgotten_parents_and_begun_children_do_not_wait() -> None:
-    """A parent that the stream no longer lists holds nobody up, nor does any parent one that was begun before."""
+    """A child does not wait for a parent that the stream no longer lists, nor for any parent once it was begun."""
     assert readable([Shard("3", ("1",))], set(), set()) == ["3"]
     assert readable([Shard("1"), Shard("3", ("1",))], {"3"}, set()) == ["1", "3"]

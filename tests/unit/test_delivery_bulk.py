@@ -1,4 +1,4 @@
-"""Bulk bodies and answers, failure lines and object bodies."""
+"""Bulk requests and responses, failure lines and object bodies."""
 
 import base64
 import gzip
@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_stream.delivery.core import bulk
-from iot_stream.delivery.core.bulk import IndexingError, read_response, write_body
+from iot_stream.delivery.core.bulk import IndexingError, build_body, parse_response
 from iot_stream.delivery.core.commands import Store
 from iot_stream.delivery.core.failure_lines import document_failure, processing_failure
-from iot_stream.delivery.core.naming import ErrorType
-from iot_stream.delivery.core.record import Document, Failure, Record
+from iot_stream.delivery.core.object_kind import ObjectKind
+from iot_stream.delivery.core.record import Document, FailureLine, Record, SourceCopy
 from iot_stream.delivery.core.transformation import FUNCTION_ERROR
 from iot_stream.delivery.edges.s3 import object_body
 
 
 def make_document(body: bytes, index: str = "i", number: int = 1) -> Document:
-    """A document of a record whose original data is 'original'."""
+    """Return a document of a record whose original data is 'original'."""
     record = Record("shardId-000000000000", "9", None, "key", 1000 + number, "b3JpZ2luYWw=", f"0.9.{number}", 8)
     return Document(record, body, index)
 
@@ -34,7 +34,7 @@ lines = st.dictionaries(st.text(max_size=5), st.text(max_size=5)).map(lambda val
 def test_a_body_is_pairs_of_lines(contents: list[tuple[bytes, str]], with_ids: bool) -> None:
     """For each document its action with index (and id), then the document, byte for byte; a newline ends it."""
     documents = [make_document(body, index, n) for n, (body, index) in enumerate(contents)]
-    body = write_body(documents, with_ids=with_ids)
+    body = build_body(documents, with_ids=with_ids)
     assert body.endswith(b"\n")
     written = body[:-1].split(b"\n")
     assert written[1::2] == [document.body for document in documents]
@@ -50,8 +50,8 @@ def test_what_would_shift_a_body_is_not_one_line(body: bytes) -> None:
     assert not bulk.is_one_line(body)
 
 
-def test_each_item_has_its_own_end() -> None:
-    """2xx is indexed; 400 is final; 429, 5xx, 403 pass; the error's words are kept."""
+def test_each_item_has_its_own_result() -> None:
+    """2xx is indexed; 400 is final; 429, 5xx and 403 are retryable; the domain's error is kept."""
     items: list[dict[str, Any]] = [
         {"index": {"status": 201}},
         {"index": {"status": 200}},
@@ -60,7 +60,7 @@ def test_each_item_has_its_own_end() -> None:
         {"index": {"status": 503, "error": {"type": "unavailable"}}},
         {"index": {"status": 403, "error": {"type": "security_exception"}}},
     ]
-    results = read_response(6, 200, json.dumps({"items": items}).encode())
+    results = parse_response(6, 200, json.dumps({"items": items}).encode())
     assert results[:2] == [None, None]
     assert results[2] is not None
     assert results[2].message == '{"type":"mapper_parsing_exception","reason":"no"}'
@@ -68,15 +68,15 @@ def test_each_item_has_its_own_end() -> None:
 
 
 def test_a_documents_values_stay_out_of_logs() -> None:
-    """What a mapping error quotes of the document is in the failure object, not in the words for the log."""
+    """Values that a mapping error quotes are in the failure object, and not in the summary for the log."""
     reason = "failed to parse field [t] of type [long] in document with id '1'. Preview of field's value: 'secret'"
     caused = {"type": "illegal_argument_exception", "reason": 'For input string: "secret"'}
     error = {"type": "mapper_parsing_exception", "reason": reason, "caused_by": caused}
-    (refusal,) = read_response(1, 200, json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode())
-    assert refusal is not None
-    assert json.loads(refusal.message) == error
-    assert refusal.summary.startswith("mapper_parsing_exception: failed to parse field [t] of type [long]")
-    assert "secret" not in refusal.summary
+    (found,) = parse_response(1, 200, json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode())
+    assert found is not None
+    assert json.loads(found.message) == error
+    assert found.summary.startswith("mapper_parsing_exception: failed to parse field [t] of type [long]")
+    assert "secret" not in found.summary
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_a_documents_values_stay_out_of_logs() -> None:
         (b'{"message":"no.\\n\\nThe Canonical String for this request should have been\\n\'POST"}', '{"message":"no.'),
     ],
 )
-def test_a_refusal_keeps_the_domains_words_but_not_the_signed_request(payload: bytes, words: str) -> None:
-    """To the last letter."""
-    (refusal,) = read_response(1, 403, payload)
-    assert refusal is not None
-    assert refusal.message == words
+def test_an_error_keeps_the_domains_message_but_not_the_signed_request(payload: bytes, words: str) -> None:
+    """The message ends exactly where the signed request begins."""
+    (found,) = parse_response(1, 403, payload)
+    assert found is not None
+    assert found.message == words
 
 
 def test_a_term_that_is_too_long_stays_out_of_logs() -> None:
-    """Lucene's words, as a real OpenSearch answers them, hold the beginning of the text as numbers."""
+    """Lucene's message, as a real OpenSearch returns it, holds the beginning of the text as numbers."""
     reason = (
         'Document contains at least one immense term in field="k" (whose UTF8 encoding is longer than the max length '
         "32766), all of which were skipped.  Please correct the analyzer to not produce such terms.  The prefix of the "
@@ -102,31 +102,31 @@ def test_a_term_that_is_too_long_stays_out_of_logs() -> None:
         "length; got 48000"
     )
     error = {"type": "illegal_argument_exception", "reason": reason}
-    (refusal,) = read_response(1, 200, json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode())
-    assert refusal is not None
-    assert 'immense term in field="k"' in refusal.summary
-    assert "115, 101" not in refusal.summary
+    (found,) = parse_response(1, 200, json.dumps({"items": [{"index": {"status": 400, "error": error}}]}).encode())
+    assert found is not None
+    assert 'immense term in field="k"' in found.summary
+    assert "115, 101" not in found.summary
 
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
     [(400, False), (401, True), (403, True), (413, False), (429, True), (500, True), (503, True)],
 )
-def test_an_answer_to_the_whole_request_is_one_for_each(status: int, retryable: bool) -> None:
-    """A young domain's 401 and 503, a missing mapping's 403 and pressure pass; other refusals are final."""
-    results = read_response(2, status, b"plain text")
+def test_an_error_of_the_whole_request_applies_to_each_document(status: int, retryable: bool) -> None:
+    """A new domain's 401 and 503, a missing mapping's 403, and 429 are retryable; other errors are final."""
+    results = parse_response(2, status, b"plain text")
     assert results == [IndexingError(status, "plain text")] * 2
     assert all(result is not None and result.retryable is retryable for result in results)
 
 
 @pytest.mark.parametrize("payload", [b"", b"<html>", b"{}", b'{"items": []}', b'{"items": [{"index": {}}, {}]}'])
-def test_an_answer_that_is_none_says_nothing(payload: bytes) -> None:
-    """Whatever is not the answer to this request counts as no answer: the documents are sent again."""
-    assert all(result is not None and result.retryable for result in read_response(2, 200, payload))
+def test_a_foreign_response_says_nothing(payload: bytes) -> None:
+    """A body that is not the response to this request counts as no response: the documents are retried."""
+    assert all(result is not None and result.retryable for result in parse_response(2, 200, payload))
 
 
 def test_codes_are_awss() -> None:
-    """HTTP codes in failure objects; AWS's name for a missing mapping in the log."""
+    """Failure objects have HTTP codes; the log has AWS's name for a missing mapping."""
     assert (IndexingError(403, "").code, IndexingError(403, "").log_code) == ("403", "OS.BulkWritePermissionDenied")
     assert (IndexingError(None, "").code, IndexingError(None, "").log_code) == (
         "OS.ServiceException",
@@ -147,7 +147,7 @@ def test_a_processing_failure_keeps_the_original() -> None:
 
 
 def test_a_document_failure_keeps_the_document() -> None:
-    """Fields and order as documented; the id that it would have had, and none with NO_DOCUMENT_ID."""
+    """Fields and order as documented; the id of the document, and an empty one with NO_DOCUMENT_ID."""
     document = make_document(b'{"a":1}', "iot-stream")
     line = document_failure(document, IndexingError(400, "no"), attempts=1, now=5000, with_id=True)
     assert line == (
@@ -160,10 +160,11 @@ def test_a_document_failure_keeps_the_document() -> None:
 
 
 def test_objects_are_lines_or_concatenated_sources() -> None:
-    """Failures one a line; source records one after the other with nothing between them; both compressed alike."""
+    """Failures are lines; source records are concatenated without a delimiter; both are compressed the same way."""
     record = make_document(b"{}").record
-    failures = Store("k", ErrorType.PROCESSING, [Failure(record, b"one\n"), Failure(record, b"two\n")], [], since=0)
-    sources = Store("dir/name.zip", None, [], [record, record], since=0)
+    lines = [FailureLine(record, b"one\n"), FailureLine(record, b"two\n")]
+    failures = Store("k", ObjectKind.PROCESSING_FAILURE, lines)
+    sources = Store("dir/name.zip", ObjectKind.SOURCE, [SourceCopy(record), SourceCopy(record)])
     assert object_body(failures, "UNCOMPRESSED") == b"one\ntwo\n"
     assert object_body(sources, "UNCOMPRESSED") == b"originaloriginal"
     assert gzip.decompress(object_body(failures, "GZIP")) == b"one\ntwo\n"

@@ -1,4 +1,4 @@
-"""The thin edges, as far as they need no neighbour: state on disk, sign-in, configuration, log entries."""
+"""The edges, as far as they can be tested without a neighbour: state folder, sign-in, configuration, log entries."""
 
 import base64
 import json
@@ -14,12 +14,14 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from requests.auth import AuthBase
 
 from iot_stream.delivery.core.commands import ErrorLogEntry
-from iot_stream.delivery.core.progress import DeliveryStatus, Intent, Progress, ShardProgress
+from iot_stream.delivery.core.object_kind import ObjectKind
+from iot_stream.delivery.core.progress import Intent, Progress, ShardProgress
 from iot_stream.delivery.core.record import Document, Outcome, Record
 from iot_stream.delivery.core.settings import Function
-from iot_stream.delivery.edges.aws import Access, JsonApi, _error, code_of
-from iot_stream.delivery.edges.cloudwatch import log_entry
-from iot_stream.delivery.edges.describe import describe, find_endpoint
+from iot_stream.delivery.core.status import DeliveryStatus
+from iot_stream.delivery.edges.aws import AwsClients, JsonApi, _parse_error, error_code
+from iot_stream.delivery.edges.cloudwatch import log_fields
+from iot_stream.delivery.edges.describe import describe_delivery_stream, find_endpoint
 from iot_stream.delivery.edges.opensearch import BearerAuth, Domain, sign_in
 from iot_stream.delivery.edges.state_folder import StateFolder, read_status
 from iot_stream.delivery.errors import DeliveryError
@@ -28,82 +30,85 @@ from tests.delivery_settings import make_settings
 ROLE = "arn:aws:iam::000000000000:role/delivery"
 
 
-def test_progress_survives_whole(tmp_path: Path) -> None:
-    """What is saved is what the next worker loads, every field of it."""
+def test_progress_is_saved_whole(tmp_path: Path) -> None:
+    """The next worker loads every field that was saved."""
     kept = Progress(
         "arn",
         1.5,
         {"shardId-1": ShardProgress("12", ended=True, backed_up=("12", 3))},
         {Outcome.INDEXED: 5},
         {"1.13.0": Outcome.DOCUMENT_FAILED},
-        {"key": Intent(Outcome.PROCESSING_FAILED, ["1.14.0"]), "other": Intent(backed_up={"shardId-1": ("15", 0)})},
+        {
+            "key": Intent(ObjectKind.PROCESSING_FAILURE, ["1.14.0"]),
+            "other": Intent(ObjectKind.SOURCE, backed_up={"shardId-1": ("15", 0)}),
+        },
     )
     with closing(StateFolder(tmp_path)) as state:
-        state.save(kept)
+        state.save_progress(kept)
     with closing(StateFolder(tmp_path)) as state:
         assert state.load("arn", 1.5) == kept
 
 
-def test_a_later_delivery_stream_of_the_same_name_begins_anew(tmp_path: Path) -> None:
-    """Another creation time, or another ARN, has nothing to do with the old positions."""
+def test_a_later_delivery_stream_of_the_same_name_starts_over(tmp_path: Path) -> None:
+    """The old positions do not apply to another creation time or another ARN."""
     with closing(StateFolder(tmp_path)) as state:
-        state.save(Progress("arn", 1.0, ends={Outcome.INDEXED: 5}))
+        state.save_progress(Progress("arn", 1.0, outcomes={Outcome.INDEXED: 5}))
         assert state.load("arn", 2.0) == Progress("arn", 2.0)
         assert state.load("other", 1.0) == Progress("other", 1.0)
 
 
-def test_a_damaged_file_is_said_not_overwritten(tmp_path: Path) -> None:
-    """Beginning anew in silence would deliver everything twice."""
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
+    """Starting over silently would deliver everything twice."""
     (tmp_path / "progress.json").write_text("{", encoding="utf-8")
     with closing(StateFolder(tmp_path)) as state, pytest.raises(DeliveryError, match="damaged"):
         state.load("arn", 1.0)
 
 
 def test_a_state_folder_has_one_worker(tmp_path: Path) -> None:
-    """The second one is refused while the first holds it, and let in after."""
+    """A second worker is refused while the first one uses the folder, and accepted afterwards."""
     with closing(StateFolder(tmp_path)), pytest.raises(DeliveryError, match="stop it first"):
         StateFolder(tmp_path)
     StateFolder(tmp_path).close()
 
 
-def test_credentials_that_can_not_be_had_are_a_refusal_that_passes() -> None:
-    """The delivery role's are fetched when a request is signed: STS may be away, or say no for now."""
+def test_missing_credentials_are_a_retryable_error() -> None:
+    """The delivery role's credentials are fetched when a request is signed: STS may be down or deny for now."""
 
     class NoRole(AuthBase):
         def __call__(self, _: requests.PreparedRequest) -> requests.PreparedRequest:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole")
 
     document = Document(Record("shardId-1", "9", None, "key", 1000, "e30=", "1.9.0", 2), b"{}", "i")
-    [refusal] = Domain("https://127.0.0.1:9", NoRole(), None, with_ids=True).index([document])
-    assert refusal
-    assert refusal.retryable
-    assert refusal.message == "no credentials to sign in with (AccessDenied)"
+    [error] = Domain("https://127.0.0.1:9", NoRole(), None, with_ids=True).index([document])
+    assert error
+    assert error.retryable
+    assert error.message == "no credentials to sign in with (AccessDenied)"
 
 
-def test_no_credentials_at_all_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In one line, at the first call."""
+def test_no_credentials_at_all_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first call fails with one line."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(DeliveryError, match=r"NoCredentialsError.*: check the endpoint and the credentials"):
-        describe(JsonApi(Access("eu-west-1", "http://127.0.0.1:9"), "firehose"), "d")
+        describe_delivery_stream(JsonApi(AwsClients("eu-west-1", "http://127.0.0.1:9"), "firehose"), "d")
 
 
-def test_status_is_read_as_it_was_shown(tmp_path: Path) -> None:
-    """Before any worker ran it is all zeros."""
+def test_status_is_read_as_it_was_saved(tmp_path: Path) -> None:
+    """Before any worker ran, it is all zeros."""
     assert read_status(tmp_path) == DeliveryStatus(state="stopped")
     status = DeliveryStatus(read=3, delivered=2, pending=1, last_error="OS.429: busy", oldest_undelivered=5)
     with closing(StateFolder(tmp_path)) as state:
-        state.show(status)
+        state.save_status(status)
     assert read_status(tmp_path) == status
 
 
 def test_a_token_makes_the_worker_the_delivery_role(tmp_path: Path) -> None:
-    """HS256 with the signing key, subject and roles the role's ARN, not yet expired; one token serves many requests."""
+    """The token is signed (HS256) with the key, names the role's ARN, has not expired, and serves many requests."""
     key = tmp_path / "jwt.key"
     key.write_text(base64.b64encode(b"k" * 64).decode(), encoding="ascii")
-    auth = sign_in("jwt", Access("eu-west-1", None), ROLE, "eu-west-1", key)
+    auth = sign_in("jwt", AwsClients("eu-west-1", None), ROLE, "eu-west-1", key)
     assert isinstance(auth, BearerAuth)
     requested = [auth(requests.Request("POST", "https://domain").prepare()).headers["Authorization"] for _ in range(2)]
     assert requested[0] == requested[1]
@@ -111,14 +116,14 @@ def test_a_token_makes_the_worker_the_delivery_role(tmp_path: Path) -> None:
     assert (claims["sub"], claims["roles"]) == (ROLE, [ROLE])
 
 
-def test_signing_in_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing key file or variable is named; with both variables it is basic authentication."""
-    access = Access("eu-west-1", None)
+def test_sign_in_reports_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing key file or variable is named; with both variables, basic authentication is used."""
+    access = AwsClients("eu-west-1", None)
     monkeypatch.delenv("OPENSEARCH_USER", raising=False)
     monkeypatch.setenv("OPENSEARCH_PASSWORD", "secret")
     with pytest.raises(DeliveryError, match="--jwt-key"):
         sign_in("jwt", access, ROLE, "eu-west-1")
-    with pytest.raises(DeliveryError, match="no base64 key"):
+    with pytest.raises(DeliveryError, match="holds no base64 key"):
         sign_in("jwt", access, ROLE, "eu-west-1", tmp_path / "nothing")
     with pytest.raises(DeliveryError, match="OPENSEARCH_USER"):
         sign_in("basic", access, ROLE, "eu-west-1")
@@ -128,21 +133,21 @@ def test_signing_in_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 class FakeFirehose:
-    """DescribeDeliveryStream with one answer."""
+    """DescribeDeliveryStream with one response."""
 
-    def __init__(self, answer: dict[str, Any] | Exception) -> None:
-        self.answer = answer
+    def __init__(self, response: dict[str, Any] | Exception) -> None:
+        self.response = response
 
-    def call(self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], Any]) -> Any:
-        """Answer, or raise."""
+    def call(self, operation: str, parameters: dict[str, Any], parse: Callable[[bytes], Any]) -> Any:
+        """Return the response, or raise it."""
         assert (operation, parameters) == ("DescribeDeliveryStream", {"DeliveryStreamName": "d"})
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return read(json.dumps(self.answer).encode())
+        if isinstance(self.response, Exception):
+            raise self.response
+        return parse(json.dumps(self.response).encode())
 
 
 def described(**changes: Any) -> dict[str, Any]:
-    """An answer of DescribeDeliveryStream in ministack's spelling."""
+    """Return a response of DescribeDeliveryStream in ministack's spelling."""
     return {
         "DeliveryStreamDescription": {
             "DeliveryStreamName": "d",
@@ -167,43 +172,43 @@ def described(**changes: Any) -> dict[str, Any]:
     }
 
 
-def ask(answer: dict[str, Any] | Exception, **arguments: Any) -> Any:
-    """`describe` of a fake."""
-    return describe(FakeFirehose(answer), "d", **arguments)  # type: ignore[arg-type]
+def describe(response: dict[str, Any] | Exception, **arguments: Any) -> Any:
+    """Call `describe_delivery_stream` with a fake."""
+    return describe_delivery_stream(FakeFirehose(response), "d", **arguments)  # type: ignore[arg-type]
 
 
-def test_a_delivery_stream_that_can_not_be_served_is_said() -> None:
-    """Absent, not ACTIVE, out of reach, or created anew while a worker was at work: one line each."""
-    settings = ask(described())
-    assert find_endpoint(Access("eu-west-1", None), settings) == "https://domain"
+def test_a_delivery_stream_that_cannot_be_served_is_reported() -> None:
+    """Missing, not ACTIVE, unreachable, or created again while a worker is running: one line each."""
+    settings = describe(described())
+    assert find_endpoint(AwsClients("eu-west-1", None), settings) == "https://domain"
     absent = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "DescribeDeliveryStream")
-    with pytest.raises(DeliveryError, match="there is no delivery stream 'd'") as raised:
-        ask(absent)
+    with pytest.raises(DeliveryError, match="the delivery stream 'd' does not exist") as raised:
+        describe(absent)
     assert raised.value.final
     with pytest.raises(DeliveryError, match="EndpointConnectionError") as raised:
-        ask(EndpointConnectionError(endpoint_url="http://x"))
+        describe(EndpointConnectionError(endpoint_url="http://x"))
     assert not raised.value.final
     with pytest.raises(DeliveryError, match="is CREATING"):
-        ask(described(DeliveryStreamStatus="CREATING"))
-    with pytest.raises(DeliveryError, match="created anew") as raised:
-        ask(described(), created=1.0)
+        describe(described(DeliveryStreamStatus="CREATING"))
+    with pytest.raises(DeliveryError, match="created again") as raised:
+        describe(described(), created=1.0)
     assert raised.value.final
 
 
 def test_log_entries_have_awss_fields() -> None:
-    """Stream, destination, version, message, code; the function too when it is about it."""
+    """Stream, destination, version, message and code; the function too when the entry is about it."""
     settings = make_settings(function=Function("arn:function", "role", 1, make_settings().bounds))
     common = {"deliveryStreamARN": settings.arn, "deliveryStreamVersionId": 1}
-    assert log_entry(ErrorLogEntry("OS.429", "busy"), settings, "https://domain") == common | {
+    assert log_fields(ErrorLogEntry("OS.429", "busy"), settings, "https://domain") == common | {
         "destination": "https://domain",
         "message": "busy",
         "errorCode": "OS.429",
     }
-    assert log_entry(ErrorLogEntry("S3.AccessDenied", "no", of_bucket=True), settings, "x")["destination"] == (
+    assert log_fields(ErrorLogEntry("S3.AccessDenied", "no", of_bucket=True), settings, "x")["destination"] == (
         "arn:aws:s3:::bucket"
     )
     entry = ErrorLogEntry("Lambda.FunctionError", "no", of_function=True)
-    assert log_entry(entry, settings, "x")["processor"] == "arn:function"
+    assert log_fields(entry, settings, "x")["processor"] == "arn:function"
 
 
 @pytest.mark.parametrize(
@@ -215,6 +220,6 @@ def test_log_entries_have_awss_fields() -> None:
         (b"[]", "502"),
     ],
 )
-def test_aws_errors_are_known_by_their_code(body: bytes, code: str) -> None:
-    """With or without a namespace before it; where the answer is none of AWS's, the HTTP status."""
-    assert code_of(ClientError(_error(body, 502), "GetRecords")) == code
+def test_aws_errors_are_identified_by_their_code(body: bytes, code: str) -> None:
+    """The code may have a namespace before it; when the response is not AWS's, it is the HTTP status."""
+    assert error_code(ClientError(_parse_error(body, 502), "GetRecords")) == code

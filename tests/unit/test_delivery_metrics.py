@@ -24,14 +24,14 @@ INDEX = "DeliveryToAmazonOpenSearchService"
 
 
 def make_delivery(*, all_documents: bool) -> Delivery:
-    """A delivery stream with a function, without buffering."""
+    """Return a delivery stream with a function, without buffering."""
     plain = make_settings(function=Function("arn:function", "role", 0, Bounds(MB, 0)))
     settings = replace(plain, bucket=replace(plain.bucket, all_documents=all_documents))
     return Delivery(settings, Progress("arn", 1.0), lambda: "token")
 
 
 def records(count: int) -> list[Record]:
-    """Records that arrived two seconds ago."""
+    """Return records that arrived two seconds ago."""
     data = base64.b64encode(b'{"a":1}').decode()
     names = [f"{n:020d}" for n in range(count)]
     return [Record(SHARD, name, None, "key", NOW - 2000, data, record_id(SHARD, name, None), 7) for name in names]
@@ -40,12 +40,12 @@ def records(count: int) -> list[Record]:
 def deliver(
     delivery: Delivery, errors: list[IndexingError | None], *, flagged: int = 0, bucket: ErrorLogEntry | None = None
 ) -> dict[str, Statistic]:
-    """The metrics after one document for each of `errors`, and `flagged` records that the function flags."""
+    """Return the metrics of one document for each of `errors` and `flagged` records that the function flags."""
     delivery.arrived(SHARD, records(len(errors) + flagged), NOW)
     stores: list[Any] = []
     (invoke,) = (command for command in delivery.commands(NOW) if isinstance(command, Invoke) or stores.append(command))
     assert isinstance(invoke, Invoke)
-    delivery.transformed(invoke, [b'{"a":1}'] * len(errors) + [FLAGGED] * flagged, NOW, took=12)
+    delivery.transformed(invoke, [b'{"a":1}'] * len(errors) + [FLAGGED] * flagged, NOW, duration=12)
     for command in [*stores, *delivery.commands(NOW)]:
         if isinstance(command, Index):
             delivery.indexed(command, errors, NOW)
@@ -68,10 +68,10 @@ def test_names_and_units_are_the_documented_ones(*, all_documents: bool) -> None
     assert FIREHOSE.keys() - statistics.keys() - ONLY_WITH_ALL_DOCUMENTS.keys() == rest
 
 
-def test_values_say_what_was_delivered() -> None:
-    """Of two documents one is indexed and one refused, a third record is flagged; each object put is one success."""
+def test_values_count_what_was_delivered() -> None:
+    """One document is indexed, one is rejected, a third record is flagged; each object put is one success."""
     statistics = deliver(make_delivery(all_documents=False), [None, IndexingError(400, "bad")], flagged=1)
-    assert {name: statistic.total for name, statistic in statistics.items()} == {
+    assert {name: statistic.sum for name, statistic in statistics.items()} == {
         "ExecuteProcessing.Duration": 12,
         "ExecuteProcessing.Success": 1,
         "SucceedProcessing.Records": 2,
@@ -87,9 +87,9 @@ def test_values_say_what_was_delivered() -> None:
 
 
 def test_source_objects_have_sizes_and_an_age() -> None:
-    """With AllDocuments: the records and bytes put, and how old the oldest of them is."""
+    """With AllDocuments: the records and bytes put, and the age of the oldest record."""
     statistics = deliver(make_delivery(all_documents=True), [None, None])
-    assert {name: statistics[name].total for name in ONLY_WITH_ALL_DOCUMENTS} == {
+    assert {name: statistics[name].sum for name in ONLY_WITH_ALL_DOCUMENTS} == {
         "DeliveryToS3.Records": 2,
         "DeliveryToS3.Bytes": 14,
         "DeliveryToS3.DataFreshness": 2,
@@ -107,30 +107,32 @@ def test_source_objects_have_sizes_and_an_age() -> None:
         (IndexingError(None, "no response"), 0, 0),
     ],
 )
-def test_refusals_are_told_from_authentication(error: IndexingError | None, auth_failure: int, rejected: int) -> None:
-    """AuthFailure and DeliveryRejected are 0 or 1 for each bulk request; a domain that is away is neither."""
+def test_rejections_are_distinguished_from_authentication(
+    error: IndexingError | None, auth_failure: int, rejected: int
+) -> None:
+    """AuthFailure and DeliveryRejected are 0 or 1 for each bulk request; an unreachable domain is neither."""
     statistics = deliver(make_delivery(all_documents=False), [error, error])
-    assert statistics[f"{INDEX}.AuthFailure"].total == auth_failure
-    assert statistics[f"{INDEX}.DeliveryRejected"].total == rejected
+    assert statistics[f"{INDEX}.AuthFailure"].sum == auth_failure
+    assert statistics[f"{INDEX}.DeliveryRejected"].sum == rejected
 
 
 def test_freshness_is_missing_where_nothing_is_delivered() -> None:
-    """As on AWS: an alarm on it does not ring while the domain is away; `Success` is 0 then."""
+    """As on AWS: an alarm on it gets no data while the domain is down; `Success` is 0 then."""
     statistics = deliver(make_delivery(all_documents=False), [IndexingError(503, "down")])
     assert f"{INDEX}.DataFreshness" not in statistics
-    assert statistics[f"{INDEX}.Success"].total == 0
+    assert statistics[f"{INDEX}.Success"].sum == 0
 
 
-def test_a_bucket_that_refuses_is_no_success() -> None:
-    """A failed put counts 0, and nothing as delivered."""
+def test_a_failed_put_is_not_a_success() -> None:
+    """A failed put adds 0 to Success, and no records or bytes."""
     refused = ErrorLogEntry("S3.AccessDenied", "no", of_bucket=True)
     statistics = deliver(make_delivery(all_documents=True), [None], bucket=refused)
     assert statistics["DeliveryToS3.Success"] == Statistic("Count", 1, 0, 0, 0)
     assert not ONLY_WITH_ALL_DOCUMENTS.keys() & statistics.keys()
 
 
-def test_a_statistic_holds_its_extremes() -> None:
-    """Minimum, maximum, sum and count of what was added, and nothing after it was taken."""
+def test_a_statistic_holds_minimum_and_maximum() -> None:
+    """It has the minimum, maximum, sum and count of the values, and is empty after it was drained."""
     metrics = Metrics()
     for value in (3, 1, 2):
         metrics.add("KinesisMillisBehindLatest", value, "Milliseconds")

@@ -1,7 +1,7 @@
-"""The delivery stream as a state machine, driven through random days by a state machine.
+"""Random days of the delivery state machine, driven by a hypothesis state machine.
 
-A fake clock, fake neighbours that fail, refuse, lose answers, and a worker that is killed and started again. What has
-to hold at every moment and at the end is what the project promises: every record ends in exactly one place.
+The clock is fake, the neighbours are fake and fail, reject and lose responses, and the worker is killed and started
+again. At every moment and at the end the project's promise has to hold: every record has exactly one outcome.
 """
 
 import base64
@@ -20,6 +20,7 @@ from iot_stream.delivery.core import backoff
 from iot_stream.delivery.core.buffer import Bounds
 from iot_stream.delivery.core.bulk import IndexingError
 from iot_stream.delivery.core.commands import Command, Confirm, ErrorLogEntry, Index, Invoke, Store
+from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.progress import Progress
 from iot_stream.delivery.core.record import Record, record_id
 from iot_stream.delivery.core.settings import Function
@@ -29,14 +30,14 @@ from tests.delivery_settings import make_settings
 
 NOON = 1_700_000_000_000
 SHARDS = ("shardId-000000000000", "shardId-000000000001")
-# How a command ends: well, badly, well with its answer lost, half well.
-LUCK = st.sampled_from(["answered", "answered", "refused", "lost", "partly", "not yet"])
-# What becomes of a record where nothing else goes wrong.
+# How a command ends: it succeeds, fails, succeeds with its response lost, succeeds partly.
+RESULTS = st.sampled_from(["ok", "ok", "refused", "lost", "partly", "not yet"])
+# What becomes of a record when nothing else goes wrong.
 FATES = ("index", "index", "index", "drop", "flag", "miss", "bad", "multiline")
 
 
 def make_record(shard: str, sequence: int, subsequence: int | None, fate: str, arrived: int) -> Record:
-    """A record whose data tells its fate."""
+    """Return a record whose data holds its fate."""
     name = record_id(shard, f"{sequence:020d}", subsequence)
     data = json.dumps({"id": name, "fate": fate}).encode()
     text = base64.b64encode(data).decode()
@@ -44,13 +45,18 @@ def make_record(shard: str, sequence: int, subsequence: int | None, fate: str, a
 
 
 def fate_of(data: str | bytes) -> str:
-    """The fate in a record's data or in a document."""
+    """Return the fate in a record's data or in a document."""
     fate: str = json.loads(base64.b64decode(data) if isinstance(data, str) else data)["fate"]
     return fate
 
 
+def failed_ids(store: Store) -> list[str]:
+    """Return the ids of the records in a failure object; none for source records."""
+    return [] if store.kind is ObjectKind.SOURCE else [item.record.id for item in store.items]
+
+
 class DeliveryMachine(RuleBasedStateMachine):
-    """A worker, its neighbours and its bad luck."""
+    """A worker and its unreliable neighbours."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,10 +65,10 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.sequence = 0
         self.tokens = 0
         self.in_flight: list[Command] = []
-        self.indexed: dict[str, int] = {}  # documents by id, with how often they were written
+        self.indexed: dict[str, int] = {}  # how often each document was written, by id
         self.dropped: set[str] = set()
         self.objects: dict[str, Store] = {}
-        self.doubtful: set[str] = set()  # ended well, but no later worker can know
+        self.doubtful: set[str] = set()  # complete, but no later worker can know
 
     @initialize(
         intervals=st.tuples(st.sampled_from([0, 1_000]), st.sampled_from([0, 1_000]), st.sampled_from([0, 2_000])),
@@ -74,7 +80,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     def begin(
         self, intervals: tuple[int, int, int], retries: int, duration: int, *, all_documents: bool, with_function: bool
     ) -> None:
-        """Start on an empty stream."""
+        """Start with an empty stream."""
         plain = make_settings()
         self.settings = replace(
             plain,
@@ -87,7 +93,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.restart()
 
     def restart(self) -> None:
-        """A new worker begins with what the last one saved."""
+        """Start a new worker with what the last one saved."""
         progress = msgspec.json.decode(self.saved, type=Progress)
         self.delivery = Delivery(self.settings, progress, self.token, chunk=4)
         self.in_flight = []
@@ -97,13 +103,13 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.read_up_to[shard] = len(done)
 
     def token(self) -> str:
-        """Another UUID."""
+        """Return the next UUID."""
         self.tokens += 1
         return str(UUID(int=self.tokens))
 
-    # ---- what happens ----------------------------------------------------------------------------------------
+    # ---- events ----------------------------------------------------------------------------------------------
 
-    # Few rules, each of several steps: hypothesis leaves rules out at random, and all of these are needed to get far.
+    # Few rules with several steps each: hypothesis omits rules at random, and all of these are needed to get far.
 
     @rule(
         shard=st.sampled_from(SHARDS),
@@ -112,7 +118,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         most=st.integers(0, 20),
     )
     def arrive(self, shard: str, fates: list[str], most: int, *, aggregated: bool) -> None:
-        """Records are put into the stream, perhaps as one KPL record, and the source reads some of what is there."""
+        """Put records into the stream, perhaps as one KPL record, and read some of what is there."""
         if aggregated and fates:
             self.sequence += 1
             records = [make_record(shard, self.sequence, n, fate, self.now) for n, fate in enumerate(fates)]
@@ -124,33 +130,33 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.read(shard, most)
 
     def read(self, shard: str, most: int) -> None:
-        """The source reads on, where there is room."""
+        """Read on when there is memory for records."""
         if self.delivery.room() <= 0:
             return
         start = self.read_up_to[shard]
         groups = self.stream[shard][start : start + most]
         self.read_up_to[shard] += len(groups)
-        # Fresh ones, as after a new GetRecords: a worker's marks die with it.
+        # New objects, as after a new GetRecords: a worker's marks are lost with it.
         records = [msgspec.structs.replace(record, outcome=None, chunk=None) for group in groups for record in group]
         self.delivery.arrived(shard, records, self.now)
 
-    @rule(milliseconds=st.sampled_from([0, 1, 250, 1_000, 6_000]), lucks=st.lists(LUCK, max_size=12))
-    def work(self, milliseconds: int, lucks: list[str]) -> None:
-        """Time passes, what is due is begun, and some of what is under way ends, in any order."""
+    @rule(milliseconds=st.sampled_from([0, 1, 250, 1_000, 6_000]), results=st.lists(RESULTS, max_size=12))
+    def work(self, milliseconds: int, results: list[str]) -> None:
+        """Let time pass, begin what is due, and end some of what is in flight, in any order."""
         self.now += milliseconds
-        self.begin_what_is_due()
+        self.begin_commands()
         self.outstanding_is_bounded()
         pending = []
-        for command, luck in zip_longest(self.in_flight, lucks[: len(self.in_flight)], fillvalue="not yet"):
-            if luck == "not yet":
+        for command, result in zip_longest(self.in_flight, results[: len(self.in_flight)], fillvalue="not yet"):
+            if result == "not yet":
                 pending.append(command)
             else:
-                self.end(command, luck)
+                self.end(command, result)
         self.in_flight = pending
-        self.begin_what_is_due()
+        self.begin_commands()
 
-    def begin_what_is_due(self) -> None:
-        """Take the commands, as the driver does."""
+    def begin_commands(self) -> None:
+        """Begin the commands, as the worker does."""
         commands = self.delivery.commands(self.now)
         if any(isinstance(command, Store) for command in commands):
             self.save()
@@ -160,19 +166,19 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule()
     def save(self) -> None:
-        """The driver keeps the progress, as it does now and then."""
+        """Save the progress, as the worker does now and then."""
         self.saved = msgspec.json.encode(self.delivery.snapshot())
 
     @rule(data=st.data(), saved=st.booleans(), spared=st.integers(0, 3))
     def kill(self, data: st.DataObject, spared: int, *, saved: bool) -> None:
-        """SIGKILL at any moment, perhaps just after a save: what was under way had its effect, or had not."""
+        """Kill the worker, perhaps just after a save: commands in flight took effect, or did not."""
         if saved:
             self.save()
         if spared:
             return
         for command in self.in_flight:
             if not isinstance(command, Invoke | Confirm) and data.draw(st.booleans()):
-                self.have_effect(command)
+                self.take_effect(command)
         progress = msgspec.json.decode(self.saved, type=Progress)
         for shard, groups in self.stream.items():
             position = progress.shards[shard].position if shard in progress.shards else None
@@ -184,66 +190,66 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     # ---- the neighbours --------------------------------------------------------------------------------------
 
-    def end(self, command: Command, luck: str) -> None:
-        """Tell the worker how a command ended, and let it have its effect."""
+    def end(self, command: Command, result: str) -> None:
+        """Report a command's result to the worker, and let it take effect."""
         delivery, now = self.delivery, self.now
         match command:
             case Invoke():
                 verdicts = [self.verdict(record) for record in command.records]
-                if luck == "answered":
+                if result == "ok":
                     self.dropped |= {r.id for r, v in zip(command.records, verdicts, strict=True) if v is DROPPED}
-                delivery.transformed(command, verdicts if luck == "answered" else FUNCTION_ERROR, now)
+                delivery.transformed(command, verdicts if result == "ok" else FUNCTION_ERROR, now)
             case Index():
                 count = len(command.documents)
-                answers: list[IndexingError | None] = [IndexingError(503, "down")] * count
-                if luck == "refused":
-                    answers = [IndexingError(403, "no permissions")] * count
-                elif luck == "lost":
-                    self.have_effect(command)
+                found: list[IndexingError | None] = [IndexingError(503, "down")] * count
+                if result == "refused":
+                    found = [IndexingError(403, "no permissions")] * count
+                elif result == "lost":
+                    self.take_effect(command)
                     self.doubtful |= {document.record.id for document in command.documents}
-                    answers = [IndexingError(None, "timed out")] * count
-                elif luck == "partly":
+                    found = [IndexingError(None, "timed out")] * count
+                elif result == "partly":
                     half = Index(command.documents[: count // 2], command.since)
-                    answers = self.have_effect(half) + [IndexingError(429, "rejected")] * (count - count // 2)
-                elif luck == "answered":
-                    answers = self.have_effect(command)
-                delivery.indexed(command, answers, now)
+                    found = self.take_effect(half) + [IndexingError(429, "rejected")] * (count - count // 2)
+                elif result == "ok":
+                    found = self.take_effect(command)
+                delivery.indexed(command, found, now)
             case Store():
-                if luck in {"answered", "lost"}:
-                    self.have_effect(command)
-                delivery.stored(command, None if luck == "answered" else ErrorLogEntry("S3.SlowDown", "slow"), now)
+                if result in {"ok", "lost"}:
+                    self.take_effect(command)
+                delivery.stored(command, None if result == "ok" else ErrorLogEntry("S3.SlowDown", "slow"), now)
             case Confirm():
-                known = luck in {"answered", "partly"}
+                known = result in {"ok", "partly"}
                 delivery.confirmed(
                     command, command.key in self.objects if known else ErrorLogEntry("S3.SlowDown", ""), now
                 )
 
     def verdict(self, record: Record) -> Verdict:
-        """What the function makes of a record."""
-        faults: dict[str, Verdict] = {"drop": DROPPED, "flag": FLAGGED, "miss": MISSING}
+        """Return the function's verdict on a record."""
+        verdicts: dict[str, Verdict] = {"drop": DROPPED, "flag": FLAGGED, "miss": MISSING}
         fate = fate_of(record.data)
         body = base64.b64decode(record.data)
-        return faults.get(fate, body + b"\n" + body if fate == "multiline" else body)
+        return verdicts.get(fate, body + b"\n" + body if fate == "multiline" else body)
 
-    def have_effect(self, command: Command) -> list[IndexingError | None]:
-        """Do in the neighbour what the command asks for."""
-        answers: list[IndexingError | None] = []
+    def take_effect(self, command: Command) -> list[IndexingError | None]:
+        """Do in the neighbour what the command says; return the result for each document."""
+        found: list[IndexingError | None] = []
         if isinstance(command, Store):
             self.objects[command.key] = command
         elif isinstance(command, Index):
             for document in command.documents:
                 if fate_of(document.body) == "bad":
-                    answers.append(IndexingError(400, "mapper_parsing_exception"))
+                    found.append(IndexingError(400, "mapper_parsing_exception"))
                     continue
                 name = document.record.id
                 self.indexed[name] = self.indexed.get(name, 0) + 1
-                answers.append(None)
-        return answers
+                found.append(None)
+        return found
 
-    # ---- what has to hold ------------------------------------------------------------------------------------
+    # ---- invariants ------------------------------------------------------------------------------------------
 
     def check_bounds(self, command: Command) -> None:
-        """No batch is larger than its buffer may be, no retry goes on for ever where it must not."""
+        """No batch is larger than its bounds; retries end where they must."""
         match command:
             case Invoke(records, attempt):
                 function = self.settings.function
@@ -255,10 +261,8 @@ class DeliveryMachine(RuleBasedStateMachine):
                 assert len(documents) == 1 or size <= self.settings.bounds.size
                 assert attempt <= backoff.INDEX.attempts(self.settings.retry_duration)
                 assert attempt == 1 or since < self.now
-            case Store(_, _, failures, records):
-                bound = self.settings.bucket.bounds.size
-                size = sum(len(failure.line) for failure in failures) + sum(record.size for record in records)
-                assert len(failures) + len(records) == 1 or size <= bound
+            case Store(_, _, items):
+                assert len(items) == 1 or sum(len(item.content) for item in items) <= self.settings.bucket.bounds.size
 
     @invariant()
     def outstanding_is_bounded(self) -> None:
@@ -266,23 +270,23 @@ class DeliveryMachine(RuleBasedStateMachine):
         kinds = Counter(type(command) for command in self.in_flight)
         assert kinds[Invoke] <= MAX_INVOCATIONS
         assert kinds[Index] <= MAX_INDEXING
-        stores = Counter(command.error_type for command in self.in_flight if isinstance(command, Store))
+        stores = Counter(command.kind for command in self.in_flight if isinstance(command, Store))
         assert all(count == 1 for count in stores.values())
 
     @invariant()
     def no_failure_is_written_twice(self) -> None:
-        """Not even when answers are lost or the worker is killed."""
-        written = Counter(f.record.id for store in self.objects.values() for f in store.failures)
+        """This holds even when responses are lost or the worker is killed."""
+        written = Counter(name for store in self.objects.values() for name in failed_ids(store))
         assert all(count == 1 for count in written.values()), written
 
     def teardown(self) -> None:
-        """Let everything be well again, and find every record in its one place."""
+        """Let every command succeed, and check that every record has its one outcome."""
         if not hasattr(self, "delivery"):
             return
         for _ in range(500):
             for shard in SHARDS:
                 self.read(shard, 100)
-            self.work(1_000, ["answered"] * 100)
+            self.work(1_000, ["ok"] * 100)
             unread = any(self.read_up_to[shard] < len(self.stream[shard]) for shard in SHARDS)
             if self.delivery.idle and not unread:
                 break
@@ -293,7 +297,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     def find_all(self) -> None:
         """Sent = searchable + failure objects + dropped, each record once."""
         sent = [record for groups in self.stream.values() for group in groups for record in group]
-        failed = {f.record.id for store in self.objects.values() for f in store.failures}
+        failed = {name for store in self.objects.values() for name in failed_ids(store)}
         for record in sent:
             places = (record.id in self.indexed) + (record.id in failed) + (record.id in self.dropped)
             assert places == 1 or (places > 1 and record.id in self.doubtful), record.id
@@ -301,7 +305,8 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert status.pending == 0
         assert status.read == status.delivered + status.failed + status.dropped == len(sent)
         assert status.failed == len(failed)
-        backed_up = [r.id for store in self.objects.values() for r in store.records]
+        sources = [store for store in self.objects.values() if store.kind is ObjectKind.SOURCE]
+        backed_up = [item.record.id for store in sources for item in store.items]
         expected = [record.id for record in sent] if self.settings.bucket.all_documents else []
         assert sorted(backed_up) == sorted(expected)
         positions = self.delivery.snapshot()

@@ -1,4 +1,4 @@
-"""Settings: every one is read, in both spellings, and what is not supported is named."""
+"""Settings: every one is parsed, in both spellings, and an unsupported one is named."""
 
 from typing import Any
 
@@ -6,14 +6,15 @@ import pytest
 
 from iot_stream.delivery.core.buffer import Bounds
 from iot_stream.delivery.core.naming import Rotation
-from iot_stream.delivery.core.settings import Function, LogTarget, Settings, SettingsError, read_settings
+from iot_stream.delivery.core.settings import Function, LogTarget, Settings, parse_settings
+from iot_stream.delivery.errors import SettingsError
 
 ROLE = "arn:aws:iam::123456789012:role/delivery"
 MB = 1024 * 1024
 
 
 def destination(**changes: Any) -> dict[str, Any]:
-    """An OpenSearch destination as AWS describes it, with nothing but what is required."""
+    """Return an OpenSearch destination as AWS describes it, with only what is required."""
     return {
         "RoleARN": ROLE,
         "DomainARN": "arn:aws:es:eu-west-1:123456789012:domain/builders",
@@ -25,7 +26,7 @@ def destination(**changes: Any) -> dict[str, Any]:
 def described(
     key: str = "AmazonopensearchserviceDestinationDescription", settings: dict[str, Any] | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """An answer of DescribeDeliveryStream."""
+    """Return a response of DescribeDeliveryStream."""
     return {
         "DeliveryStreamDescription": {
             "DeliveryStreamName": "d",
@@ -48,19 +49,19 @@ def described(
 
 
 def read(**changes: Any) -> Settings:
-    """Settings of a destination with these changes."""
-    return read_settings(described(settings=destination(**changes)))
+    """Return the settings of a destination with these changes."""
+    return parse_settings(described(settings=destination(**changes)))
 
 
 def lambda_processor(**parameters: str) -> dict[str, Any]:
-    """A ProcessingConfiguration with one Lambda processor."""
+    """Return a ProcessingConfiguration with one Lambda processor."""
     values = {"LambdaArn": "arn:aws:lambda:eu-west-1:123456789012:function:f:live"} | parameters
     listed = [{"ParameterName": name, "ParameterValue": value} for name, value in values.items()]
     return {"Enabled": True, "Processors": [{"Type": "Lambda", "Parameters": listed}]}
 
 
 def test_defaults_are_awss() -> None:
-    """What the API says holds when nothing is set: buffers, retries, rotation, backup, ids."""
+    """The API's defaults apply when nothing is set: buffers, retries, rotation, backup, ids."""
     settings = read()
     assert (settings.region, settings.account, settings.version) == ("eu-west-1", "123456789012", "3")
     assert (settings.created, settings.start) == (1700000000.5, 1700000001.25)
@@ -75,7 +76,7 @@ def test_defaults_are_awss() -> None:
 
 
 def test_every_setting_is_read() -> None:
-    """All that the API has for this destination and that the worker honours, none by its default."""
+    """Every setting of the API for this destination that the worker supports, none with its default value."""
     log = {"Enabled": True, "LogGroupName": "g", "LogStreamName": "s"}
     settings = read(
         IndexRotationPeriod="OneHour",
@@ -112,12 +113,12 @@ def test_every_setting_is_read() -> None:
 
 
 def test_ministacks_spelling_is_read_alike() -> None:
-    """Its key of the destination, S3Configuration as it was given, numbers and booleans as CloudFormation's strings."""
+    """Its key for the destination, S3Configuration as given, numbers and booleans as CloudFormation's strings."""
     bucket = {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::bucket", "BufferingHints": {"IntervalInSeconds": "60"}}
     given = destination(S3Configuration=bucket, BufferingHints={"SizeInMBs": "1", "IntervalInSeconds": "0"})
     del given["S3DestinationDescription"]
     given["ProcessingConfiguration"] = lambda_processor() | {"Enabled": "true"}
-    settings = read_settings(described("AmazonOpenSearchDestinationDescription", given))
+    settings = parse_settings(described("AmazonOpenSearchDestinationDescription", given))
     assert settings.bounds == Bounds(MB, 0)
     assert settings.bucket.bounds == Bounds(5 * MB, 60_000)
     assert settings.function is not None
@@ -153,23 +154,23 @@ def test_ministacks_spelling_is_read_alike() -> None:
     ],
 )
 def test_what_is_not_supported_is_named(changes: dict[str, Any], named: str) -> None:
-    """A setting that can't be honoured is an error at start that names it, never ignored in silence."""
+    """An unsupported setting is an error at startup that names it; it is never ignored silently."""
     with pytest.raises(SettingsError, match=named):
         read(**changes)
 
 
 def test_other_sources_and_destinations_are_named() -> None:
-    """Direct puts and other destinations are not this worker's."""
+    """Direct PUT and other destinations are not supported."""
     with pytest.raises(SettingsError, match="DirectPut"):
-        read_settings(described(DeliveryStreamType="DirectPut"))
+        parse_settings(described(DeliveryStreamType="DirectPut"))
     with pytest.raises(SettingsError, match="SplunkDestinationDescription"):
-        read_settings(described("SplunkDestinationDescription", {"HECEndpoint": "x"}))
+        parse_settings(described("SplunkDestinationDescription", {"HECEndpoint": "x"}))
     incomplete = destination()
     del incomplete["RoleARN"]
     with pytest.raises(SettingsError, match="RoleARN"):
-        read_settings(described(settings=incomplete))
+        parse_settings(described(settings=incomplete))
 
 
 def test_a_disabled_function_is_none() -> None:
-    """Processing that is switched off stays off, whatever is configured."""
+    """Processing that is disabled stays disabled, whatever processors are configured."""
     assert read(ProcessingConfiguration=lambda_processor() | {"Enabled": False}).function is None

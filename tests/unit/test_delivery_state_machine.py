@@ -1,4 +1,4 @@
-"""Single steps of the delivery state machine that deserve a name of their own."""
+"""Single steps of the delivery state machine, each with a name."""
 
 import base64
 from itertools import count
@@ -9,8 +9,9 @@ from iot_stream.delivery.core.buffer import Bounds
 from iot_stream.delivery.core.bulk import IndexingError
 from iot_stream.delivery.core.commands import Confirm, ErrorLogEntry, Index, Invoke, Store
 from iot_stream.delivery.core.naming import Rotation
+from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.progress import Intent, Progress
-from iot_stream.delivery.core.record import Outcome, Record, record_id
+from iot_stream.delivery.core.record import Record, record_id
 from iot_stream.delivery.core.settings import Function
 from iot_stream.delivery.core.state_machine import Delivery
 from iot_stream.delivery.core.transformation import FLAGGED, FUNCTION_ERROR
@@ -21,7 +22,7 @@ SHARD = "shardId-000000000000"
 
 
 def make_delivery(*, progress: Progress | None = None, **changes: Any) -> Delivery:
-    """A delivery stream without buffering, and without a function unless one is given."""
+    """Return a delivery stream without buffering, and without a function unless one is given."""
     tokens = count()
     return Delivery(make_settings(**changes), progress or Progress("arn", 1.0), lambda: f"token-{next(tokens):08d}")
 
@@ -30,7 +31,7 @@ FUNCTION = Function("arn:function", "role", 2, Bounds(MB, 0))
 
 
 def records(*bodies: bytes, size: int | None = None, start: int = 1) -> list[Record]:
-    """Records of one shard with these data; `size` makes the worker believe that each is that large."""
+    """Return records of one shard with these data; `size` is the size that each claims to have."""
     return [
         Record(
             SHARD,
@@ -46,10 +47,10 @@ def records(*bodies: bytes, size: int | None = None, start: int = 1) -> list[Rec
     ]
 
 
-def test_delivery_pauses_and_resumes_when_nobody_accepts() -> None:
-    """With domain and bucket refusing, reading stops at the bound and nothing is dropped; then all goes on."""
+def test_delivery_pauses_when_nothing_accepts_and_then_resumes() -> None:
+    """While domain and bucket refuse, reading stops at the memory bound and nothing is dropped."""
     delivery = make_delivery(retry_duration=0)
-    now, sequence, under_way = NOW, 1, []
+    now, sequence, attempted = NOW, 1, []
     while delivery.room() > 0:
         assert sequence < 1000
         delivery.arrived(SHARD, records(b"{}", size=MB, start=sequence), now)
@@ -62,11 +63,11 @@ def test_delivery_pauses_and_resumes_when_nobody_accepts() -> None:
                 delivery.indexed(command, [IndexingError(None, "down")] * len(command.documents), now)
             elif isinstance(command, Store):
                 delivery.stored(command, ErrorLogEntry("S3.AccessDenied", "no"), now)
-                under_way.append(command)
+                attempted.append(command)
     status = delivery.status(now)
     assert (status.pending, status.failed, status.state) == (sequence - 1, 0, "paused")
-    assert under_way
-    assert len({command.key for command in under_way}) == 1
+    assert attempted
+    assert len({command.key for command in attempted}) == 1
     while not delivery.idle:
         now += 10_000
         for command in delivery.commands(now):
@@ -95,15 +96,15 @@ def test_a_function_that_keeps_failing_fails_its_batch_after_the_retries() -> No
             now += backoff.INVOKE.wait(attempt)
     (store,) = delivery.commands(now)
     assert isinstance(store, Store)
-    assert len(store.failures) == 2
-    assert b'"attemptsMade":3' in store.failures[0].line
+    assert len(store.items) == 2
+    assert b'"attemptsMade":3' in store.items[0].content
     assert store.key.startswith("backup/processing-failed/2023/11/14/22/d-1-2023-11-14-22-13-19-token-")
     delivery.stored(store, None, now)
     assert delivery.status(now).processing_failed == delivery.status(now).failed == 2
 
 
-def test_refused_documents_are_tried_for_the_retry_duration() -> None:
-    """429, 5xx, 403 and silence are tried until DurationInSeconds has passed; then the document is a failure."""
+def test_rejected_documents_are_retried_for_the_retry_duration() -> None:
+    """429, 5xx, 403 and no response are retried for DurationInSeconds; then the document is a failure."""
     delivery = make_delivery()
     delivery.arrived(SHARD, records(b'{"a":1}'), NOW)
     now, attempts, statuses = NOW, 0, [429, 503, 403, None]
@@ -114,12 +115,12 @@ def test_refused_documents_are_tried_for_the_retry_duration() -> None:
     assert now == NOW + 10_000
     assert attempts == backoff.INDEX.attempts(10_000)
     assert isinstance(command, Store)
-    assert f'"attemptsMade":{attempts}'.encode() in command.failures[0].line
+    assert f'"attemptsMade":{attempts}'.encode() in command.items[0].content
     assert command.key.startswith("backup/AmazonOpenSearchService_failed/")
 
 
-def test_only_what_was_refused_is_sent_again() -> None:
-    """Of a half refused batch the indexed half is done; a 400 fails at once."""
+def test_only_rejected_documents_are_sent_again() -> None:
+    """The indexed documents of a batch are complete; a 400 fails immediately."""
     delivery = make_delivery()
     delivery.arrived(SHARD, records(b'{"a":1}', b'{"a":2}', b'{"a":3}'), NOW)
     (command,) = delivery.commands(NOW)
@@ -132,17 +133,17 @@ def test_only_what_was_refused_is_sent_again() -> None:
 
 
 def test_documents_that_are_not_one_line_never_reach_a_bulk_request() -> None:
-    """They would turn into actions: they fail at once, and trailing newlines are cut off the others."""
+    """They would be read as actions: they fail immediately; trailing newlines are removed from the others."""
     delivery = make_delivery()
     delivery.arrived(SHARD, records(b'{"a":1}\n', b'{"a":2}\n{"delete":{}}', b"", b"\r\n"), NOW)
     commands = delivery.commands(NOW)
     bodies = [document.body for c in commands if isinstance(c, Index) for document in c.documents]
     assert bodies == [b'{"a":1}']
-    assert sum(len(c.failures) for c in commands if isinstance(c, Store)) == 3
+    assert sum(len(c.items) for c in commands if isinstance(c, Store)) == 3
 
 
 def test_a_function_that_flags_a_record_isolates_it() -> None:
-    """One ProcessingFailed among many is one failure line after one attempt; the others go on."""
+    """One ProcessingFailed among many is one failure line after one attempt; the others are delivered."""
     delivery = make_delivery(function=FUNCTION)
     delivery.arrived(SHARD, records(*[b"{}"] * 500), NOW)
     (command,) = delivery.commands(NOW)
@@ -151,12 +152,12 @@ def test_a_function_that_flags_a_record_isolates_it() -> None:
     index, store = delivery.commands(NOW)
     assert isinstance(index, Index)
     assert isinstance(store, Store)
-    assert (len(index.documents), len(store.failures)) == (499, 1)
-    assert b'"attemptsMade":1,' in store.failures[0].line
+    assert (len(index.documents), len(store.items)) == (499, 1)
+    assert b'"attemptsMade":1,' in store.items[0].content
 
 
 def test_events_are_cut_before_they_exceed_lambdas_limit() -> None:
-    """Many small records make an event larger than their data: the wire size bounds a batch too."""
+    """An event of many small records is larger than their data: the wire size bounds a batch too."""
     delivery = make_delivery(function=Function("arn:f", "role", 0, Bounds(3 * MB, 0)))
     delivery.arrived(SHARD, records(*[b"x"] * 20_000), NOW)
     sizes = [len(command.records) for command in delivery.commands(NOW) if isinstance(command, Invoke)]
@@ -165,9 +166,9 @@ def test_events_are_cut_before_they_exceed_lambdas_limit() -> None:
 
 
 def test_nothing_is_read_before_intents_are_confirmed() -> None:
-    """An object that a killed worker may have written is looked for first; what is in it is not delivered again."""
+    """The worker first checks objects that a killed worker may have written; their records are not delivered again."""
     known = records(b"{}", b"{}")
-    intent = Intent(Outcome.DOCUMENT_FAILED, [known[0].id])
+    intent = Intent(ObjectKind.DOCUMENT_FAILURE, [known[0].id])
     delivery = make_delivery(progress=Progress("arn", 1.0, intents={"key": intent}))
     assert delivery.room() == 0
     (command,) = delivery.commands(NOW)
@@ -186,8 +187,8 @@ def test_nothing_is_read_before_intents_are_confirmed() -> None:
     assert (status.failed, status.pending) == (1, 1)
 
 
-def test_new_settings_hold_from_now_on() -> None:
-    """After an update of the delivery stream new documents go where it says; what was begun stays as it was."""
+def test_new_settings_apply_from_now_on() -> None:
+    """After an update of the delivery stream new documents go to the new index; those in flight stay as they were."""
     delivery = make_delivery()
     delivery.arrived(SHARD, records(b"{}"), NOW)
     changed = make_delivery(index="other", version="2", rotation=Rotation.DAY).settings
@@ -198,8 +199,8 @@ def test_new_settings_hold_from_now_on() -> None:
     assert delivery.status(NOW).version == "2"
 
 
-def test_a_shard_read_to_its_end_ends_with_its_last_record() -> None:
-    """A closed shard is marked as ended only when everything of it is delivered."""
+def test_a_shard_ends_with_its_last_record() -> None:
+    """A closed shard is marked as ended only when all of its records have outcomes."""
     delivery = make_delivery()
     delivery.arrived(SHARD, records(b"{}"), NOW)
     delivery.arrived(SHARD, [], NOW, ended=True)
@@ -210,8 +211,8 @@ def test_a_shard_read_to_its_end_ends_with_its_last_record() -> None:
     assert delivery.snapshot().shards[SHARD].ended
 
 
-def test_lag_is_the_age_of_the_oldest_record_under_way() -> None:
-    """Or how far reading is behind, whichever is more; nothing under way is no lag."""
+def test_lag_is_the_age_of_the_oldest_pending_record() -> None:
+    """Or how far reading is behind, whichever is greater; without records in flight it is 0."""
     delivery = make_delivery()
     assert delivery.status(NOW).lag_ms == 0
     delivery.arrived(SHARD, records(b"{}"), NOW)

@@ -1,4 +1,4 @@
-"""The Lambda envelope: the event is AWS's, and whatever the function answers, every record gets a verdict."""
+"""Transformation: the event is AWS's, and whatever the function returns, every record gets a verdict."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from iot_stream.delivery.core import transformation
 from iot_stream.delivery.core.record import Record, record_id
-from iot_stream.delivery.core.transformation import DROPPED, ProcessingError, Stream, read_response, write_event
+from iot_stream.delivery.core.transformation import DROPPED, ProcessingError, Stream, build_event, parse_response
 
 STREAM = Stream(
     "arn:aws:firehose:eu-west-1:000000000000:deliverystream/d", "arn:aws:kinesis:eu-west-1:000000000000:stream/s",
@@ -18,7 +18,7 @@ STREAM = Stream(
 
 
 def make_record(number: int, data: bytes = b"x", subsequence: int | None = None, key: str = "key") -> Record:
-    """A record of shard 1."""
+    """Return a record of shard 1."""
     shard, sequence = "shardId-000000000001", f"{number:020d}"
     return Record(
         shard,
@@ -36,7 +36,7 @@ def test_the_event_is_the_one_that_aws_sends() -> None:
     """Names, nesting and types as in the developer guide and in captured events."""
     record = make_record(7, b"hello")
     part = make_record(8, b"", subsequence=2)
-    assert json.loads(write_event(STREAM, "invocation", [record, part])) == {
+    assert json.loads(build_event(STREAM, "invocation", [record, part])) == {
         "invocationId": "invocation",
         "sourceKinesisStreamArn": STREAM.source_arn,
         "deliveryStreamArn": STREAM.delivery_stream_arn,
@@ -72,42 +72,47 @@ def test_the_event_is_the_one_that_aws_sends() -> None:
 
 @given(st.lists(st.tuples(st.binary(max_size=60), st.text(min_size=1, max_size=256)), max_size=30))
 def test_wire_size_bounds_the_event(contents: list[tuple[bytes, str]]) -> None:
-    """No event is larger than its records' wire sizes say, so that none exceeds Lambda's 6 MB."""
+    """No event is larger than the sum of its records' wire sizes, so none exceeds Lambda's 6 MB."""
     records = [make_record(number, data, key=key) for number, (data, key) in enumerate(contents)]
     bound = sum(map(transformation.wire_size, records)) + transformation.MAX_PAYLOAD - transformation.payload_bound()
-    assert len(write_event(STREAM, "x" * 36, records)) <= bound
+    assert len(build_event(STREAM, "x" * 36, records)) <= bound
 
 
 RECORDS = [make_record(number) for number in range(4)]
 GOOD = base64.b64encode(b'{"a":1}\n').decode()
 
 
-def answer(*records: Any) -> bytes:
-    """A function's answer."""
+def response(*records: Any) -> bytes:
+    """Return a function's response."""
     return json.dumps({"records": list(records)}).encode()
 
 
 def ok(number: int, **changes: Any) -> dict[str, Any]:
-    """One record of an answer."""
+    """Return one record of a response."""
     return {"recordId": RECORDS[number].id, "result": "Ok", "data": GOOD} | changes
 
 
 def test_each_result_has_its_verdict() -> None:
-    """Ok is a document, Dropped is dropped, ProcessingFailed and any other result a processing failure."""
-    payload = answer(ok(0), ok(1, result="Dropped"), ok(2, result="ProcessingFailed"), ok(3, result="Fine"))
-    assert read_response(RECORDS, payload) == [b'{"a":1}\n', DROPPED, transformation.FLAGGED, transformation.NOT_PARSED]
+    """Ok is a document, Dropped is dropped; ProcessingFailed and any other result are processing failures."""
+    payload = response(ok(0), ok(1, result="Dropped"), ok(2, result="ProcessingFailed"), ok(3, result="Fine"))
+    assert parse_response(RECORDS, payload) == [
+        b'{"a":1}\n',
+        DROPPED,
+        transformation.FLAGGED,
+        transformation.NOT_PARSED,
+    ]
 
 
 def test_order_does_not_matter() -> None:
-    """The recordId, not the place, says which record an answer is for."""
-    payload = answer(ok(3, result="Dropped"), ok(1), ok(0), ok(2))
-    assert read_response(RECORDS, payload) == [b'{"a":1}\n'] * 3 + [DROPPED]
+    """The recordId, not the position, identifies the record."""
+    payload = response(ok(3, result="Dropped"), ok(1), ok(0), ok(2))
+    assert parse_response(RECORDS, payload) == [b'{"a":1}\n'] * 3 + [DROPPED]
 
 
 def test_missing_duplicated_and_unknown_ids_fail_only_their_own_record() -> None:
-    """AWS's codes: Lambda.MissingRecordId and Lambda.DuplicatedRecordId; an unknown id concerns none."""
-    payload = answer(ok(0), ok(1), ok(1, result="Dropped"), ok(3), ok(0, recordId="unknown"))
-    verdicts = read_response(RECORDS, payload)
+    """AWS's codes: Lambda.MissingRecordId and Lambda.DuplicatedRecordId; an unknown id is ignored."""
+    payload = response(ok(0), ok(1), ok(1, result="Dropped"), ok(3), ok(0, recordId="unknown"))
+    verdicts = parse_response(RECORDS, payload)
     assert verdicts == [b'{"a":1}\n', transformation.DUPLICATED, transformation.MISSING, b'{"a":1}\n']
     assert [v.code for v in verdicts if isinstance(v, ProcessingError)] == [
         "Lambda.DuplicatedRecordId",
@@ -115,27 +120,27 @@ def test_missing_duplicated_and_unknown_ids_fail_only_their_own_record() -> None
     ]
 
 
-def test_data_that_is_no_base64_string_fails_only_its_own_record() -> None:
+def test_data_that_is_not_base64_fails_only_its_own_record() -> None:
     """Not base64, null, a number, an object, absent: Lambda.JsonProcessingException."""
     for data in ("!!!!", "abc", None, 5, {"a": 1}, "ä"):
-        verdicts = read_response(RECORDS, answer(ok(0, data=data), ok(1), ok(2), ok(3)))
+        verdicts = parse_response(RECORDS, response(ok(0, data=data), ok(1), ok(2), ok(3)))
         assert verdicts == [transformation.NOT_PARSED] + [b'{"a":1}\n'] * 3
     absent = {"recordId": RECORDS[0].id, "result": "Ok"}
-    assert read_response(RECORDS, answer(absent, ok(1), ok(2), ok(3)))[0] is transformation.NOT_PARSED
+    assert parse_response(RECORDS, response(absent, ok(1), ok(2), ok(3)))[0] is transformation.NOT_PARSED
 
 
-def test_escapes_in_base64_are_read() -> None:
+def test_escapes_in_base64_are_decoded() -> None:
     """Some JSON writers escape the solidus or the equals sign."""
-    payload = answer(ok(0), ok(1), ok(2), ok(3)).replace(GOOD.encode(), b"Pz8\\/Pw\\u003d\\u003d")
-    assert read_response(RECORDS, payload) == [b"???\x3f"] * 4
+    payload = response(ok(0), ok(1), ok(2), ok(3)).replace(GOOD.encode(), b"Pz8\\/Pw\\u003d\\u003d")
+    assert parse_response(RECORDS, payload) == [b"???\x3f"] * 4
 
 
-def test_an_answer_that_is_none_fails_the_whole_batch() -> None:
-    """Not JSON, no records, records that are no list: every record fails with Lambda.JsonProcessingException."""
+def test_an_invalid_response_fails_the_whole_batch() -> None:
+    """Not JSON, no records, records that are not a list: every record fails with Lambda.JsonProcessingException."""
     deep = b"[" * 20_000 + b"]" * 20_000
     nested = (deep, b'{"x":' + deep + b"}", b'{"records":[{"result":' + deep + b"}]}")
     for payload in (b"", b"null", b"{", b'{"records": 5}', b"{}", b"[]", b'"\xff"', b'{"records": [5]}', *nested):
-        assert read_response(RECORDS, payload) == [transformation.NOT_PARSED] * 4
+        assert parse_response(RECORDS, payload) == [transformation.NOT_PARSED] * 4
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -143,7 +148,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-answer_records = st.fixed_dictionaries(
+response_records = st.fixed_dictionaries(
     {},
     optional={
         "recordId": st.sampled_from([record.id for record in RECORDS]) | json_values,
@@ -154,18 +159,18 @@ answer_records = st.fixed_dictionaries(
 
 
 @given(
-    st.lists(answer_records, max_size=6).map(lambda records: json.dumps({"records": records}).encode()) | st.binary()
+    st.lists(response_records, max_size=6).map(lambda records: json.dumps({"records": records}).encode()) | st.binary()
 )
-def test_every_record_gets_one_verdict_whatever_is_answered(payload: bytes) -> None:
+def test_every_record_gets_one_verdict_whatever_is_returned(payload: bytes) -> None:
     """Nothing raises, and there is a verdict for each record, in order."""
-    verdicts = read_response(RECORDS, payload)
+    verdicts = parse_response(RECORDS, payload)
     assert len(verdicts) == len(RECORDS)
     assert all(isinstance(verdict, bytes | ProcessingError) or verdict is DROPPED for verdict in verdicts)
 
 
-def test_time_outs_are_told_from_other_errors() -> None:
-    """AWS's words and ministack's for a time-out; anything else is the function's own error."""
+def test_timeouts_are_distinguished_from_other_errors() -> None:
+    """AWS's and ministack's messages mean a timeout; anything else is the function's own error."""
     aws = b'{"errorMessage":"2026-01-01T00:00:00.000Z 1-2-3 Task timed out after 3.00 seconds"}'
-    assert transformation.read_error(aws).code == "Lambda.FunctionTimedOut"
-    assert transformation.read_error(b'{"errorType":"Sandbox.Timedout"}').code == "Lambda.FunctionTimedOut"
-    assert transformation.read_error(b'{"errorType":"ValueError"}').code == "Lambda.FunctionError"
+    assert transformation.parse_error(aws).code == "Lambda.FunctionTimedOut"
+    assert transformation.parse_error(b'{"errorType":"Sandbox.Timedout"}').code == "Lambda.FunctionTimedOut"
+    assert transformation.parse_error(b'{"errorType":"ValueError"}').code == "Lambda.FunctionError"

@@ -25,7 +25,7 @@ LEVELS = [
 ]
 PURE_IMPORTS = {
     "base64", "collections", "dataclasses", "datetime", "enum", "hashlib", "heapq", "itertools", "re", "typing",
-    "msgspec", "iot_stream.errors",
+    "msgspec", "iot_stream.delivery.errors",
 }  # fmt: skip
 READS_THE_CLOCK = re.compile(r"\.(now|today|utcnow)\(")
 

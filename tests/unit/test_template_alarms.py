@@ -11,7 +11,8 @@ import pytest
 from enrichment.firehose import Batch
 from enrichment.metrics import describe_batch
 from enrichment.settings import Settings
-from iot_stream.delivery.core.naming import ErrorType, object_key
+from iot_stream.delivery.core.naming import object_key
+from iot_stream.delivery.core.object_kind import ObjectKind
 from tests.aws_metrics import ALWAYS, DOCUMENTED
 from tests.template import PROJECT, load_template
 
@@ -144,9 +145,9 @@ def test_missing_data_says_ok_only_of_events() -> None:
             assert alarm.get("Statistic", "Sum") != "Minimum", name
 
 
-@pytest.mark.parametrize("error_type", ErrorType)
+@pytest.mark.parametrize("kind", [ObjectKind.PROCESSING_FAILURE, ObjectKind.DOCUMENT_FAILURE])
 @pytest.mark.parametrize("prefix", ["opensearch_backup/", "opensearch_backup/!{firehose:error-output-type}/"])
-def test_the_rule_matches_every_failure_object_and_no_backup(error_type: ErrorType, prefix: str) -> None:
+def test_the_rule_matches_every_failure_object_and_no_backup(kind: ObjectKind, prefix: str) -> None:
     """Keys as Firehose makes them; documents always, refused readings where each one rings."""
     [source, detail] = (
         RESOURCES["FailureObjectRule"]["Properties"]["EventPattern"][key] for key in ("source", "detail")
@@ -158,14 +159,14 @@ def test_the_rule_matches_every_failure_object_and_no_backup(error_type: ErrorTy
         target.append(found["prefix"]["Sub"] if isinstance(found["prefix"], dict) else found["prefix"])
     filled = [[text.replace("${BackupPrefix}", "opensearch_backup/") for text in each] for each in (always, optional)]
 
-    def key(kind: ErrorType | None) -> str:
+    def key(of: ObjectKind) -> str:
         return object_key(
-            "opensearch_backup/", prefix, kind, name="d", version="1", oldest=0, token=lambda: "0" * 36, extension=""
+            "opensearch_backup/", prefix, of, name="d", version="1", oldest=0, new_uuid=lambda: "0" * 36, extension=""
         )
 
-    expected = filled[1] if error_type is ErrorType.PROCESSING else filled[0]
-    assert key(error_type).startswith(tuple(expected))
-    assert not key(None).startswith((*filled[0], *filled[1]))
+    expected = filled[1] if kind is ObjectKind.PROCESSING_FAILURE else filled[0]
+    assert key(kind).startswith(tuple(expected))
+    assert not key(ObjectKind.SOURCE).startswith((*filled[0], *filled[1]))
     assert RESOURCES["BackupBucket"]["Properties"]["NotificationConfiguration"] == {
         "EventBridgeConfiguration": {"EventBridgeEnabled": True}
     }

@@ -1,1 +1,1 @@
-"""The pure core of the delivery worker: what happened goes in, what to do comes out."""
+"""The pure core of the delivery worker: events go in, commands come out."""

@@ -1,4 +1,4 @@
-"""How long to wait before doing something again: doubling, up to a ceiling, bounded where there is a deadline."""
+"""How long to wait before a retry: doubling up to a ceiling."""
 
 from typing import NamedTuple
 
@@ -6,17 +6,17 @@ __all__ = ["INDEX", "INVOKE", "READ", "STORE", "Backoff"]
 
 
 class Backoff(NamedTuple):
-    """Waits of `first` milliseconds, then twice as long each time, up to `ceiling`."""
+    """Wait `first` milliseconds, then twice as long each time, up to `ceiling`."""
 
     first: int
     ceiling: int
 
     def wait(self, attempt: int) -> int:
-        """Milliseconds to wait after the given attempt (1 is the first) has failed."""
+        """Return the milliseconds to wait after the given attempt (the first is 1) has failed."""
         return min(self.ceiling, self.first << min(attempt - 1, 20))
 
     def attempts(self, duration: int) -> int:
-        """The most attempts that fit into `duration` milliseconds from the first one on, the last at its end."""
+        """Return the most attempts that fit into `duration` milliseconds, the last one at its end."""
         attempts, elapsed = 1, 0
         while elapsed < duration:
             elapsed += self.wait(attempts)
@@ -24,7 +24,7 @@ class Backoff(NamedTuple):
         return attempts
 
 
-# AWS publishes neither of these: they are short enough to watch, and long enough not to press a struggling neighbour.
+# AWS does not document its backoff; these values avoid overloading a failing dependency.
 READ = Backoff(first=250, ceiling=5_000)
 INVOKE = Backoff(first=250, ceiling=5_000)
 INDEX = Backoff(first=250, ceiling=5_000)

@@ -1,7 +1,7 @@
-"""What is on its way into the bucket: failures of each type and source records, gathered into objects.
+"""What is waiting to be written to the bucket: failure lines of each kind and source records, collected into objects.
 
-An object's name is an intent, kept on disk before the object is written. A worker that finds an earlier one's intents
-asks for each whether the object exists: so no failure is written twice, wherever the earlier one was killed.
+An object's key is saved as an intent before the object is written. A later worker checks for each intent whether the
+object exists, so no failure is written twice, whenever the earlier worker was killed.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,91 +9,85 @@ from collections.abc import Callable, Mapping
 from iot_stream.delivery.core.buffer import Bounds, Buffer
 from iot_stream.delivery.core.checkpoint import backup_positions
 from iot_stream.delivery.core.commands import Confirm, Store
-from iot_stream.delivery.core.naming import ErrorType, object_key
+from iot_stream.delivery.core.naming import object_key
+from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.progress import Intent
-from iot_stream.delivery.core.record import Failure, Outcome, Record
+from iot_stream.delivery.core.record import BackupItem, FailureLine, Record, SourceCopy
 from iot_stream.delivery.core.settings import Settings
 
-__all__ = ["OUTCOMES", "BackupBuffer"]
-
-OUTCOMES = {ErrorType.PROCESSING: Outcome.PROCESSING_FAILED, ErrorType.DOCUMENT: Outcome.DOCUMENT_FAILED}
+__all__ = ["BackupBuffer"]
 
 
 class BackupBuffer:
-    """Buffers for the bucket, one for each kind of object; one object of each kind is written at a time.
+    """One buffer for each kind of object; one object of each kind is written at a time.
 
     Args:
-        intents: those that an earlier worker left, by object key.
-        token: gives a random UUID each time.
+        intents: those of an earlier worker, by object key.
+        new_uuid: returns a random UUID each time it is called.
     """
 
-    def __init__(self, intents: Mapping[str, Intent], token: Callable[[], str]) -> None:
+    def __init__(self, intents: Mapping[str, Intent], new_uuid: Callable[[], str]) -> None:
         self.intents = dict(intents)
         self.unconfirmed = set(intents)
-        self._token = token
-        self._failures: dict[ErrorType, Buffer[Failure]] = {kind: Buffer(Bounds(0, 0)) for kind in ErrorType}
-        self._sources: Buffer[Record] = Buffer(Bounds(0, 0))
-        self._storing: set[ErrorType | None] = set()
+        self._new_uuid = new_uuid
+        self._buffers: dict[ObjectKind, Buffer[BackupItem]] = {kind: Buffer(Bounds(0, 0)) for kind in ObjectKind}
+        self._storing: set[ObjectKind] = set()
 
     def configure(self, bounds: Bounds) -> None:
-        """Gather within these bounds from now on."""
-        for failures in self._failures.values():
-            failures.bounds = bounds
-        self._sources.bounds = bounds
+        """Collect within these bounds from now on."""
+        for buffer in self._buffers.values():
+            buffer.bounds = bounds
 
-    def fail(self, kind: ErrorType, record: Record, line: bytes, now: int) -> None:
-        """Take in a failed record or document."""
-        self._failures[kind].add(Failure(record, line), len(line), now)
+    def add_failure(self, kind: ObjectKind, record: Record, line: bytes, now: int) -> None:
+        """Add a failed record or document."""
+        self._buffers[kind].add(FailureLine(record, line), len(line), now)
 
-    def back_up(self, records: list[Record], now: int) -> None:
-        """Take in source records, in the order of their arrival."""
+    def add_sources(self, records: list[Record], now: int) -> None:
+        """Add source records, in the order of their arrival."""
         for record in records:
-            self._sources.add(record, record.size, now)
+            self._buffers[ObjectKind.SOURCE].add(SourceCopy(record), record.size, now)
 
     def confirms(self) -> list[Confirm]:
-        """One for each object that an earlier worker may have written."""
+        """Return one command for each object that an earlier worker may have written."""
         return [Confirm(key) for key in self.intents]
 
     def stores(self, settings: Settings, now: int, *, flush: bool) -> list[Store]:
-        """The objects to begin now; each is an intent from here on."""
+        """Return the objects to write now; each has an intent from here on."""
         stores = []
-        for kind, failures in self._failures.items():
-            if kind not in self._storing and failures.due(now, flush=flush):
-                cut = failures.cut()
-                key = self._key(settings, kind, [failure.record for failure in cut])
-                self.intents[key] = Intent(OUTCOMES[kind], [failure.record.id for failure in cut])
-                stores.append(Store(key, kind, cut, [], now))
-        if None not in self._storing and self._sources.due(now, flush=flush):
-            records = self._sources.cut()
-            key = self._key(settings, None, records)
-            self.intents[key] = Intent(backed_up=backup_positions(records))
-            stores.append(Store(key, None, [], records, now))
-        self._storing |= {store.error_type for store in stores}
+        for kind, buffer in self._buffers.items():
+            if kind not in self._storing and buffer.due(now, flush=flush):
+                items = buffer.cut()
+                records = [item.record for item in items]
+                key = self._key(settings, kind, records)
+                if kind is ObjectKind.SOURCE:
+                    self.intents[key] = Intent(kind, backed_up=backup_positions(records))
+                else:
+                    self.intents[key] = Intent(kind, [record.id for record in records])
+                self._storing.add(kind)
+                stores.append(Store(key, kind, items))
         return stores
 
     def stored(self, done: Store) -> None:
-        """An object is written."""
-        self._storing.discard(done.error_type)
+        """Record that an object is written."""
+        self._storing.discard(done.kind)
         del self.intents[done.key]
 
     def confirmed(self, key: str) -> Intent:
-        """Whether that object exists is known: what it was to hold."""
+        """Remove and return the intent of an object that is now known to exist, or not to exist."""
         self.unconfirmed.discard(key)
         return self.intents.pop(key)
 
     def due_at(self) -> list[int]:
-        """When something in it is due (epoch ms)."""
-        times = [failures.due_at() for kind, failures in self._failures.items() if kind not in self._storing]
-        if None not in self._storing:
-            times.append(self._sources.due_at())
+        """Return when each buffer is due (epoch ms), for those that are not empty."""
+        times = (buffer.due_at() for kind, buffer in self._buffers.items() if kind not in self._storing)
         return [time for time in times if time is not None]
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is in it or on its way."""
-        return not (self.intents or len(self._sources) or any(map(len, self._failures.values())))
+        """Return whether nothing is buffered or being written."""
+        return not self.intents and not any(map(len, self._buffers.values()))
 
-    def _key(self, settings: Settings, kind: ErrorType | None, records: list[Record]) -> str:
+    def _key(self, settings: Settings, kind: ObjectKind, records: list[Record]) -> str:
         bucket = settings.bucket
         return object_key(
             bucket.prefix,
@@ -102,6 +96,6 @@ class BackupBuffer:
             name=settings.name,
             version=settings.version,
             oldest=min(record.arrived for record in records),
-            token=self._token,
+            new_uuid=self._new_uuid,
             extension=bucket.extension,
         )

@@ -7,12 +7,12 @@ __all__ = ["Bounds", "Buffer"]
 
 
 class Bounds(NamedTuple):
-    """How much and how long a buffer gathers.
+    """How much and how long a buffer collects.
 
     Attributes:
-        size: bytes of one batch; a single larger item makes a batch of its own.
-        interval: milliseconds from the oldest item's entry until the batch is due; 0 is at once.
-        payload: bytes that one batch may have on the wire, or None where only `size` counts.
+        size: bytes of one batch; a single larger item is a batch of its own.
+        interval: milliseconds from the entry of the oldest item until the batch is due; 0 means immediately.
+        payload: bytes that one batch may have on the wire; None where only `size` counts.
     """
 
     size: int
@@ -33,23 +33,23 @@ class Buffer[Item]:
         return len(self._items)
 
     def add(self, item: Item, size: int, now: int, payload: int = 0) -> None:
-        """Put in an item of `size` bytes that takes `payload` bytes on the wire, at `now` (epoch ms)."""
+        """Add an item of `size` bytes that takes `payload` bytes on the wire, at `now` (epoch ms)."""
         self._items.append((item, size, payload, now))
         self._size += size
         self._payload += payload
 
     def due(self, now: int, *, flush: bool = False) -> bool:
-        """Whether a batch should be cut: full, old enough, or anything at all when flushing."""
+        """Return whether a batch is due: full, old enough, or anything at all when flushing."""
         if not self._items:
             return False
         return flush or self._full() or now >= self._items[0][3] + self.bounds.interval
 
     def due_at(self) -> int | None:
-        """When the oldest item's interval ends (epoch ms); None when there is nothing in it."""
+        """Return when the oldest item's interval ends (epoch ms); None when the buffer is empty."""
         return self._items[0][3] + self.bounds.interval if self._items else None
 
     def cut(self) -> list[Item]:
-        """Take out the oldest items that fit into one batch: at least one, when there is any."""
+        """Remove and return the oldest items that fit into one batch; at least one unless the buffer is empty."""
         batch: list[Item] = []
         size = payload = 0
         limit = self.bounds.payload

@@ -1,16 +1,17 @@
-"""What the delivery state machine asks its driver to do, and what it has to say to operators."""
+"""What the delivery state machine asks the worker to do, and what it reports to operators."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iot_stream.delivery.core.naming import ErrorType
-from iot_stream.delivery.core.record import Document, Failure, Record
+from iot_stream.delivery.core.object_kind import ObjectKind
+from iot_stream.delivery.core.record import BackupItem, Document, Record
 
 __all__ = ["Command", "Confirm", "ErrorLogEntry", "Index", "Invoke", "Store"]
 
 
 @dataclass(frozen=True, eq=False)
 class Invoke:
-    """Send one batch to the function; `attempt` counts from 1."""
+    """Invoke the function with one batch; `attempt` counts from 1."""
 
     records: list[Record]
     attempt: int = 1
@@ -18,7 +19,7 @@ class Invoke:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Send one batch to the domain; `since` is the first attempt's time (epoch ms)."""
+    """Send one bulk request; `since` is the time of the first attempt (epoch ms)."""
 
     documents: list[Document]
     since: int
@@ -27,24 +28,22 @@ class Index:
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """Write one object: failures of one type, or (`error_type` None) source records."""
+    """Put one object into the bucket."""
 
     key: str
-    error_type: ErrorType | None
-    failures: list[Failure]
-    records: list[Record]
-    since: int
+    kind: ObjectKind
+    items: Sequence[BackupItem]
     attempt: int = 1
 
     @property
     def size(self) -> int:
-        """Bytes of its content before compression."""
-        return sum(record.size for record in self.records) + sum(len(failure.line) for failure in self.failures)
+        """Return the number of bytes of the content before compression."""
+        return sum(item.size for item in self.items)
 
 
 @dataclass(frozen=True, eq=False)
 class Confirm:
-    """Find out whether an object exists that a killed worker was about to write."""
+    """Check whether an object exists that an earlier worker was about to write."""
 
     key: str
     attempt: int = 1
@@ -55,7 +54,7 @@ type Command = Invoke | Index | Store | Confirm
 
 @dataclass(frozen=True)
 class ErrorLogEntry:
-    """An entry for the delivery stream's error log; `of_bucket` chooses the S3 backup's log."""
+    """An entry of the delivery stream's error log; `of_bucket` selects the log of the S3 backup."""
 
     code: str
     message: str

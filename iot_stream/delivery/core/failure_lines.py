@@ -1,6 +1,6 @@
 """The lines of failure objects, in the fields and order that AWS documents.
 
-"Handle failure in data transformation" and "Handle data delivery failure" (OpenSearch Service). Time stamps and counts
+"Handle failure in data transformation" and "Handle data delivery failure" (OpenSearch Service). Timestamps and counts
 are JSON numbers, as in the objects that AWS writes; the pages show them as strings.
 """
 
@@ -37,20 +37,20 @@ class _DocumentFailure(msgspec.Struct, rename="camel"):
     raw_data: str
 
 
-def processing_failure(record: Record, fault: ProcessingError, *, attempts: int, now: int, function_arn: str) -> bytes:
-    """The line for a record that the function did not process: `rawData` is the ORIGINAL data."""
-    line = _ProcessingFailure(attempts, record.arrived, fault.code, fault.message, now, record.data, function_arn)
+def processing_failure(record: Record, error: ProcessingError, *, attempts: int, now: int, function_arn: str) -> bytes:
+    """Return the line for a record that the function failed; `rawData` is the ORIGINAL data."""
+    line = _ProcessingFailure(attempts, record.arrived, error.code, error.message, now, record.data, function_arn)
     return msgspec.json.encode(line) + b"\n"
 
 
-def document_failure(document: Document, refusal: IndexingError, *, attempts: int, now: int, with_id: bool) -> bytes:
-    """The line for a document that the domain did not take: `rawData` is the document."""
+def document_failure(document: Document, error: IndexingError, *, attempts: int, now: int, with_id: bool) -> bytes:
+    """Return the line for a document that the domain rejected; `rawData` is the document."""
     record = document.record
     line = _DocumentFailure(
         attempts,
         record.arrived,
-        refusal.code,
-        refusal.message,
+        error.code,
+        error.message,
         now,
         record.id if with_id else "",
         document.index,

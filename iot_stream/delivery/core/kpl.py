@@ -1,8 +1,8 @@
-"""Taking apart what the Kinesis Producer Library aggregated.
+"""Deaggregate records of the Kinesis Producer Library.
 
-The format is the one of the "KPL Aggregated Record Format": a magic number, a protobuf message, its MD5. It is read
-here because the published Python library is not sound for a service: it changes sys.path when it is imported, prints
-payloads to stderr when a record is damaged, and then loses what was left of it.
+The format is the "KPL Aggregated Record Format": a magic number, a protobuf message, its MD5. The published Python
+library is not suitable for a service: it changes sys.path when it is imported, prints payloads to stderr when a record
+is damaged, and then loses the rest of that record.
 """
 
 import base64
@@ -19,19 +19,19 @@ _FIXED_SIZE = {_FIXED64: 8, _FIXED32: 4}
 
 
 class UserRecord(NamedTuple):
-    """One of the records that the producer put together."""
+    """One of the records that the producer aggregated."""
 
     partition_key: str
     data: bytes
 
 
 def looks_aggregated(data: str) -> bool:
-    """Whether base64 data may be an aggregated record: a cheap look before `deaggregate`."""
+    """Return whether base64 data may be an aggregated record: a cheap check before `deaggregate`."""
     return data.startswith(_MAGIC_BASE64)
 
 
 def deaggregate(data: str) -> list[UserRecord] | None:
-    """The user records in base64 `data`, in order, or None when it is no (sound) aggregated record.
+    """Return the user records in base64 `data`, in order, or None when it is not a valid aggregated record.
 
     A record that only begins like an aggregated one is a plain record, as it is to the KCL.
     """
@@ -48,7 +48,7 @@ def deaggregate(data: str) -> list[UserRecord] | None:
 
 
 def encode(data: bytes) -> str:
-    """The base64 that a user record would have had, had it been sent alone."""
+    """Return the base64 that a user record would have if it had been sent alone."""
     return base64.b64encode(data).decode()
 
 
@@ -67,14 +67,14 @@ def _read_entry(entry: bytes, keys: list[str]) -> UserRecord:
     fields = dict(_read_fields(entry))
     index, data = fields.get(1), fields.get(3)
     if not isinstance(index, int) or not isinstance(data, bytes):
-        raise ValueError(  # noqa: TRY004 - what is wrong is the message, whatever the type
-            "a user record without its partition key's index or its data"
+        raise ValueError(  # noqa: TRY004 - the message is malformed, whatever the type
+            "a user record lacks its partition key's index or its data"
         )
     return UserRecord(keys[index], data)
 
 
 def _read_fields(message: bytes) -> list[tuple[int, int | bytes]]:
-    """The fields of a protobuf message in order: (number, integer or bytes)."""
+    """Return the fields of a protobuf message in order: (number, integer or bytes)."""
     fields: list[tuple[int, int | bytes]] = []
     at = 0
     while at < len(message):
@@ -89,9 +89,9 @@ def _read_fields(message: bytes) -> list[tuple[int, int | bytes]]:
         elif kind in _FIXED_SIZE:
             size = _FIXED_SIZE[kind]
         else:
-            raise ValueError(f"wire type {kind}")
+            raise ValueError(f"unsupported wire type {kind}")
         if at + size > len(message):
-            raise ValueError("a field that ends behind its message")
+            raise ValueError("a field ends after its message")
         fields.append((number, message[at : at + size]))
         at += size
     return fields

@@ -1,19 +1,15 @@
-"""Records on their way from the stream, and the ends that their way can have."""
+"""Records in flight, what they become, and their outcomes."""
 
+import base64
 from enum import StrEnum
-from typing import Final
 
 import msgspec
 
-__all__ = ["NOT_JSON", "Chunk", "Document", "Failure", "Outcome", "Record", "record_id"]
-
-
-NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not what was expected of another's answer."""
+__all__ = ["BackupItem", "Chunk", "Document", "FailureLine", "Outcome", "Record", "SourceCopy", "record_id"]
 
 
 class Outcome(StrEnum):
-    """Where a record's way ends; every record has exactly one."""
+    """What became of a record; every record has exactly one outcome."""
 
     INDEXED = "indexed"
     DROPPED = "dropped"
@@ -22,49 +18,49 @@ class Outcome(StrEnum):
 
 
 def record_id(shard: str, sequence: str, subsequence: int | None) -> str:
-    """One record's name over every retry and restart: `shard number.sequence.subsequence`.
+    """Return a record's id, the same over every retry and restart: `shard number.sequence.subsequence`.
 
-    It serves as Firehose's recordId and, with FIREHOSE_DEFAULT, as the document's `_id`. A sequence number is only
-    promised to be unique within its shard ("Amazon Kinesis Data Streams Terminology"), so the shard belongs to it.
+    It is the recordId of the transformation event and, with FIREHOSE_DEFAULT, the document's `_id`. A sequence number
+    is unique only within its shard ("Amazon Kinesis Data Streams Terminology"), so the shard is part of the id.
     """
     number = shard.removeprefix("shardId-").lstrip("0") or "0"
     return f"{number}.{sequence}.{subsequence or 0}"
 
 
 class Chunk(msgspec.Struct, eq=False):
-    """A run of records of one shard that the stream's position passes together.
+    """Consecutive records of one shard that the checkpoint passes together.
 
     Attributes:
         shard: the shard's id.
-        last: sequence number of its last Kinesis record, all of whose user records are in it.
-        records: its records, until nothing is open any more.
-        open: how much still has to happen to them: one for each delivery and one for each backup.
-        size: bytes that they take in memory.
-        ends: how many ended how.
+        last: sequence number of the last Kinesis record; all of its user records are in this chunk.
+        records: the records; once nothing is pending, only those that are in a failure object.
+        pending: deliveries and backups that are not complete.
+        memory: bytes that the records take in memory.
+        outcomes: how many records have each outcome.
     """
 
     shard: str
     last: str
     records: "list[Record]"
-    open: int
-    size: int
-    ends: dict[Outcome, int]
+    pending: int
+    memory: int
+    outcomes: dict[Outcome, int]
 
 
 class Record(msgspec.Struct, eq=False):
-    """One user record of the stream (a KPL record taken apart gives several).
+    """One user record of the stream; an aggregated KPL record holds several.
 
     Attributes:
-        shard: its shard's id.
-        sequence: its Kinesis record's sequence number.
-        subsequence: its place in an aggregated Kinesis record, or None when it was not aggregated.
+        shard: the shard's id.
+        sequence: sequence number of its Kinesis record.
+        subsequence: its position in an aggregated Kinesis record; None when the record was not aggregated.
         partition_key: its partition key.
         arrived: approximate arrival, epoch milliseconds.
         data: what the producer sent, in base64.
         id: see `record_id`.
-        size: bytes of the data once decoded.
-        outcome: how its way ended, None until then.
-        chunk: the run of records that it is checkpointed with.
+        size: bytes of the decoded data.
+        outcome: None while it is in flight.
+        chunk: the chunk that it is checkpointed with.
     """
 
     shard: str
@@ -80,15 +76,39 @@ class Record(msgspec.Struct, eq=False):
 
 
 class Document(msgspec.Struct, eq=False):
-    """What the function made of a record: one line of JSON for one index."""
+    """What the function returned for a record: one line of JSON for one index."""
 
     record: Record
     body: bytes
     index: str
 
 
-class Failure(msgspec.Struct, frozen=True, eq=False):
-    """A record that will be a line in a failure object."""
+class SourceCopy(msgspec.Struct, frozen=True, eq=False):
+    """A source record in a backup object (S3BackupMode AllDocuments)."""
 
     record: Record
-    line: bytes
+
+    @property
+    def content(self) -> bytes:
+        """Return the producer's bytes."""
+        return base64.b64decode(self.record.data)
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes of the content."""
+        return self.record.size
+
+
+class FailureLine(msgspec.Struct, frozen=True, eq=False):
+    """A failed record or document in a failure object."""
+
+    record: Record
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes of the line."""
+        return len(self.content)
+
+
+type BackupItem = SourceCopy | FailureLine

@@ -1,7 +1,7 @@
-"""A delivery stream's settings: one frozen object, read from DescribeDeliveryStream's answer.
+"""A delivery stream's settings: one frozen object, parsed from the response of DescribeDeliveryStream.
 
-Everything that is in it is honoured; a setting that this worker does not support is an error that names it. AWS's
-spelling is accepted, and ministack's, which gives the destination back as it was created.
+Every setting is applied; one that the worker does not support is an error that names it. Both AWS's spelling and
+ministack's (which returns the destination as it was created) are accepted.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from typing import Any
 
 from iot_stream.delivery.core.buffer import Bounds
 from iot_stream.delivery.core.naming import Rotation, check_prefixes
-from iot_stream.errors import IotStreamError
+from iot_stream.delivery.errors import SettingsError
 
-__all__ = ["Bucket", "Function", "LogTarget", "Settings", "SettingsError", "read_settings"]
+__all__ = ["Bucket", "Function", "LogTarget", "Settings", "parse_settings"]
 
 _MB = 1024 * 1024
 _DESTINATIONS = (
@@ -32,13 +32,9 @@ _PARAMETERS = {"LambdaArn", "NumberOfRetries", "RoleArn", "BufferSizeInMBs", "Bu
 _EXTENSIONS = {"UNCOMPRESSED": "", "GZIP": ".gz", "ZIP": ".zip"}
 
 
-class SettingsError(IotStreamError):
-    """A delivery stream that this worker can't stand in for, with the setting's name."""
-
-
 @dataclass(frozen=True)
 class LogTarget:
-    """`CloudWatchLoggingOptions`: where error entries go."""
+    """`CloudWatchLoggingOptions`: where error log entries are written."""
 
     group: str
     stream: str
@@ -56,7 +52,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Where failed documents, failed records and (`all_documents`) source records are kept."""
+    """Where failed documents, failed records and (with `all_documents`) source records are stored."""
 
     name: str
     role_arn: str
@@ -76,9 +72,9 @@ class Settings:
 
     Attributes:
         version: its `VersionId`, one higher after each update.
-        created: epoch seconds; tells it from an earlier stream of the same name.
-        start: epoch seconds from which on records are delivered (`DeliveryStartTimestamp`).
-        retry_duration: milliseconds that a document is tried for after its first attempt.
+        created: epoch seconds; distinguishes it from an earlier delivery stream of the same name.
+        start: epoch seconds; records that arrived from then on are delivered (`DeliveryStartTimestamp`).
+        retry_duration: milliseconds after a document's first attempt during which it is retried.
         domain_arn: the domain, or None where `endpoint` is set (`ClusterEndpoint`).
     """
 
@@ -104,38 +100,38 @@ class Settings:
 
     @property
     def region(self) -> str:
-        """The region of its ARN."""
+        """Return the region of the ARN."""
         return self.arn.split(":")[3]
 
     @property
     def account(self) -> str:
-        """The account of its ARN: 12 digits, and AWS's sts:ExternalId when it assumes the role."""
+        """Return the account id of the ARN, which is AWS's sts:ExternalId when it assumes the role."""
         return self.arn.split(":")[4]
 
 
-def read_settings(answer: Mapping[str, Any]) -> Settings:
-    """The settings in a (raw) answer of DescribeDeliveryStream.
+def parse_settings(response: Mapping[str, Any]) -> Settings:
+    """Return the settings in a raw response of DescribeDeliveryStream.
 
     Raises:
-        SettingsError: for what is missing, out of its bounds or not supported.
+        SettingsError: a setting is missing, out of bounds or not supported.
     """
     try:
-        return _read(answer["DeliveryStreamDescription"])
+        return _parse(response["DeliveryStreamDescription"])
     except KeyError as error:
-        raise SettingsError(f"DescribeDeliveryStream did not say {error}: the delivery stream is incomplete") from error
+        raise SettingsError(f"DescribeDeliveryStream returned no {error}: the delivery stream is incomplete") from error
 
 
-def _read(stream: Mapping[str, Any]) -> Settings:
+def _parse(stream: Mapping[str, Any]) -> Settings:
     if stream["DeliveryStreamType"] != "KinesisStreamAsSource":
         raise _unsupported("DeliveryStreamType", stream["DeliveryStreamType"], "KinesisStreamAsSource")
     source = stream["Source"]["KinesisStreamSourceDescription"]
     destination = _destination(stream["Destinations"])
-    _refuse_others(destination, _DESTINATION_KEYS, "the OpenSearch destination")
+    _check_keys(destination, _DESTINATION_KEYS, "the OpenSearch destination")
     if destination.get("TypeName"):
         raise _unsupported("TypeName", destination["TypeName"], "none: OpenSearch has no types")
     index = str(destination["IndexName"])
     if not 1 <= len(index) <= 80:  # noqa: PLR2004 - the API's bounds
-        raise SettingsError(f"IndexName is 1 to 80 characters, not {len(index)}")
+        raise SettingsError(f"IndexName must have 1 to 80 characters, not {len(index)}")
     hints = destination.get("BufferingHints") or {}
     identity = (destination.get("DocumentIdOptions") or {}).get("DefaultDocumentIdFormat", "FIREHOSE_DEFAULT")
     role = destination["RoleARN"]
@@ -180,7 +176,7 @@ def _destination(destinations: list[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _function(processing: Mapping[str, Any], role: str) -> Function | None:
-    if not _truth(processing.get("Enabled", False)):
+    if not _boolean(processing.get("Enabled", False)):
         return None
     processors = processing.get("Processors") or []
     for processor in processors:
@@ -188,7 +184,7 @@ def _function(processing: Mapping[str, Any], role: str) -> Function | None:
     if len(processors) != 1:
         raise _unsupported("Processors", f"{len(processors)} of them", "one Lambda processor")
     parameters = {p["ParameterName"]: p["ParameterValue"] for p in processors[0].get("Parameters") or []}
-    _refuse_others(parameters, _PARAMETERS, "the Lambda processor")
+    _check_keys(parameters, _PARAMETERS, "the Lambda processor")
     return Function(
         arn=parameters["LambdaArn"],
         role_arn=parameters.get("RoleArn") or role,
@@ -202,7 +198,7 @@ def _function(processing: Mapping[str, Any], role: str) -> Function | None:
 
 def _bucket(destination: Mapping[str, Any], role: str) -> Bucket:
     bucket = destination.get("S3DestinationDescription") or destination["S3Configuration"]
-    _refuse_others(bucket, _BUCKET_KEYS, "the S3 backup")
+    _check_keys(bucket, _BUCKET_KEYS, "the S3 backup")
     hints = bucket.get("BufferingHints") or {}
     prefix, error_prefix = bucket.get("Prefix") or "", bucket.get("ErrorOutputPrefix") or ""
     if wrong := check_prefixes(prefix, error_prefix):
@@ -231,12 +227,12 @@ def _bucket(destination: Mapping[str, Any], role: str) -> Bucket:
 
 def _log_target(part: Mapping[str, Any]) -> LogTarget | None:
     options = part.get("CloudWatchLoggingOptions") or {}
-    if not _truth(options.get("Enabled", False)):
+    if not _boolean(options.get("Enabled", False)):
         return None
     return LogTarget(options["LogGroupName"], options["LogStreamName"])
 
 
-def _refuse_others(part: Mapping[str, Any], known: set[str], where: str) -> None:
+def _check_keys(part: Mapping[str, Any], known: set[str], where: str) -> None:
     for key, value in part.items():
         if key not in known and value not in (None, "", {}, []):
             raise SettingsError(f"{key} of {where} is not supported by this worker: remove it, or use AWS")
@@ -256,9 +252,9 @@ def _decimal(name: str, value: object, lowest: float, highest: float) -> float:
     try:
         number = float(str(value))
     except ValueError as error:
-        raise SettingsError(f"{name} is a number, not {value!r}") from error
+        raise SettingsError(f"{name} must be a number, not {value!r}") from error
     if not lowest <= number <= highest:
-        raise SettingsError(f"{name} is {lowest:g} to {highest:g}, not {value}")
+        raise SettingsError(f"{name} must be {lowest:g} to {highest:g}, not {value}")
     return number
 
 
@@ -266,5 +262,5 @@ def _number(name: str, value: object, lowest: int, highest: int) -> int:
     return int(_decimal(name, value, lowest, highest))
 
 
-def _truth(value: object) -> bool:
+def _boolean(value: object) -> bool:
     return value is True or str(value).lower() == "true"

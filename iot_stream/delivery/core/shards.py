@@ -7,27 +7,27 @@ __all__ = ["Shard", "readable"]
 
 
 class Shard(NamedTuple):
-    """A shard as ListShards tells it; `parents` has none, one (a split's) or two (a merge's)."""
+    """A shard that ListShards returned; it has no parent, one (after a split) or two (after a merge)."""
 
-    name: str
+    id: str
     parents: tuple[str, ...] = ()
 
 
-def readable(shards: Iterable[Shard], begun: Collection[str], read: Collection[str]) -> list[str]:
-    """The shards that may be read now, in the order of their names.
+def readable(shards: Iterable[Shard], begun: Collection[str], finished: Collection[str]) -> list[str]:
+    """Return the ids of the shards that may be read now, sorted.
 
-    A shard waits for its parents, unless the stream has forgotten them (they are older than its retention) or it was
+    A shard waits for its parents, unless they are past the stream's retention and no longer listed, or the shard was
     begun before a restart.
 
     Args:
-        shards: all that the stream lists.
-        begun: those that something was read from already.
-        read: those that were read to their end.
+        shards: all shards that the stream lists.
+        begun: ids of those that were read from already.
+        finished: ids of those that were read to their end.
     """
-    listed = {shard.name: shard for shard in shards}
+    listed = {shard.id: shard for shard in shards}
     return sorted(
-        shard.name
+        shard.id
         for shard in listed.values()
-        if shard.name not in read
-        and (shard.name in begun or all(parent in read or parent not in listed for parent in shard.parents))
+        if shard.id not in finished
+        and (shard.id in begun or all(parent in finished or parent not in listed for parent in shard.parents))
     )

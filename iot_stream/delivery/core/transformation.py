@@ -1,4 +1,4 @@
-"""The event that Firehose sends a transformation function, and the check of what the function answers.
+"""The event that Firehose sends to a transformation function, and the check of the function's response.
 
 Contract: "Transform source data in Amazon Data Firehose" and its status model; error codes and messages as in
 "Lambda invocation errors" and as seen in failure objects that AWS wrote.
@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from iot_stream.delivery.core.record import NOT_JSON, Record
+from iot_stream.delivery.core.record import Record
+from iot_stream.delivery.errors import DECODE_ERRORS
 
 __all__ = [
     "ACCESS_DENIED",
@@ -28,23 +29,23 @@ __all__ = [
     "ProcessingError",
     "Stream",
     "Verdict",
+    "build_event",
     "decode",
+    "parse_error",
+    "parse_response",
     "payload_bound",
-    "read_error",
-    "read_response",
     "wire_size",
-    "write_event",
 ]
 
-# Lambda's limit for a synchronous request and for its answer ("Lambda quotas"): 6 MB, base64 included.
+# Lambda's limit for a synchronous request and for its response ("Lambda quotas"): 6 MB, base64 included.
 MAX_PAYLOAD: Final = 6 * 1024 * 1024
-# What one record's frame takes in the event besides its data, at most: names, ids, time stamps, a partition key.
+# The most that one record takes in the event besides its data and partition key: names, ids, timestamps.
 _FRAME: Final = 640
 _HEAD: Final = 4096
 
 
 class ProcessingError(NamedTuple):
-    """Why a record, or a whole batch, was not processed: AWS's code and sentence."""
+    """Why a record or a whole batch was not processed: AWS's error code and message."""
 
     code: str
     message: str
@@ -99,7 +100,7 @@ FLAGGED: Final = ProcessingError("Lambda.ProcessingFailedStatus", "ProcessingFai
 
 
 class Stream(NamedTuple):
-    """What the event says of where its records come from."""
+    """What the event says about where its records come from."""
 
     delivery_stream_arn: str
     source_arn: str
@@ -129,34 +130,34 @@ class _Event(msgspec.Struct, rename="camel"):
     records: list[_EventRecord]
 
 
-class _AnswerRecord(msgspec.Struct, rename="camel"):
-    # Any JSON is read, so that one misshapen record does not fail its batch.
+class _ResponseRecord(msgspec.Struct, rename="camel"):
+    # Accept any JSON, so that one malformed record does not fail its batch.
     record_id: Any = None
     result: Any = None
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _Answer(msgspec.Struct):
-    records: list[_AnswerRecord]
+class _Response(msgspec.Struct):
+    records: list[_ResponseRecord]
 
 
 def wire_size(record: Record) -> int:
-    """The most bytes that a record takes in an event."""
+    """Return the most bytes that a record takes in an event."""
     return len(record.data) + len(record.partition_key.encode()) * 6 + _FRAME
 
 
 def decode(data: str) -> bytes:
-    """The bytes of base64 `data` from the stream."""
+    """Return the bytes of base64 `data` from the stream."""
     return base64.b64decode(data)
 
 
 def payload_bound() -> int:
-    """How many bytes of `wire_size` fit into one invocation."""
+    """Return how many bytes of `wire_size` fit into one invocation."""
     return MAX_PAYLOAD - _HEAD
 
 
-def write_event(stream: Stream, invocation_id: str, records: list[Record]) -> bytes:
-    """The event for one batch, as JSON."""
+def build_event(stream: Stream, invocation_id: str, records: list[Record]) -> bytes:
+    """Return the event for one batch, as JSON."""
     return msgspec.json.encode(
         _Event(
             invocation_id,
@@ -182,52 +183,52 @@ def write_event(stream: Stream, invocation_id: str, records: list[Record]) -> by
     )
 
 
-_read = msgspec.json.Decoder(_Answer).decode
+_decode_response = msgspec.json.Decoder(_Response).decode
 
 
-def read_response(records: list[Record], payload: bytes) -> list[Verdict]:
-    """What the function decided for each record of the batch, in the batch's order. Nothing raises.
+def parse_response(records: list[Record], payload: bytes) -> list[Verdict]:
+    """Return the verdict on each record of the batch, in the batch's order. Never raises.
 
-    A verdict is the document (bytes), DROPPED, or the Fault that makes the record a processing failure: an answer
-    that is not JSON or has no `records` fails all of them; a missing, duplicated or misshapen answer only its own
-    record; an answer for an unknown recordId concerns none.
+    A verdict is the document (bytes), DROPPED, or the ProcessingError that makes the record a processing failure. A
+    response that is not JSON or has no `records` fails the whole batch; a missing, duplicated or malformed response
+    record fails only its own record; one for an unknown recordId is ignored.
     """
     try:
-        answers = _read(payload).records
-    except NOT_JSON:
+        returned = _decode_response(payload).records
+    except DECODE_ERRORS:
         return [NOT_PARSED] * len(records)
-    if len(answers) == len(records) and all(a.record_id == r.id for a, r in zip(answers, records, strict=True)):
-        return [_judge(answer) for answer in answers]  # the common case: same records, same order
-    by_id: dict[str, _AnswerRecord | None] = {}
-    for answer in answers:
-        if isinstance(answer.record_id, str):
-            by_id[answer.record_id] = None if answer.record_id in by_id else answer
+    if len(returned) == len(records) and all(a.record_id == r.id for a, r in zip(returned, records, strict=True)):
+        return [_verdict(item) for item in returned]  # the common case: same records, same order
+    by_id: dict[str, _ResponseRecord | None] = {}
+    for item in returned:
+        if isinstance(item.record_id, str):
+            by_id[item.record_id] = None if item.record_id in by_id else item
     return [_look_up(by_id, record.id) for record in records]
 
 
-def read_error(payload: bytes) -> ProcessingError:
-    """What a function's error answer means: a time-out, or any other error of its own."""
+def parse_error(payload: bytes) -> ProcessingError:
+    """Return the error for a response with FunctionError: a timeout, or any other error of the function."""
     return TIMED_OUT if b"Task timed out" in payload or b"Sandbox.Timedout" in payload else FUNCTION_ERROR
 
 
-def _look_up(by_id: dict[str, _AnswerRecord | None], name: str) -> Verdict:
+def _look_up(by_id: dict[str, _ResponseRecord | None], name: str) -> Verdict:
     if name not in by_id:
         return MISSING
-    answer = by_id[name]
-    return DUPLICATED if answer is None else _judge(answer)
+    item = by_id[name]
+    return DUPLICATED if item is None else _verdict(item)
 
 
-def _judge(answer: _AnswerRecord) -> Verdict:
-    if answer.result == "Ok":
-        data = bytes(answer.data)
+def _verdict(item: _ResponseRecord) -> Verdict:
+    if item.result == "Ok":
+        data = bytes(item.data)
         if data[:1] != b'"':
             return NOT_PARSED
         try:
-            # Base64 needs no JSON escape, so that the quotes can simply be cut off, but some writers escape / or =.
+            # Base64 needs no JSON escape, so the quotes can simply be removed; but some writers escape / or =.
             text = msgspec.json.decode(data, type=str) if b"\\" in data else data[1:-1]
             return base64.b64decode(text, validate=True)
         except ValueError:  # binascii.Error is one, and so is text that is not ASCII
             return NOT_PARSED
-    if answer.result == "Dropped":
+    if item.result == "Dropped":
         return DROPPED
-    return FLAGGED if answer.result == "ProcessingFailed" else NOT_PARSED
+    return FLAGGED if item.result == "ProcessingFailed" else NOT_PARSED

@@ -1,1 +1,1 @@
-"""The edges of the delivery worker: one module per neighbour, each with its own client and errors."""
+"""The edges of the delivery worker: one module for each neighbour, with its client and its errors."""

@@ -1,4 +1,4 @@
-"""AWS calls as the delivery role, and raw JSON calls where boto3 hides or slows down an answer."""
+"""AWS clients that act as the delivery role, and raw JSON calls where boto3 hides or slows down a response."""
 
 from collections.abc import Callable
 from typing import Any, Final, cast
@@ -13,36 +13,30 @@ from botocore.credentials import DeferredRefreshableCredentials, create_assume_r
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 
-from iot_stream.delivery.core.record import NOT_JSON
+from iot_stream.delivery.errors import DECODE_ERRORS, ResponseError
 
-__all__ = ["AWS_ERRORS", "Access", "JsonApi", "ResponseError", "code_of", "read_object"]
+__all__ = ["AWS_ERRORS", "AwsClients", "JsonApi", "error_code", "parse_object"]
 
-AWS_ERRORS: Final = (BotoCoreError, ClientError)
-# Firehose waits 5 minutes for a function; retries are this worker's own business.
+AWS_ERRORS: Final = (BotoCoreError, ClientError, ResponseError)
+# Firehose waits 5 minutes for a function. The worker has its own retries.
 _CONFIG: Final = Config(connect_timeout=5, read_timeout=310, retries={"total_max_attempts": 1}, max_pool_connections=32)
 
 
-class ResponseError(BotoCoreError):
-    """What answered with success is not the service: no JSON of it, e.g. a proxy's page."""
-
-    fmt = "the answer is not one of the service"
-
-
-def code_of(error: Exception) -> str:
-    """AWS's error code, e.g. `AccessDeniedException`; the exception's name where there was no answer."""
+def error_code(error: Exception) -> str:
+    """Return AWS's error code, e.g. `AccessDeniedException`, or the exception's name when AWS sent no response."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
     return type(error).__name__
 
 
-class Access:
-    """Clients for one region, with the environment's credentials or with those of a role.
+class AwsClients:
+    """Creates clients and sessions for one region, with the environment's credentials or those of a role.
 
     Args:
         region: AWS region.
-        endpoint_url: where all of AWS's APIs are; None for AWS itself, or what the environment says.
-        external_id: AWS's own condition when Firehose assumes a role: the account's id.
-        assume_roles: False uses the environment's credentials in place of every role's (where the role trusts only
+        endpoint_url: the endpoint of all AWS APIs; None for AWS itself, or what the environment says.
+        external_id: the condition that AWS sets when Firehose assumes a role: the account id.
+        assume_roles: False uses the environment's credentials instead of every role's (where the role trusts only
             Firehose).
     """
 
@@ -56,15 +50,15 @@ class Access:
         self._sessions: dict[str | None, boto3.Session] = {None: boto3.Session(region_name=region)}
 
     def client(self, service: str, role_arn: str | None = None) -> Any:
-        """A boto3 client of `service`, as the role when one is given."""
+        """Return a boto3 client of `service`, acting as the role when one is given."""
         session = self.session(role_arn)
         config = _CONFIG
-        if self._endpoint_url:  # a fake of AWS has one name for all buckets
+        if self._endpoint_url:  # a fake AWS has one host name for all buckets
             config = config.merge(Config(s3={"addressing_style": "path"}))
         return session.client(cast("Any", service), endpoint_url=self._endpoint_url, config=config)
 
     def session(self, role_arn: str | None = None) -> boto3.Session:
-        """A session that assumes the role when it is first used, and again before its credentials expire."""
+        """Return a session that assumes the role on first use, and again before its credentials expire."""
         name = role_arn if self._assume_roles else None
         if name not in self._sessions:
             self._sessions[name] = self._assume(cast("str", name))
@@ -79,34 +73,37 @@ class Access:
         return boto3.Session(botocore_session=session, region_name=self._region)
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    """Any JSON object."""
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Parse any JSON object."""
     return msgspec.json.decode(body, type=dict[str, Any])
 
 
 class JsonApi:
-    """Signed calls of one of AWS's JSON services, answered with the raw bytes.
+    """Signed calls of one of AWS's JSON services that return the raw response body.
 
-    For DescribeDeliveryStream boto3 drops keys that its model does not know (ministack's name of the OpenSearch
-    destination), and for GetRecords it spends far more time on time stamps and base64 than everything else here.
+    For DescribeDeliveryStream, boto3 drops keys that its model does not know (ministack's name of the OpenSearch
+    destination); for GetRecords, it spends far more time on timestamps and base64 than everything else here.
     """
 
-    def __init__(self, access: Access, service: str, role_arn: str | None = None) -> None:
-        client = access.client(service, role_arn)
+    def __init__(self, clients: AwsClients, service: str, role_arn: str | None = None) -> None:
+        client = clients.client(service, role_arn)
         metadata = client.meta.service_model.metadata
         self.url: str = client.meta.endpoint_url
         self._target = metadata["targetPrefix"]
         self._content_type = f"application/x-amz-json-{metadata['jsonVersion']}"
-        self._credentials = access.session(role_arn).get_credentials()
+        self._credentials = clients.session(role_arn).get_credentials()
         self._signing = (client.meta.service_model.signing_name, client.meta.region_name)
         self._http = URLLib3Session(timeout=30, max_pool_connections=32)
 
-    def call[Answer](self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], Answer]) -> Answer:
-        """The answer, as `read` makes it from the body, e.g. `read_object`.
+    def call[Response](
+        self, operation: str, parameters: dict[str, Any], parse: Callable[[bytes], Response]
+    ) -> Response:
+        """Call an operation and return the response as `parse` makes it from the body, e.g. `parse_object`.
 
         Raises:
             ClientError: AWS's error, with its code.
-            BotoCoreError: there was no answer, or none of the service, or there are no credentials.
+            BotoCoreError: there was no response, or there are no credentials.
+            ResponseError: the body of a success is not the service's.
         """
         if self._credentials is None:
             raise NoCredentialsError
@@ -119,19 +116,19 @@ class JsonApi:
         SigV4Auth(self._credentials.get_frozen_credentials(), *self._signing).add_auth(request)
         response = self._http.send(request.prepare())
         body: bytes = response.content
-        if response.status_code >= 300:  # noqa: PLR2004 - all but success
-            raise ClientError(_error(body, response.status_code), operation)
+        if response.status_code >= 300:  # noqa: PLR2004 - everything but success
+            raise ClientError(_parse_error(body, response.status_code), operation)
         try:
-            return read(body)
-        except NOT_JSON as error:
-            raise ResponseError from error
+            return parse(body)
+        except DECODE_ERRORS as error:
+            raise ResponseError(f"the body is not a response of {operation}") from error
 
 
-def _error(body: bytes, status: int) -> Any:
+def _parse_error(body: bytes, status: int) -> Any:
     try:
-        answer = read_object(body)
-    except NOT_JSON:
-        answer = {}
-    code = str(answer.get("__type", status)).rpartition("#")[2]
-    message = answer.get("message") or answer.get("Message") or ""
+        response = parse_object(body)
+    except DECODE_ERRORS:
+        response = {}
+    code = str(response.get("__type", status)).rpartition("#")[2]
+    message = response.get("message") or response.get("Message") or ""
     return {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}

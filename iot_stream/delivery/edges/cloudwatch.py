@@ -1,7 +1,7 @@
-"""What operators see: AWS/Firehose metrics in CloudWatch, error entries in the delivery stream's log group.
+"""What operators see: AWS/Firehose metrics in CloudWatch, and entries in the delivery stream's error log.
 
-Both are put with the environment's credentials. AWS publishes the metrics itself, so that the delivery role has no
-right to; and ministack asks for logs:PutLogEvents on the log group, where AWS and roles have it on its log streams.
+Both use the environment's credentials. AWS publishes the metrics itself, so the delivery role has no permission to;
+and ministack checks logs:PutLogEvents against the log group, where AWS and the role's policy use its log streams.
 """
 
 import logging
@@ -13,15 +13,15 @@ import msgspec
 from iot_stream.delivery.core.commands import ErrorLogEntry
 from iot_stream.delivery.core.metrics import Statistic
 from iot_stream.delivery.core.settings import LogTarget, Settings
-from iot_stream.delivery.edges.aws import AWS_ERRORS, Access, code_of
+from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
 
-__all__ = ["CloudWatch", "log_entry"]
+__all__ = ["CloudWatch", "log_fields"]
 
 _log = logging.getLogger(__name__)
 
 
-def log_entry(entry: ErrorLogEntry, settings: Settings, destination: str) -> dict[str, Any]:
-    """An error entry with AWS's fields ("Monitor Amazon Data Firehose Using CloudWatch Logs")."""
+def log_fields(entry: ErrorLogEntry, settings: Settings, destination: str) -> dict[str, Any]:
+    """Return an error log entry with AWS's fields ("Monitor Amazon Data Firehose Using CloudWatch Logs")."""
     fields: dict[str, Any] = {
         "deliveryStreamARN": settings.arn,
         "destination": f"arn:aws:s3:::{settings.bucket.name}" if entry.of_bucket else destination,
@@ -35,14 +35,14 @@ def log_entry(entry: ErrorLogEntry, settings: Settings, destination: str) -> dic
 
 
 class CloudWatch:
-    """Puts metrics and log entries; when that fails, delivery goes on."""
+    """Puts metrics and log entries; when that fails, delivery continues."""
 
-    def __init__(self, access: Access) -> None:
-        self._metrics: Any = access.client("cloudwatch")
-        self._logs: Any = access.client("logs")
+    def __init__(self, clients: AwsClients) -> None:
+        self._metrics: Any = clients.client("cloudwatch")
+        self._logs: Any = clients.client("logs")
 
-    def publish(self, name: str, statistics: dict[str, Statistic], now: int) -> None:
-        """Put the metrics of the delivery stream `name`, gathered until `now` (epoch ms)."""
+    def put_metrics(self, name: str, statistics: dict[str, Statistic], now: int) -> None:
+        """Put the metrics of the delivery stream `name`, collected until `now` (epoch ms)."""
         data = [
             {
                 "MetricName": metric,
@@ -50,10 +50,10 @@ class CloudWatch:
                 "Timestamp": datetime.fromtimestamp(now / 1000, UTC),
                 "Unit": statistic.unit,
                 "StatisticValues": {
-                    "SampleCount": statistic.samples,
-                    "Sum": statistic.total,
-                    "Minimum": statistic.least,
-                    "Maximum": statistic.most,
+                    "SampleCount": statistic.sample_count,
+                    "Sum": statistic.sum,
+                    "Minimum": statistic.minimum,
+                    "Maximum": statistic.maximum,
                 },
             }
             for metric, statistic in statistics.items()
@@ -61,12 +61,12 @@ class CloudWatch:
         try:
             self._metrics.put_metric_data(Namespace="AWS/Firehose", MetricData=data)
         except AWS_ERRORS as error:
-            _log.warning("PutMetricData failed (%s)", code_of(error))
+            _log.warning("PutMetricData failed (%s)", error_code(error))
 
-    def log(self, target: LogTarget, entries: list[dict[str, Any]], now: int) -> None:
-        """Put error entries, all of the time `now` (epoch ms)."""
+    def put_log_entries(self, target: LogTarget, entries: list[dict[str, Any]], now: int) -> None:
+        """Put error log entries, all with the time `now` (epoch ms)."""
         events = [{"timestamp": now, "message": msgspec.json.encode(entry).decode()} for entry in entries]
         try:
             self._logs.put_log_events(logGroupName=target.group, logStreamName=target.stream, logEvents=events)
         except AWS_ERRORS as error:
-            _log.warning("PutLogEvents to %s failed (%s)", target.group, code_of(error))
+            _log.warning("PutLogEvents to %s failed (%s)", target.group, error_code(error))

@@ -1,4 +1,4 @@
-"""Index: `_bulk` on the domain, signed in as the delivery role in one of four ways."""
+"""Index: `_bulk` requests to the domain, authenticated in one of four ways."""
 
 import base64
 import os
@@ -13,7 +13,7 @@ from requests_aws4auth import AWS4Auth
 from iot_stream.delivery.core import bulk
 from iot_stream.delivery.core.bulk import IndexingError
 from iot_stream.delivery.core.record import Document
-from iot_stream.delivery.edges.aws import AWS_ERRORS, Access, code_of
+from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
 from iot_stream.delivery.errors import DeliveryError
 from iot_stream.role_token import role_token
 
@@ -25,7 +25,7 @@ _TIMEOUT: Final = (5, 60)
 
 
 class BearerAuth(AuthBase):
-    """Sign requests in as an IAM role with a bearer token, for an OpenSearch outside AWS."""
+    """Signs in as an IAM role with a bearer token, for an OpenSearch outside AWS (`role_token`)."""
 
     def __init__(self, role_arn: str, key: bytes) -> None:
         self._role_arn = role_arn
@@ -34,7 +34,7 @@ class BearerAuth(AuthBase):
         self._renew_at = 0.0
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the token into the request's head."""
+        """Set the Authorization header."""
         now = time.time()
         if now >= self._renew_at:
             self._token = role_token(self._role_arn, self._key, seconds=_TOKEN_SECONDS)
@@ -44,35 +44,35 @@ class BearerAuth(AuthBase):
 
 
 def sign_in(
-    how: str, access: Access, role_arn: str, region: str, jwt_key: Path | None = None
+    method: str, clients: AwsClients, role_arn: str, region: str, jwt_key: Path | None = None
 ) -> AuthBase | tuple[str, str] | None:
-    """How to sign in to a domain as `role_arn`.
+    """Return the authentication for requests to a domain.
 
     Args:
-        how: one of `SIGN_INS`. `sigv4` signs with the role's credentials, as Firehose does; `basic` takes
-            OPENSEARCH_USER and OPENSEARCH_PASSWORD from the environment.
-        access: gives the role's credentials.
+        method: one of `SIGN_INS`. `sigv4` signs with the role's credentials, as Firehose does; `jwt` sends a token for
+            the role; `basic` takes OPENSEARCH_USER and OPENSEARCH_PASSWORD from the environment; `none` sends nothing.
+        clients: provides the role's credentials.
         role_arn: the delivery role.
-        region: the domain's.
+        region: the domain's region.
         jwt_key: for `jwt`, a file with the security plugin's `signing_key` (base64).
 
     Raises:
-        DeliveryError: what it needs is not there.
+        DeliveryError: the key file or an environment variable is missing.
     """
-    if how == "jwt":
+    if method == "jwt":
         if jwt_key is None:
             raise DeliveryError("--sign-in jwt needs --jwt-key FILE, the security plugin's signing_key")
         try:
             return BearerAuth(role_arn, base64.b64decode(jwt_key.read_text(encoding="ascii")))
         except (OSError, ValueError) as error:
-            raise DeliveryError(f"no base64 key in {jwt_key}: {error}") from error
-    if how == "basic":
+            raise DeliveryError(f"{jwt_key} holds no base64 key: {error}") from error
+    if method == "basic":
         try:
             return os.environ["OPENSEARCH_USER"], os.environ["OPENSEARCH_PASSWORD"]
         except KeyError as error:
             raise DeliveryError(f"--sign-in basic needs the environment variable {error}") from error
-    if how == "sigv4":
-        credentials = access.session(role_arn).get_credentials()
+    if method == "sigv4":
+        credentials = clients.session(role_arn).get_credentials()
         auth: AuthBase = AWS4Auth(region=region, service="es", refreshable_credentials=credentials)
         return auth
     return None
@@ -84,7 +84,7 @@ class Domain:
     Args:
         url: e.g. `https://127.0.0.1:19200`.
         auth: see `sign_in`.
-        ca_file: the authority to verify it with; None for the usual ones.
+        ca_file: the certificate authority to verify it with; None for the default ones.
         with_ids: whether documents get their records' ids (FIREHOSE_DEFAULT).
     """
 
@@ -94,19 +94,19 @@ class Domain:
         self._url = url
         self._with_ids = with_ids
         self._session = requests.Session()
-        # Neither the machine's CA variables nor its netrc may win over what was asked for.
+        # The environment's CA variables and netrc must not override the arguments.
         self._session.trust_env = False
         self._session.auth = auth
         self._session.verify = str(ca_file) if ca_file else True
         self._session.headers["Content-Type"] = "application/x-ndjson"
 
     def index(self, documents: list[Document]) -> list[IndexingError | None]:
-        """None for each document that is indexed, else why not. Nothing of HTTP's raises."""
-        body = bulk.write_body(documents, with_ids=self._with_ids)
+        """Send one bulk request; return None for each document that is indexed, else the error."""
+        body = bulk.build_body(documents, with_ids=self._with_ids)
         try:
-            answer = self._session.post(self._url + bulk.PATH, data=body, timeout=_TIMEOUT)
+            response = self._session.post(self._url + bulk.PATH, data=body, timeout=_TIMEOUT)
         except requests.RequestException as error:
-            return [IndexingError(None, f"no answer from the domain ({type(error).__name__})")] * len(documents)
-        except AWS_ERRORS as error:  # the delivery role's credentials are fetched when they are needed
-            return [IndexingError(None, f"no credentials to sign in with ({code_of(error)})")] * len(documents)
-        return bulk.read_response(len(documents), answer.status_code, answer.content)
+            return [IndexingError(None, f"no response from the domain ({type(error).__name__})")] * len(documents)
+        except AWS_ERRORS as error:  # the delivery role's credentials are fetched on use
+            return [IndexingError(None, f"no credentials to sign in with ({error_code(error)})")] * len(documents)
+        return bulk.parse_response(len(documents), response.status_code, response.content)

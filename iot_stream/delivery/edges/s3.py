@@ -1,6 +1,5 @@
-"""Backup: objects in S3, written as the delivery role."""
+"""Backup: objects in the S3 bucket, written as the delivery role."""
 
-import base64
 import gzip
 import io
 import zipfile
@@ -8,11 +7,11 @@ from typing import Any
 
 from iot_stream.delivery.core.commands import ErrorLogEntry, Store
 from iot_stream.delivery.core.settings import Bucket
-from iot_stream.delivery.edges.aws import AWS_ERRORS, Access, code_of
+from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
 
-__all__ = ["Backup", "object_body"]
+__all__ = ["BackupBucket", "object_body"]
 
-# Names and sentences: "Amazon S3 Data Delivery Errors".
+# Codes and messages: "Amazon S3 Data Delivery Errors".
 _MESSAGES = {
     "AccessDenied": "Access was denied. Ensure that the trust policy for the provided IAM role allows Amazon Data "
     "Firehose to assume the role, and the access policy allows access to the S3 bucket.",
@@ -21,9 +20,8 @@ _MESSAGES = {
 
 
 def object_body(store: Store, compression: str) -> bytes:
-    """An object's content: failure lines, or the source records one after the other with nothing between them."""
-    parts = [failure.line for failure in store.failures] or [base64.b64decode(r.data) for r in store.records]
-    content = b"".join(parts)
+    """Return an object's content: failure lines, or source records concatenated without a delimiter."""
+    content = b"".join(item.content for item in store.items)
     if compression == "GZIP":
         return gzip.compress(content, compresslevel=6, mtime=0)
     if compression == "ZIP":
@@ -34,15 +32,15 @@ def object_body(store: Store, compression: str) -> bytes:
     return content
 
 
-class Backup:
+class BackupBucket:
     """The bucket of a delivery stream."""
 
-    def __init__(self, access: Access, bucket: Bucket) -> None:
-        self._client: Any = access.client("s3", bucket.role_arn)
+    def __init__(self, clients: AwsClients, bucket: Bucket) -> None:
+        self._client: Any = clients.client("s3", bucket.role_arn)
         self._bucket = bucket
 
-    def write(self, store: Store) -> ErrorLogEntry | None:
-        """Write the object; None when it is there, else what to log. Nothing of AWS's raises."""
+    def put(self, store: Store) -> ErrorLogEntry | None:
+        """Write the object; return None on success, else the entry to log. AWS's errors never raise."""
         encryption = (
             {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._bucket.kms_key} if self._bucket.kms_key else {}
         )
@@ -55,19 +53,19 @@ class Backup:
                 **encryption,
             )
         except AWS_ERRORS as error:
-            return _entry(error)
+            return _log_entry(error)
         return None
 
     def exists(self, key: str) -> bool | ErrorLogEntry:
-        """Whether there is such an object, or what to log because that is not known."""
+        """Return whether the object exists, or the entry to log when that cannot be determined."""
         try:
             self._client.head_object(Bucket=self._bucket.name, Key=key)
         except AWS_ERRORS as error:
-            return False if code_of(error) in {"404", "NoSuchKey", "NotFound"} else _entry(error)
+            return False if error_code(error) in {"404", "NoSuchKey", "NotFound"} else _log_entry(error)
         return True
 
 
-def _entry(error: Exception) -> ErrorLogEntry:
-    code = {"403": "AccessDenied", "404": "NoSuchBucket"}.get(code_of(error), code_of(error))
-    message = _MESSAGES.get(code, "An attempt to deliver to the S3 bucket failed; it will be retried.")
+def _log_entry(error: Exception) -> ErrorLogEntry:
+    code = {"403": "AccessDenied", "404": "NoSuchBucket"}.get(error_code(error), error_code(error))
+    message = _MESSAGES.get(code, "Delivery to the S3 bucket failed; it will be retried.")
     return ErrorLogEntry(f"S3.{code}", message, of_bucket=True)
