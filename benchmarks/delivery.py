@@ -81,8 +81,8 @@ def enrich(readings: list[bytes]) -> list[bytes]:
     documents = []
     for start in range(0, len(readings), 1000):
         with contextlib.redirect_stdout(io.StringIO()):  # its log lines
-            answer: Any = lambda_handler(event(readings[start : start + 1000]), None)  # type: ignore[arg-type]
-        documents += [base64.b64decode(record["data"]).rstrip(b"\n") for record in answer["records"]]
+            response: Any = lambda_handler(event(readings[start : start + 1000]), None)  # type: ignore[arg-type]
+        documents += [base64.b64decode(record["data"]).rstrip(b"\n") for record in response["records"]]
     return documents
 
 
@@ -118,8 +118,8 @@ class Bench:
     def count(self, index: str) -> int:
         """How many documents are searchable."""
         self.client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
-        answer = self.client.count(index=index, params={"ignore_unavailable": "true"})
-        return int(answer["count"])
+        response = self.client.count(index=index, params={"ignore_unavailable": "true"})
+        return int(response["count"])
 
     def expect(self, index: str, count: int) -> None:
         """A figure counts only when every document is there, once."""
@@ -128,8 +128,8 @@ class Bench:
 
     def indexed(self, index: str) -> int:
         """How many documents the index took, searchable or not: asking costs OpenSearch next to nothing."""
-        answer = self.client.indices.stats(index=f"{index}*", metric="indexing")
-        return int(answer["_all"]["primaries"].get("indexing", {"index_total": 0})["index_total"])
+        response = self.client.indices.stats(index=f"{index}*", metric="indexing")
+        return int(response["_all"]["primaries"].get("indexing", {"index_total": 0})["index_total"])
 
     def ceiling(self, index: str, documents: list[bytes]) -> float:
         """Documents a second of opensearch-py's bulk helper, from the first request to all of them searchable."""
@@ -211,8 +211,8 @@ def _warm_up(world: World) -> None:
     payload = json.dumps(event(list(make_readings(1000)))).encode()
     client = world.aws.client("lambda")
     with ThreadPoolExecutor(MAX_INVOCATIONS) as together:
-        for answer in together.map(lambda _: client.invoke(FunctionName=world.name, Payload=payload), range(20)):
-            assert "FunctionError" not in answer, answer["Payload"].read()  # noqa: S101 - ends the benchmark
+        for response in together.map(lambda _: client.invoke(FunctionName=world.name, Payload=payload), range(20)):
+            assert "FunctionError" not in response, response["Payload"].read()  # noqa: S101 - ends the benchmark
 
 
 def _began(log: Path) -> float | None:
