@@ -1,4 +1,4 @@
-"""What the command shares with the enrichment function: its description of a reading (docs/adr/0009).
+"""What the command shares with the enrichment function: its description of a reading, and its rules (docs/adr/0009).
 
 The function travels alone, so the command comes to it: this module puts the function's folder on the path, and is the
 only one that may. Everything else asks here.
@@ -28,6 +28,7 @@ from enrichment.description import (  # noqa: E402 - the path comes first
     load,
     parse,
 )
+from enrichment.firehose import transform  # noqa: E402 - the same
 
 __all__ = [
     "FILE",
@@ -43,4 +44,5 @@ __all__ = [
     "Unknown",
     "load",
     "parse",
+    "transform",
 ]

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from iot_stream.cli import dashboards, delivery, domain, live, local_stack, plan, sending
+from iot_stream.cli import dashboards, delivery, domain, failures, live, local_stack, plan, sending
 from iot_stream.cli.signals import treat_sigterm_as_ctrl_c
 from iot_stream.errors import IotStreamError
 
@@ -36,6 +36,7 @@ for command in (
     dashboards.dashboards,
     delivery.deliver,
     plan.plan,
+    failures.failures,
 ):
     cli.add_command(command)
 

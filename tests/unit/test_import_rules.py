@@ -15,9 +15,9 @@ CORE = PACKAGE / "delivery" / "core"
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"display", "live"},
+    {"display", "live", "doctor"},
     {"target", "run"},
-    {"local"},
+    {"local", "failures"},
     {"generator", "dashboards", "delivery", "domain", "failure_objects", "plan"},
     {"description"},
     {"stack", "paths", "compression", "role_token"},

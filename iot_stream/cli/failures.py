@@ -1,0 +1,292 @@
+"""`iot-stream failures`: list, show and replay what Firehose left in S3."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from iot_stream.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from iot_stream.failures.reasons import Reasons
+    from iot_stream.failures.replay import Outcome, Source
+    from iot_stream.failures.selection import Selection
+    from iot_stream.target import Target
+
+__all__ = ["failures"]
+
+_TIME = "ISO 8601, or an age such as 90m, 2h or 7d."
+
+
+def _filters(command: Any) -> Any:
+    """Add the options that choose among failed records."""
+    for option in (
+        click.option("--reason", "reasons", multiple=True, help="Only for this reason; may be given several times."),
+        click.option("--code", "codes", multiple=True, help="Only with this error code; may be given several times."),
+        click.option("--kind", type=click.Choice(["processing", "document"]), help="Only of this kind."),
+        click.option("--until", help=f"Only what arrived before this time: {_TIME}"),
+        click.option("--since", help=f"Only what arrived from this time on: {_TIME}"),
+    ):
+        command = option(command)
+    return command
+
+
+_limit = click.option("--limit", type=click.IntRange(min=1), help="At most so many records.")
+
+
+@click.group()
+def failures() -> None:
+    """List, show and replay the failed records in the backup bucket."""
+
+
+@failures.command("list")
+@options.target_options
+@_filters
+@options.as_json
+def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **filters: Any) -> None:
+    """Sum up failed records by kind, code, index and hour, with all reasons."""
+    from iot_stream.failure_objects import BackupLocation, FailureObjects
+    from iot_stream.failures.summary import summarize
+
+    target = options.resolve_target(state, stack_name, aws=aws)
+    selection, reasons = _selection(**filters), _reasons(target)
+    objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
+    records = objects.records_of(objects.objects())
+    summary = summarize(records, lambda record: selection.takes(record, reasons.of), reasons.of)
+    if as_json:
+        click.echo(json.dumps(summary.as_dict()))
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{summary.total:,} failed records in {summary.objects:,} objects")
+    for column in ("kind", "code", "index", "hour", "records", "reasons"):
+        table.add_column(column, justify="right" if column == "records" else "left")
+    for group, count in sorted(summary.records.items()):
+        why = "\n".join(f"{reason} ({number:,})" for reason, number in summary.reasons[group].most_common())
+        table.add_row(group.kind, group.code, group.index, group.hour, f"{count:,}", why or "its data is good")
+    _print(table)
+    for key, line, problem in summary.broken[:_ROWS]:
+        click.echo(f"can't be read: {key}, line {line}: {problem}")
+    if len(summary.broken) > _ROWS:
+        click.echo(f"… and {len(summary.broken) - _ROWS:,} more that can't be read")
+
+
+@failures.command()
+@click.argument("key", required=False)
+@options.target_options
+@_filters
+@_limit
+@options.as_json
+def show(
+    *, key: str | None, state: Path | None, aws: bool, stack_name: str, as_json: bool, limit: int | None, **filters: Any
+) -> None:
+    """Print failed records with their reasons and data, of the object KEY or of the newest objects.
+
+    What devices sent may be private: it is printed here and nowhere else.
+    """
+    from iot_stream.failure_objects import BackupLocation, FailureObjects
+
+    target = options.resolve_target(state, stack_name, aws=aws)
+    selection, reasons = _selection(**filters), _reasons(target)
+    objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
+    records = objects.records(key) if key else objects.records_of(objects.newest(_NEWEST))
+    left = limit or _SHOWN
+    for record in records:
+        if left == 0:
+            break
+        if not record.problem and not selection.takes(record, reasons.of):
+            continue
+        left -= 1
+        data = None if record.data is None else record.data.decode(errors="backslashreplace")
+        row = {
+            "key": record.key,
+            "line": record.line,
+            "kind": record.kind.value,
+            "code": record.code,
+            "message": record.message,
+            "index": record.index,
+            "document_id": record.document_id,
+            "arrived": _iso(record.arrived_ms),
+            "attempts": record.attempts,
+            "reasons": reasons.of(record),
+            "problem": record.problem,
+            "data": data,
+        }
+        if as_json:
+            click.echo(json.dumps(row))
+        else:
+            click.echo("\n".join(f"{name:<12} {_plain(value)}" for name, value in row.items() if value) + "\n")
+
+
+@failures.command()
+@options.target_options
+@_filters
+@_limit
+@click.option(
+    "--transform",
+    "script",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Python file with transform(data, failure) that repairs each record.",
+)
+@click.option("--rate", type=options.PositiveNumber(), default=1000, help="At most so many records a second.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be sent.")
+@click.option("--unchecked", is_flag=True, help="Send readings too that the function would fail again.")
+@click.option(
+    "--backup", is_flag=True, help="Feed the source backup (BackupMode=AllDocuments) back instead of failures."
+)
+@click.option(
+    "--unsure",
+    type=click.Choice(["ask", "send", "skip"]),
+    default="ask",
+    help="Records that an interrupted replay had under way: ask the stream, send them again, or don't.",
+)
+@options.as_json
+def replay(
+    *,
+    state: Path | None,
+    aws: bool,
+    stack_name: str,
+    as_json: bool,
+    limit: int | None,
+    script: Path | None,
+    rate: float,
+    dry_run: bool,
+    unchecked: bool,
+    backup: bool,
+    unsure: Any,
+    **filters: Any,
+) -> None:
+    """Send failed readings to the stream again, and failed documents to their index.
+
+    An object moves to replayed/ in the bucket once all it held is confirmed. Interrupted, the same command goes on
+    where it stopped. Exits with 1 if records that were selected stay.
+    """
+    from iot_stream.failures.destinations import IndexDestination, StreamDestination
+    from iot_stream.failures.pace import Pace
+    from iot_stream.failures.progress import ProgressStore
+    from iot_stream.failures.replay import Options, Replay
+    from iot_stream.failures.transform import load_transform, unchanged
+
+    target = options.resolve_target(state, stack_name, aws=aws)
+    stream, bucket = target.stack.output("StreamName"), target.stack.output("BackupBucketName")
+    selection, reasons = _selection(**filters), _reasons(target)
+    transform = load_transform(script) if script else unchanged
+    pace = Pace(rate, time.monotonic, time.sleep)
+    what = "the source backup" if backup else "failed readings"
+    click.echo(
+        f"{'would send' if dry_run else 'sending'} {what} of s3://{bucket} to stream {stream}"
+        + ("" if backup else f", failed documents to {target.stack.output('DomainEndpoint')}")
+        + (f" ({'AWS' if aws else 'the local stack'})"),
+        err=True,
+    )
+    replayed = Replay(
+        StreamDestination(target.client("kinesis"), stream, pace, time.time, time.sleep),
+        lambda: IndexDestination(target.search_client(), pace, time.monotonic, time.sleep),
+        ProgressStore(target.client("s3"), bucket),
+        reasons,
+        Options(selection, limit, dry_run=dry_run, check=not unchecked, unsure=unsure),
+        clock=time.time,
+        transform=transform,
+        on_step=_steps(hidden=as_json),
+    )
+    outcome = replayed.run(_sources(target, backup=backup))
+    click.echo(json.dumps(outcome.as_dict()) if as_json else _sentence(outcome, dry_run=dry_run))
+    if not (outcome.complete or dry_run):
+        raise click.exceptions.Exit(1)
+
+
+_ROWS = 20  # broken rows that a person is shown
+_SHOWN = 10
+_NEWEST = 100  # objects that `show` looks at
+
+
+def _sources(target: "Target", *, backup: bool) -> "Iterator[Source]":
+    from functools import partial
+
+    from iot_stream.failure_objects import BackupLocation, FailureObjects
+    from iot_stream.failures.replay import Source
+    from iot_stream.failures.source import SourceBackup
+
+    s3, location = target.client("s3"), BackupLocation.of(target.stack)
+    if backup:
+        backups = SourceBackup(s3, location)
+        yield from (Source(key, partial(backups.records, key), move=False) for key in backups.object_keys())
+    else:
+        objects = FailureObjects(s3, location)
+        yield from (Source(each.key, partial(objects.records, each.key)) for each in objects.objects())
+
+
+def _selection(
+    *, since: str | None, until: str | None, kind: str | None, codes: tuple[str, ...], reasons: tuple[str, ...]
+) -> "Selection":
+    from iot_stream.failure_objects import FailureKind
+    from iot_stream.failures.selection import Selection, parse_time
+
+    now = datetime.now(UTC)
+    return Selection(
+        parse_time(since, now) if since else None,
+        parse_time(until, now) if until else None,
+        frozenset(codes),
+        frozenset(reasons),
+        FailureKind(kind) if kind else None,
+    )
+
+
+def _reasons(target: "Target") -> "Reasons":
+    from zoneinfo import ZoneInfo
+
+    from iot_stream.failures.reasons import Reasons
+
+    return Reasons(ZoneInfo(target.stack.parameter("DeviceTimeZone")))
+
+
+def _steps(*, hidden: bool) -> "Callable[[Outcome], None]":
+    """Return what shows progress on stderr where that is a terminal."""
+    terminal = click.get_text_stream("stderr").isatty() and not hidden
+
+    def show_step(outcome: "Outcome") -> None:
+        if terminal:
+            click.echo(f"\r{outcome.sent:,} records sent, {outcome.objects:,} objects read", err=True, nl=False)
+
+    return show_step
+
+
+def _sentence(outcome: "Outcome", *, dry_run: bool) -> str:
+    done = "would be sent" if dry_run else "sent"
+    lines = [f"{outcome.streamed:,} readings and {outcome.indexed:,} documents {done}; {outcome.moved:,} objects moved"]
+    if outcome.earlier:
+        lines.append(f"{outcome.earlier:,} were sent by an earlier replay")
+    if outcome.other:
+        lines.append(f"{outcome.other:,} were not selected")
+    lines += [f"{count:,} stay: {reason}" for reason, count in outcome.stays.most_common()]
+    lines += [f"can't be read: {key}, line {line}: {problem}" for key, line, problem in outcome.broken[:_ROWS]]
+    if outcome.broken_count > _ROWS:
+        lines.append(f"… and {outcome.broken_count - _ROWS:,} more that can't be read")
+    return "\n".join(lines)
+
+
+def _iso(arrived_ms: int | None) -> str:
+    try:
+        return "" if arrived_ms is None else datetime.fromtimestamp(arrived_ms / 1000, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return str(arrived_ms)
+
+
+def _plain(value: object) -> str:
+    """Return a value for a terminal: its control characters can't act there."""
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return "".join(char if char.isprintable() or char == " " else repr(char)[1:-1] for char in text)
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=160)
+    console.print(table)

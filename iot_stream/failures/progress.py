@@ -1,0 +1,112 @@
+"""Which records of a failure object are replayed: a small object in the bucket for each that is under way.
+
+So a replay that was interrupted, here or on another machine, goes on without sending anything twice.
+
+Before a batch is put into the stream, its lines are written down as pending; afterwards, as done. Where a replay ended
+in between, nobody was told whether the stream took the batch: the stream itself is asked then (destinations).
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from iot_stream.errors import IotStreamError
+
+__all__ = ["REPLAYED", "Progress", "ProgressError", "ProgressStore"]
+
+REPLAYED: Final = "replayed/"
+_FOLDER: Final = f"{REPLAYED}progress/"
+
+
+class ProgressError(IotStreamError):
+    """The progress of a replay can't be read or written, or an object can't be moved."""
+
+
+@dataclass
+class Progress:
+    """The state of one object.
+
+    Attributes:
+        done: its lines that are confirmed.
+        pending: lines that were being put into the stream.
+        since_ms: when (epoch milliseconds); 0 when nothing is pending.
+    """
+
+    done: set[int] = field(default_factory=set)
+    pending: tuple[int, ...] = ()
+    since_ms: int = 0
+
+    def to_json(self) -> bytes:
+        """Return it as JSON; done lines as ranges, so that its size does not grow with the object."""
+        state = {"done": _ranges(self.done), "pending": list(self.pending), "since_ms": self.since_ms}
+        return json.dumps(state, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "Progress":
+        """Return what `to_json` wrote.
+
+        Raises:
+            ProgressError: it did not.
+        """
+        try:
+            state = json.loads(body)
+            done = {line for first, last in state["done"] for line in range(first, last + 1)}
+            return cls(done, tuple(map(int, state["pending"])), int(state["since_ms"]))
+        except (ValueError, LookupError, TypeError) as error:
+            raise ProgressError(
+                f"the progress of an earlier replay can't be read ({type(error).__name__}): see {_FOLDER}"
+            ) from None
+
+
+class ProgressStore:
+    """Keeps the progress of each object in `bucket`, under `replayed/progress/`, and moves what is finished."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def load(self, key: str) -> Progress:
+        """Return the progress of the object `key`; a new one where there is none."""
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=_progress_key(key))["Body"].read()
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+                return Progress()
+            raise ProgressError(f"the progress of {key} can't be read: {error}") from error
+        except BotoCoreError as error:
+            raise ProgressError(f"the progress of {key} can't be read: {error}") from error
+        return Progress.from_json(body)
+
+    def save(self, key: str, progress: Progress) -> None:
+        """Write the progress of the object `key`."""
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=_progress_key(key), Body=progress.to_json())
+        except (ClientError, BotoCoreError) as error:
+            raise ProgressError(f"the progress of {key} can't be written: {error}") from error
+
+    def finish(self, key: str) -> None:
+        """Move the object `key` to `replayed/`; interrupted anywhere and repeated, it comes to the same end."""
+        try:
+            source = {"Bucket": self._bucket, "Key": key}
+            self._s3.copy_object(Bucket=self._bucket, Key=REPLAYED + key, CopySource=source)
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+            self._s3.delete_object(Bucket=self._bucket, Key=_progress_key(key))
+        except (ClientError, BotoCoreError) as error:
+            raise ProgressError(f"{key} is replayed but can't be moved to {REPLAYED}: {error}") from error
+
+
+def _progress_key(key: str) -> str:
+    return f"{_FOLDER}{key}.json"
+
+
+def _ranges(lines: Iterable[int]) -> list[tuple[int, int]]:
+    ranges: list[tuple[int, int]] = []
+    for line in sorted(lines):
+        if ranges and ranges[-1][1] == line - 1:
+            ranges[-1] = (ranges[-1][0], line)
+        else:
+            ranges.append((line, line))
+    return ranges

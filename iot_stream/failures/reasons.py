@@ -1,0 +1,51 @@
+"""Why a record failed: for a reading all reasons by the function's own rules, for a document the domain's error type.
+
+Firehose writes the same sentence for every reading that the function fails, so its reasons are recomputed from the data
+by the code that is deployed.
+"""
+
+import base64
+import re
+from datetime import tzinfo
+from typing import Final
+
+from iot_stream.description import transform
+from iot_stream.failure_objects import FailedRecord, FailureKind
+
+__all__ = ["Reasons"]
+
+_ERROR_TYPE: Final = re.compile(r"\b[a-z][a-z_]*_exception\b")
+_STATUS: Final = re.compile(r"\d{3}")
+
+
+class Reasons:
+    """Recomputes reasons.
+
+    Args:
+        zone: what a device time without an offset means (parameter `DeviceTimeZone` of the stack).
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+
+    def of(self, record: FailedRecord) -> tuple[str, ...]:
+        """Return the reasons of a failed record, such as `field_missing: device_ts`; empty where its data is good.
+
+        Good data fails when the function itself fails: the code says how.
+        """
+        if record.problem or record.data is None:
+            return (record.problem or "no data",)
+        if record.kind is FailureKind.DOCUMENT:
+            return _reasons_of_document(record)
+        return self.of_reading(record.data)
+
+    def of_reading(self, data: bytes) -> tuple[str, ...]:
+        """Return why the function fails a reading; empty where it does not."""
+        batch = transform({"records": [{"recordId": "", "data": base64.b64encode(data).decode()}]}, self._zone)
+        return tuple(f"{cause.reason}: {cause.field}" if cause.field else str(cause.reason) for cause in batch.failures)
+
+
+def _reasons_of_document(record: FailedRecord) -> tuple[str, ...]:
+    """Return OpenSearch's error types, which quote nothing of the document; else the code."""
+    types = dict.fromkeys(_ERROR_TYPE.findall(record.message))
+    return tuple(types) or ((f"HTTP {record.code}" if _STATUS.fullmatch(record.code) else record.code or "unknown"),)

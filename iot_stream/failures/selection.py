@@ -1,0 +1,87 @@
+"""Which failed records are meant: by arrival, code, kind and reason."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from iot_stream.errors import IotStreamError
+from iot_stream.failure_objects import FailedRecord, FailureKind
+
+__all__ = ["Selection", "SelectionError", "parse_time"]
+
+_AGO: Final = re.compile(r"(?:now-)?(\d{1,9})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class SelectionError(IotStreamError):
+    """A filter can't be understood."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Filters; an empty one takes every record.
+
+    Attributes:
+        since_ms: earliest arrival (epoch milliseconds), inclusive. A record that does not say when it arrived is left
+            out as soon as a time is asked for.
+        until_ms: latest arrival, exclusive.
+        codes: AWS's error codes.
+        reasons: reasons, each whole (`field_missing: device_ts`) or without its field (`field_missing`).
+        kind: processing failures or failed documents only.
+    """
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    codes: frozenset[str] = frozenset()
+    reasons: frozenset[str] = frozenset()
+    kind: FailureKind | None = None
+
+    def takes(self, record: FailedRecord, reasons: Callable[[FailedRecord], tuple[str, ...]]) -> bool:
+        """Return whether `record` is meant; its reasons are only recomputed where they are asked for."""
+        if self.kind is not None and record.kind is not self.kind:
+            return False
+        if self.codes and record.code not in self.codes:
+            return False
+        if not self._in_time(record.arrived_ms):
+            return False
+        return not self.reasons or any(self._names(reason) for reason in reasons(record))
+
+    def _names(self, reason: str) -> bool:
+        return reason in self.reasons or reason.partition(":")[0] in self.reasons
+
+    def _in_time(self, arrived_ms: int | None) -> bool:
+        if self.since_ms is None and self.until_ms is None:
+            return True
+        if arrived_ms is None:
+            return False
+        after = self.since_ms is None or arrived_ms >= self.since_ms
+        return after and (self.until_ms is None or arrived_ms < self.until_ms)
+
+
+def parse_time(text: str, now: datetime) -> int:
+    """Return a time as epoch milliseconds.
+
+    Args:
+        text: ISO 8601 (UTC where it has no offset), or an age: `90m`, `now-2h`, `7d`.
+        now: an aware time.
+
+    Raises:
+        SelectionError: it is neither.
+    """
+    try:
+        if text == "now":
+            return _epoch_ms(now)
+        if age := _AGO.fullmatch(text):
+            return _epoch_ms(now - timedelta(**{_UNITS[age[2]]: int(age[1])}))
+        time = datetime.fromisoformat(text)
+        return _epoch_ms(time if time.tzinfo else time.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise SelectionError(
+            f"{text!r} is not a valid time: write 2026-11-26T10:15:00, or an age such as 90m, 2h or 7d"
+        ) from None
+
+
+def _epoch_ms(time: datetime) -> int:
+    return round(time.timestamp() * 1000)

@@ -1,0 +1,103 @@
+"""Records of a source backup (`S3BackupMode` AllDocuments): one behind the other, with nothing between.
+
+So only JSON objects can be told apart; from the first byte that belongs to none, the rest of an object is one row.
+"""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from iot_stream.compression import LONGEST_LINE, DamagedError, decompressed
+from iot_stream.failure_objects import BackupLocation, FailedRecord, FailureKind, FailureReadError
+from iot_stream.failures.progress import REPLAYED
+
+__all__ = ["SourceBackup", "source_records"]
+
+_CHUNK: Final = 64 * 1024
+
+
+class SourceBackup:
+    """The source records at `location`, read through a boto3 S3 client."""
+
+    def __init__(self, s3: Any, location: BackupLocation) -> None:
+        self._s3 = s3
+        self._location = location
+
+    def object_keys(self) -> Iterator[str]:
+        """Yield the keys of objects with source records, in order.
+
+        Raises:
+            FailureReadError: the bucket can't be listed.
+        """
+        location = self._location
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=location.bucket)
+        try:
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    key = entry["Key"]
+                    if location.may_be_source(key) and not location.kind_of(key) and not key.startswith(REPLAYED):
+                        yield key
+        except (ClientError, BotoCoreError) as error:
+            raise FailureReadError(f"bucket {location.bucket} can't be listed: {error}") from error
+
+    def records(self, key: str) -> Iterator[FailedRecord]:
+        """Yield the records of one object; what can't be read is a record with a `problem`."""
+        try:
+            body = self._s3.get_object(Bucket=self._location.bucket, Key=key)["Body"]
+        except (ClientError, BotoCoreError) as error:
+            yield _problem(key, 0, f"the object can't be read: {error}")
+            return
+        yield from source_records(key, body.iter_chunks(_CHUNK))
+
+
+def source_records(key: str, body: Iterable[bytes]) -> Iterator[FailedRecord]:
+    """Yield the JSON objects that follow one another in the bytes of one object; none raise."""
+    number = 0
+    text = ""
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    try:
+        for piece in decompressed(body):
+            text += decode(piece)
+            texts, text = _split(text)
+            for each in texts:
+                yield FailedRecord(key, number, FailureKind.PROCESSING, data=each.encode())
+                number += 1
+            if text and not text.startswith("{"):
+                break
+            if len(text) > LONGEST_LINE:
+                break
+        else:
+            text += decode(b"", final=True)
+    except UnicodeDecodeError:
+        yield _problem(key, number, "not UTF-8 from here on")
+        return
+    except (DamagedError, BotoCoreError) as error:
+        yield _problem(key, number, f"the object can't be read from here on: {error}")
+        return
+    if text:
+        yield _problem(key, number, "not a JSON object from here on")
+
+
+def _split(text: str) -> tuple[list[str], str]:
+    """Return the complete JSON objects at the beginning of `text`, and the rest."""
+    found: list[str] = []
+    start = 0
+    decoder = json.JSONDecoder()
+    while True:
+        while start < len(text) and text[start].isspace():
+            start += 1
+        if not text.startswith("{", start):
+            return found, text[start:]
+        try:
+            _, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return found, text[start:]
+        found.append(text[start:end])
+        start = end
+
+
+def _problem(key: str, number: int, problem: str) -> FailedRecord:
+    return FailedRecord(key, number, FailureKind.PROCESSING, problem=problem)

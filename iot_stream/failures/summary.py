@@ -1,0 +1,79 @@
+"""What failed, summed up: by kind, code, index and hour of arrival, with all reasons. Streams; keeps counts only."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from iot_stream.failure_objects import FailedRecord
+
+__all__ = ["Group", "Summary", "summarize"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Group:
+    """What records of one line of the summary have in common; `hour` is empty where no arrival is known."""
+
+    kind: str
+    code: str
+    index: str
+    hour: str
+
+
+@dataclass
+class Summary:
+    """Counts.
+
+    Attributes:
+        records: by group.
+        reasons: of each group; a record counts once for each of its reasons.
+        objects: number of objects that were read.
+        broken: what could not be read, by object and line.
+    """
+
+    records: Counter[Group] = field(default_factory=Counter)
+    reasons: dict[Group, Counter[str]] = field(default_factory=dict)
+    objects: int = 0
+    broken: list[tuple[str, int, str]] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """All records."""
+        return self.records.total()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as a JSON object."""
+        groups = [
+            {**asdict(group), "records": count, "reasons": dict(self.reasons[group].most_common())}
+            for group, count in sorted(self.records.items())
+        ]
+        broken = [{"key": key, "line": line, "problem": problem} for key, line, problem in self.broken]
+        return {"records": self.total, "objects": self.objects, "groups": groups, "broken": broken}
+
+
+def summarize(
+    records: Iterable[FailedRecord],
+    takes: Callable[[FailedRecord], bool],
+    reasons: Callable[[FailedRecord], tuple[str, ...]],
+) -> Summary:
+    """Return the summary of those records that `takes` takes; what can't be read is listed whatever is asked for."""
+    summary = Summary()
+    key = None
+    for record in records:
+        summary.objects += record.key != key
+        key = record.key
+        if record.problem:
+            summary.broken.append((record.key, record.line, record.problem))
+        elif takes(record):
+            group = Group(record.kind.value, record.code, record.index, _hour(record.arrived_ms))
+            summary.records[group] += 1
+            summary.reasons.setdefault(group, Counter()).update(reasons(record))
+    return summary
+
+
+def _hour(arrived_ms: int | None) -> str:
+    try:
+        return "" if arrived_ms is None else f"{datetime.fromtimestamp(arrived_ms / 1000, UTC):%Y-%m-%dT%HZ}"
+    except (ValueError, OverflowError, OSError):  # a number that is not a time
+        return ""

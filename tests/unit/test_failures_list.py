@@ -1,0 +1,128 @@
+"""Failures are listed and chosen by kind, code, time and all reasons, recomputed by the function's own rules."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_stream.failure_objects import FailedRecord, FailureKind
+from iot_stream.failures.reasons import Reasons
+from iot_stream.failures.selection import Selection, SelectionError, parse_time
+from iot_stream.failures.summary import Group, summarize
+from tests.builders import device_reading
+
+REASONS = Reasons(UTC)
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+HOUR = 1_795_687_200_000  # 2026-11-26T10:00Z
+
+
+def reading(data: object, **changes: object) -> FailedRecord:
+    """A processing failure of one reading."""
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    made = {"key": "k", "line": 0, "kind": FailureKind.PROCESSING, "code": "Lambda.ProcessingFailedStatus"}
+    return FailedRecord(**{**made, "data": raw, "arrived_ms": HOUR} | changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"{", "not_json"),
+        (b"\xff", "not_utf8"),
+        (device_reading(device_ts=...), "field_missing: device_ts"),
+        (device_reading(device_temp=[1]), "wrong_type: device_temp"),
+    ],
+)
+def test_a_reading_s_reason_is_the_function_s(data: object, reason: str) -> None:
+    """As docs/fields.md names it, with the field to blame."""
+    assert reason in REASONS.of(reading(data))
+
+
+def test_good_data_has_no_reason() -> None:
+    """It failed because the function did."""
+    assert REASONS.of(reading(device_reading())) == ()
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_have_reasons_or_none(data: bytes) -> None:
+    """Whatever a device sent."""
+    assert all(isinstance(reason, str) and reason for reason in REASONS.of(reading(data)))
+
+
+def test_a_document_s_reason_is_opensearch_s_error_type() -> None:
+    """Not its message, which quotes the document; without one, the code."""
+    message = "mapper_parsing_exception: failed to parse field [a]. Preview of field's value: 'private'"
+    record = reading(b"{}", kind=FailureKind.DOCUMENT, code="400", message=message)
+    assert REASONS.of(record) == ("mapper_parsing_exception",)
+    assert REASONS.of(reading(b"{}", kind=FailureKind.DOCUMENT, code="429", message="")) == ("HTTP 429",)
+    assert REASONS.of(reading(b"{}", kind=FailureKind.DOCUMENT, code="OS.ServiceException")) == ("OS.ServiceException",)
+
+
+def test_a_summary_counts_by_group_and_lists_what_is_broken() -> None:
+    """Kind, code, index and hour make a line; broken rows are listed whatever is asked for."""
+    records = [
+        reading(b"{"),
+        reading(b"{", arrived_ms=HOUR + 3_599_999),
+        reading(b"", arrived_ms=HOUR + 3_600_000),
+        reading(b"{}", key="d", kind=FailureKind.DOCUMENT, code="400", index="iot-stream", arrived_ms=10**15),
+        reading(b"", key="b", problem="the object is empty"),
+    ]
+    summary = summarize(records, lambda record: record.code != "429", REASONS.of)
+    first = Group("processing", "Lambda.ProcessingFailedStatus", "", "2026-11-26T10Z")
+    assert summary.records[first] == 2
+    assert summary.reasons[first] == {"not_json": 2}
+    assert (summary.total, summary.objects) == (4, 3)
+    assert summary.as_dict()["broken"] == [{"key": "b", "line": 0, "problem": "the object is empty"}]
+    assert Group("document", "400", "iot-stream", "") in summary.records
+
+
+@pytest.mark.parametrize(
+    ("selection", "taken"),
+    [
+        (Selection(), True),
+        (Selection(since_ms=HOUR), True),
+        (Selection(until_ms=HOUR), False),
+        (Selection(since_ms=HOUR + 1), False),
+        (Selection(codes=frozenset({"Lambda.ProcessingFailedStatus"})), True),
+        (Selection(codes=frozenset({"400"})), False),
+        (Selection(reasons=frozenset({"field_missing"})), True),
+        (Selection(reasons=frozenset({"field_missing: device_ts"})), True),
+        (Selection(reasons=frozenset({"field_missing: uuid"})), False),
+        (Selection(kind=FailureKind.DOCUMENT), False),
+    ],
+)
+def test_filters(selection: Selection, *, taken: bool) -> None:
+    """Each alone, on a reading without its time."""
+    assert selection.takes(reading(device_reading(device_ts=...)), REASONS.of) is taken
+
+
+def test_a_record_without_a_time_is_left_out_when_a_time_is_asked_for() -> None:
+    """Nobody can say whether it is meant."""
+    assert not Selection(since_ms=0).takes(reading(b"", arrived_ms=None), REASONS.of)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-26T10:00", HOUR),
+        ("2026-11-26T11:00+01:00", HOUR),
+        ("2h", HOUR),
+        ("now-2h", HOUR),
+        ("120m", HOUR),
+        ("now", HOUR + 7_200_000),
+    ],
+)
+def test_times(text: str, expected: int) -> None:
+    """ISO 8601, UTC where nothing else is said, or an age."""
+    assert parse_time(text, NOW) == expected
+
+
+@given(st.text(max_size=12) | st.sampled_from(["999999999w", "yesterday", "2026-13-01", "-1h", ""]))
+def test_anything_else_is_one_error(text: str) -> None:
+    """With what to write instead."""
+    try:
+        assert isinstance(parse_time(text, NOW), int)
+    except SelectionError as error:
+        assert "90m" in str(error)  # noqa: PT017 - some texts are times
