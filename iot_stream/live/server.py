@@ -56,8 +56,7 @@ def stack_view(local_stack: LocalStack) -> tuple[Dashboard, Sources]:
     dashboard = load().for_index(index)
     client = connect(local_stack.opensearch)
     failures = Failures(FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack)))
-    function = stack.output("EnrichmentFunctionArn").split(":")[6]
-    log = FunctionLog(local_stack.aws.client("logs"), f"/aws/lambda/{function}")
+    log = FunctionLog(local_stack.aws.client("logs"), stack.output("EnrichmentLogGroupName"))
 
     def counts() -> dict[str, Any]:
         return read_counts(local_stack, client, index).as_dict()

@@ -104,7 +104,7 @@ def test_the_domain_follows_the_stack_through_its_life(
     assert _patterns(created, "mapped-role") == ["mapped*"]
 
     index = {"IndexName": "mapped-days", "IndexRotationPeriod": "OneDay", "RetentionDays": "30"}
-    shape = {"NumberOfShards": "2", "NumberOfReplicas": "1", "RefreshInterval": "30s"}
+    shape = {"NumberOfShards": "2", "InstanceCount": "2", "NumberOfReplicas": "1", "RefreshInterval": "30s"}
     moved_to = {"OpenSearchRoleName": "mapped-renamed", "OpenSearchRoleIndexPattern": "mapped-*"} | index | shape
     deployed(**moved_to)
     moved = state()

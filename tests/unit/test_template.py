@@ -11,6 +11,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from iot_stream.paths import PROJECT
 from tests.template import load_template
@@ -26,15 +27,23 @@ def _of_type(kind: str) -> dict[str, Any]:
     return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == kind}
 
 
-def _statements() -> Iterator[Any]:
-    """Every statement of every role as `pytest.param`, conditional ones resolved both ways."""
+def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every policy document of a role, by a name for the test's id."""
     for name, role in _of_type("AWS::IAM::Role").items():
         for policy in role["Properties"]["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                branches = statement["If"][1:] if "If" in statement else [statement]
-                for branch in branches:
-                    if "Effect" in branch:  # not AWS::NoValue
-                        yield pytest.param(branch, id=f"{name}-{policy['PolicyName']}")
+            yield f"{name}-{policy['PolicyName']}", policy["PolicyDocument"]
+    for name, policy in _of_type("AWS::IAM::ManagedPolicy").items():
+        yield name, policy["Properties"]["PolicyDocument"]
+
+
+def _statements() -> Iterator[Any]:
+    """Every statement of every role as `pytest.param`, conditional ones resolved both ways."""
+    for name, document in _documents():
+        for statement in document["Statement"]:
+            branches = statement["If"][1:] if "If" in statement else [statement]
+            for branch in branches:
+                if "Effect" in branch:  # not AWS::NoValue
+                    yield pytest.param(branch, id=name)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +113,65 @@ def test_only_this_accounts_delivery_streams_may_use_the_delivery_role() -> None
 
 def test_nothing_is_delivered_before_the_role_is_mapped() -> None:
     """The delivery stream waits for the mapping, which needs only the delivery role: no circle."""
-    assert RESOURCES["DeliveryStream"]["DependsOn"] == "RoleMapping"
+    assert "RoleMapping" in RESOURCES["DeliveryStream"]["DependsOn"]
+
+
+@pytest.mark.parametrize("name", ["Stream", "BackupBucket", "Domain"])
+def test_a_changed_name_deletes_no_data(name: str) -> None:
+    """What a replacement would delete is left behind; only the stack's own deletion deletes it."""
+    assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+    assert RESOURCES[name]["DeletionPolicy"] == "Delete"
+
+
+@pytest.mark.parametrize(
+    ("policy", "parameters"),
+    [
+        ("IngestPolicy", {"StreamName"}),
+        ("TransformPolicy", {"EnrichmentFunctionName"}),
+        ("IndexPolicy", {"IndexName", "DomainName"}),
+        ("BackupPolicy", {"BackupBucketSuffix"}),
+    ],
+)
+def test_the_delivery_role_keeps_its_old_rights_until_a_rename_is_complete(policy: str, parameters: set[str]) -> None:
+    """A managed policy's Description is create-only, so a new name in it makes a new policy before the old one goes."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::IAM::ManagedPolicy").schema
+    assert "/properties/Description" in schema["createOnlyProperties"]
+    properties = RESOURCES[policy]["Properties"]
+    assert parameters <= set(re.findall(r"\$\{(\w+)\}", properties["Description"]["Sub"]))
+    assert properties["Roles"] == [{"Ref": "DeliveryRole"}]
+    assert policy in RESOURCES["DeliveryStream"]["DependsOn"], "the delivery stream waits for its rights"
+
+
+def test_a_deleted_stack_can_be_deployed_again() -> None:
+    """What a function writes while its stack is deleted makes its log group anew: a fixed name would be taken then."""
+    for name, group in _of_type("AWS::Logs::LogGroup").items():
+        assert "LogGroupName" not in group["Properties"], name
+    for name in _of_type("AWS::Serverless::Function"):
+        assert "Role" in RESOURCES[name]["Properties"], f"{name} would get AWS's basic role, which creates log groups"
+
+
+@pytest.mark.parametrize(
+    "instance_type", ["t3.small.search", "m7g.large.search", "r6g.12xlarge.search", "or1.medium.search"]
+)
+def test_instance_types_with_ebs_are_accepted(instance_type: str) -> None:
+    """As Amazon OpenSearch Service writes them."""
+    assert re.fullmatch(PARAMETERS["InstanceType"]["AllowedPattern"], instance_type)
+
+
+@pytest.mark.parametrize(
+    "instance_type",
+    ["i3.large.search", "i4g.large.search", "r6gd.large.search", "im4gn.large.search", "t2.small.search", "m7g.large"],
+)
+def test_instance_types_that_take_no_ebs_volume_are_refused(instance_type: str) -> None:
+    """The template always attaches one ("Supported instance types in Amazon OpenSearch Service"); t2 has no FGAC."""
+    assert not re.fullmatch(PARAMETERS["InstanceType"]["AllowedPattern"], instance_type)
+
+
+def test_a_prefix_has_at_most_512_characters() -> None:
+    """The longest that Firehose takes ("Custom prefixes for Amazon S3 objects")."""
+    pattern = PARAMETERS["BackupPrefix"]["AllowedPattern"]
+    assert re.fullmatch(pattern, "x" * 511 + "/")
+    assert not re.fullmatch(pattern, "x" * 512 + "/")
 
 
 def test_the_delivery_stream_names_no_document_type() -> None:

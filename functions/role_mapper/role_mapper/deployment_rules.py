@@ -1,0 +1,110 @@
+"""What the template's parameters must not contradict, where CloudFormation's own rules can't say it (pure).
+
+Rules compare strings for equality: they know no arithmetic, no patterns and no earlier values.
+"""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+__all__ = ["problems", "remembered"]
+
+_KEPT: Final = ("BackupMode", "DeliveryStreamName", "ShardCount", "StreamName")
+"""Parameters whose earlier values decide what an update may do."""
+
+_FRACTIONS: Final = {"TransformBufferSizeInMBs"}
+# "EBS volume size quotas" in Amazon OpenSearch Service quotas: GiB of a node.
+_LARGEST_VOLUMES: Final = {"t3.small.search": 100, "t3.medium.search": 200}
+# "Index rotation for the OpenSearch Service destination": the first and the last name that can come.
+_ROTATED: Final = {
+    "NoRotation": ("", ""),
+    "OneHour": ("-1970-01-01-00", "-2999-12-31-23"),
+    "OneDay": ("-1970-01-01", "-2999-12-31"),
+    "OneWeek": ("-1970-w01", "-2999-w52"),
+    "OneMonth": ("-1970-01", "-2999-12"),
+}
+
+
+def problems(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is wrong with a deployment, each as a sentence that says what to do.
+
+    Args:
+        parameters: the template's, by their names.
+        before: those that `remembered` kept of the last deployment that succeeded; empty for the first one.
+    """
+    fractional = [name for name, value in parameters.items() if name not in _FRACTIONS and _is_fraction(value)]
+    if fractional:
+        yield from (f"{name}={parameters[name]} must be a whole number" for name in fractional)
+        return  # what follows calculates
+    yield from _sizes(parameters)
+    yield from _names(parameters)
+    yield from _changes(parameters, before)
+
+
+def remembered(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that the next deployment is compared with."""
+    return {name: parameters[name] for name in _KEPT if name in parameters}
+
+
+def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
+    transform, deliver, delay = (
+        int(parameters[name])
+        for name in ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds", "AlarmDelaySeconds")
+    )
+    if delay <= transform + deliver:
+        yield (
+            f"AlarmDelaySeconds={delay} would ring without end, because records wait up to {transform + deliver} s in the "
+            "two buffers: use more than both together"
+        )
+    nodes, replicas = int(parameters["InstanceCount"]), int(parameters["NumberOfReplicas"])
+    if replicas >= nodes:
+        yield (
+            f"NumberOfReplicas={replicas} needs {replicas + 1} nodes, and InstanceCount is {nodes}: the domain would stay "
+            "yellow"
+        )
+    volume, largest = int(parameters["VolumeSizeGiB"]), _LARGEST_VOLUMES.get(parameters["InstanceType"])
+    if largest is not None and volume > largest:
+        yield f"VolumeSizeGiB={volume} is too large: {parameters['InstanceType']} takes {largest} GiB at most"
+
+
+def _names(parameters: Mapping[str, str]) -> Iterator[str]:
+    pattern = parameters["OpenSearchRoleIndexPattern"]
+    rotation = parameters["IndexRotationPeriod"]
+    for suffix in _ROTATED[rotation]:
+        index = parameters["IndexName"] + suffix
+        if pattern and not fnmatchcase(index, pattern):
+            yield (
+                f"OpenSearchRoleIndexPattern={pattern} does not cover the index {index} (IndexRotationPeriod="
+                f"{rotation}): every document would be refused; leave it empty or use {parameters['IndexName']}*"
+            )
+            return
+
+
+def _changes(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
+    if not before.items() >= {name: before.get(name) for name in _KEPT}.items():
+        return  # nothing was deployed by this version of the template
+    if before["DeliveryStreamName"] == parameters["DeliveryStreamName"]:
+        if before["BackupMode"] != parameters["BackupMode"]:
+            yield (
+                f"BackupMode can't be changed from {before['BackupMode']} to {parameters['BackupMode']} on a delivery "
+                "stream that exists (UpdateDestination has no S3BackupMode): change DeliveryStreamName with it"
+            )
+        if before["StreamName"] != parameters["StreamName"]:
+            yield (
+                f"StreamName can't be changed to {parameters['StreamName']} alone, because a delivery stream keeps its "
+                "source: change DeliveryStreamName with it"
+            )
+    shards, old = int(parameters["ShardCount"]), int(before["ShardCount"])
+    if before["StreamName"] == parameters["StreamName"] and shards and old and not old <= 2 * shards <= 4 * old:
+        step = 2 * old if shards > old else -(-old // 2)
+        yield (
+            f"ShardCount={shards} is too far from {old}: UpdateShardCount at most doubles or halves; deploy "
+            f"ShardCount={step} first, or use 0 (on demand)"
+        )
+
+
+def _is_fraction(value: str) -> bool:
+    try:
+        return float(value) != int(float(value))
+    except (ValueError, OverflowError):
+        return False  # not a number at all
