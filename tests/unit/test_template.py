@@ -186,6 +186,17 @@ def test_each_processor_parameter_is_one_that_firehose_knows() -> None:
     assert {parameter["ParameterName"] for parameter in processor["Parameters"]} <= set(model.enum)
 
 
+def test_firehose_invokes_the_alias_which_is_rolled_back_by_itself() -> None:
+    """Another time zone alone makes another version; a gradual deployment watches the function's own alarms."""
+    function = RESOURCES["EnrichmentFunction"]["Properties"]
+    assert function["AutoPublishAlias"]
+    assert function["AutoPublishAliasAllProperties"] is True
+    [processor] = DESTINATION["ProcessingConfiguration"]["Processors"]
+    named = {each["ParameterName"]: each["ParameterValue"] for each in processor["Parameters"]}
+    assert named["LambdaArn"] == {"Ref": "EnrichmentFunction.Alias"}
+    assert {"Ref": "FunctionErrorsAlarm"} in function["DeploymentPreference"]["Alarms"]
+
+
 def test_the_custom_resource_waits_longer_than_its_function_runs() -> None:
     """Else CloudFormation would give up on an answer that is still to come (the default is an hour of silence)."""
     mapper = RESOURCES["RoleMapperFunction"]["Properties"]

@@ -46,6 +46,7 @@ class Request:
         properties: the resource's properties.
         old_properties: on Update, those before it.
         service_timeout: seconds that CloudFormation waits for the answer.
+        resource_type: which custom resource it is, as the template names its type.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Request:
     properties: Mapping[str, object] = field(repr=False)
     old_properties: Mapping[str, object] = field(repr=False)
     service_timeout: float
+    resource_type: str = ""
 
     @classmethod
     def of(cls, event: object) -> "Request":
@@ -82,6 +84,7 @@ class Request:
             properties=properties,
             old_properties=mapping("OldResourceProperties"),
             service_timeout=_seconds(properties.get("ServiceTimeout")),
+            resource_type=text("ResourceType"),
         )
 
 

@@ -1,8 +1,8 @@
 """The custom resource that refuses a deployment which can't work, before the domain is made and data flows.
 
-It invokes the enrichment function with a sample reading as Firehose would ("Data transformation flow") and wants a document
-back: an unknown time zone, packages of another architecture or a broken description fail here, with the function's own
-words, and not in every batch.
+It invokes the enrichment function with a sample reading as Firehose would ("Data transformation flow") and wants a
+document back: an unknown time zone, packages of another architecture or a broken description fail here, with the
+function's own words, and not in every batch.
 
 CloudFormation sends an Update with the earlier properties when it rolls back. So the earlier values are those of the
 physical id, which changes only when a check succeeded: a rollback is never compared with what was just refused.
@@ -23,9 +23,7 @@ from role_mapper.deadline import Deadline
 from role_mapper.deployment_rules import problems, remembered
 from role_mapper.errors import CallError, PropertiesError
 
-__all__ = ["RESOURCE_TYPE", "handle"]
-
-RESOURCE_TYPE: Final = "Custom::DeploymentCheck"
+__all__ = ["handle"]
 
 _NAME: Final = "deployment-check"
 _RECORD: Final = "sample"
@@ -59,13 +57,12 @@ def handle(request: Request, deadline: Deadline) -> Response:
     if not isinstance(function, str) or not function:
         raise PropertiesError("EnrichmentFunction is missing: set it to the ARN of the function's version")
     sample = parameters.get("SampleReading", "")
-    _, region, account = function.split(":")[2:5] if function.count(":") > 4 else ("", None, "")  # noqa: PLR2004 - an ARN
-    client = boto3.client("lambda", region_name=region, config=_CONFIG)
-    deadline.retry(lambda: _expect_document(client, function, account, sample))
+    client = boto3.client("lambda", config=_CONFIG)
+    deadline.retry(lambda: _expect_document(client, function, sample))
     return Response("SUCCESS", _physical_id(remembered(parameters)))
 
 
-def _expect_document(client: Any, function: str, account: str, sample: str) -> None:
+def _expect_document(client: Any, function: str, sample: str) -> None:
     """Invoke the function once.
 
     Raises:
@@ -73,7 +70,7 @@ def _expect_document(client: Any, function: str, account: str, sample: str) -> N
     """
     event = {
         "invocationId": _NAME,
-        "deliveryStreamArn": f"arn:aws:firehose:{client.meta.region_name}:{account}:deliverystream/{_NAME}",
+        "deliveryStreamArn": f"arn:aws:firehose:{client.meta.region_name}:123456789012:deliverystream/{_NAME}",
         "region": client.meta.region_name,
         "records": [
             {
@@ -95,8 +92,8 @@ def _expect_document(client: Any, function: str, account: str, sample: str) -> N
         raise CallError(f"the enrichment function fails: {_error(payload)}", retryable=False)
     if not _is_document(payload):
         raise CallError(
-            "the enrichment function makes no document of SampleReading: its log group has the reason; give a reading as "
-            "your devices send it, or mend functions/enrichment/readings.toml",
+            "the enrichment function makes no document of SampleReading: its log group has the reason; give a reading "
+            "as your devices send it, or mend functions/enrichment/readings.toml",
             retryable=False,
         )
 

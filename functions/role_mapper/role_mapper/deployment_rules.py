@@ -53,14 +53,14 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
     )
     if delay <= transform + deliver:
         yield (
-            f"AlarmDelaySeconds={delay} would ring without end, because records wait up to {transform + deliver} s in the "
-            "two buffers: use more than both together"
+            f"AlarmDelaySeconds={delay} would ring without end, because records wait up to {transform + deliver} s in "
+            "the two buffers: use more than both together"
         )
     nodes, replicas = int(parameters["InstanceCount"]), int(parameters["NumberOfReplicas"])
     if replicas >= nodes:
         yield (
-            f"NumberOfReplicas={replicas} needs {replicas + 1} nodes, and InstanceCount is {nodes}: the domain would stay "
-            "yellow"
+            f"NumberOfReplicas={replicas} needs {replicas + 1} nodes, and InstanceCount is {nodes}: the domain would "
+            "stay yellow"
         )
     volume, largest = int(parameters["VolumeSizeGiB"]), _LARGEST_VOLUMES.get(parameters["InstanceType"])
     if largest is not None and volume > largest:

@@ -18,6 +18,8 @@ from role_mapper.response_sender import ResponseSender
 
 __all__ = ["lambda_handler"]
 
+_DEPLOYMENT_CHECK = "Custom::DeploymentCheck"  # the other custom resource of the template
+
 logger = logging.getLogger("role_mapper")
 
 
@@ -54,6 +56,10 @@ def lambda_handler(event: object, context: Context) -> dict[str, Any]:
 
 def _answer(request: Request, physical_id: str, deadline: Deadline) -> Response:
     try:
+        if request.resource_type == _DEPLOYMENT_CHECK:
+            from role_mapper import deployment_check  # noqa: PLC0415  # under the guard, see above
+
+            return deployment_check.handle(request, deadline)
         from role_mapper import custom_resource  # noqa: PLC0415  # under the guard, see above
 
         return custom_resource.handle(request, deadline)

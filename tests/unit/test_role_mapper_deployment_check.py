@@ -1,0 +1,234 @@
+"""A deployment that can't work is refused with the reason, before the domain is made and data flows."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enrichment import handler as enrichment_handler
+from iot_stream.delivery.core.naming import Rotation, index_name
+from role_mapper import deployment_check
+from role_mapper.cloudformation import Request, Response
+from role_mapper.deadline import Deadline
+from role_mapper.deployment_rules import problems, remembered
+from role_mapper.errors import GaveUpError, RoleMapperError
+from tests.template import load_template
+
+TEMPLATE = load_template()
+CHECK = TEMPLATE["Resources"]["DeploymentCheck"]["Properties"]
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:iot-enrichment:7"
+Invoke = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def parameters(**changed: str) -> dict[str, str]:
+    """The parameters that the template hands over, with its defaults as CloudFormation writes them."""
+    return {name: str(TEMPLATE["Parameters"][name]["Default"]) for name in CHECK["Parameters"]} | changed
+
+
+def check(
+    monkeypatch: pytest.MonkeyPatch, invoke: Invoke, physical_id: str = "", kind: str = "Create", **changed: str
+) -> Response:
+    """Send one request to the check; `invoke` is what Lambda does with the event (keys of botocore's response)."""
+    client = boto3.client("lambda", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    monkeypatch.setattr(deployment_check.boto3, "client", lambda *_args, **_settings: client)
+    properties = {"EnrichmentFunction": FUNCTION, "Parameters": parameters(**changed)}
+    event = {"RequestType": kind, "PhysicalResourceId": physical_id, "ResourceProperties": properties}
+    monkeypatch.setattr(client, "invoke", lambda **call: _respond(client, invoke, call))
+    return deployment_check.handle(Request.of(event), Deadline(5, wait=lambda _: None))
+
+
+def _respond(client: Any, invoke: Invoke, call: dict[str, Any]) -> dict[str, Any]:
+    """Put `invoke`'s response through botocore's own model, which refuses a shape that Lambda does not have."""
+    assert call["FunctionName"] == FUNCTION
+    with Stubber(client) as stubber:
+        given_response = invoke(json.loads(call["Payload"]))
+        if "code" in given_response:
+            stubber.add_client_error("invoke", given_response["code"])
+        else:
+            stubber.add_response("invoke", given_response)
+        return dict(type(client).invoke(client, **call))
+
+
+def real_function(event: dict[str, Any]) -> dict[str, Any]:
+    """The enrichment function itself."""
+    payload = json.dumps(enrichment_handler.lambda_handler(event, None)).encode()
+    return {"StatusCode": 200, "Payload": io.BytesIO(payload)}
+
+
+def failing(error_type: str, message: str) -> Invoke:
+    """A function that fails, as AWS page "Lambda function errors" shows it."""
+    payload = json.dumps({"errorMessage": message, "errorType": error_type, "stackTrace": []}).encode()
+    return lambda _: {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": io.BytesIO(payload)}
+
+
+def test_the_templates_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the defaults, the real function answers as Firehose would want it."""
+    response = check(monkeypatch, real_function)
+    assert response.status == "SUCCESS"
+    assert response.physical_id == (
+        "deployment-check:BackupMode=FailedDocumentsOnly:DeliveryStreamName=kinesis-Opensearch:ShardCount=0"
+        ":StreamName=iot-data-stream-2"
+    )
+
+
+def test_a_functions_own_words_are_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown time zone or a package of another architecture stops the deployment."""
+    words = "DEVICE_TIME_ZONE is 'Europe/Berln', which is no IANA time zone"
+    with pytest.raises(RoleMapperError, match=f"the enrichment function fails: SettingsError: {words}"):
+        check(monkeypatch, failing("SettingsError", words))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [{"recordId": "sample", "result": "Dropped", "data": "e30="}],
+        [{"recordId": "sample", "result": "ProcessingFailed", "data": "e30="}],
+        [{"recordId": "other", "result": "Ok", "data": "e30="}],
+        [{"recordId": "sample", "result": "Ok", "data": base64.b64encode(b"1").decode()}],
+        [{"recordId": "sample", "result": "Ok", "data": "%"}],
+        [{"recordId": "sample", "result": "Ok", "data": "e30="}] * 2,
+    ],
+)
+def test_only_the_samples_document_will_do(monkeypatch: pytest.MonkeyPatch, records: list[dict[str, str]]) -> None:
+    """Anything else would fail every record."""
+    payload = json.dumps({"records": records}).encode()
+    with pytest.raises(RoleMapperError, match="makes no document of SampleReading"):
+        check(monkeypatch, lambda _: {"StatusCode": 200, "Payload": io.BytesIO(payload)})
+
+
+def test_a_sample_that_the_function_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real function refuses a reading of another kind."""
+    with pytest.raises(RoleMapperError, match="give a reading as your devices send it"):
+        check(monkeypatch, real_function, SampleReading='{"temperature": 1}')
+
+
+def test_a_role_that_is_not_effective_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IAM is eventually consistent; what does not pass is told in the end."""
+    codes = iter(["AccessDeniedException", "ResourceConflictException"])
+
+    def young(event: dict[str, Any]) -> dict[str, Any]:
+        code = next(codes, None)
+        return {"code": code} if code else real_function(event)
+
+    assert check(monkeypatch, young).status == "SUCCESS"
+    with pytest.raises(RoleMapperError, match="can't be invoked: ResourceNotFoundException"):
+        check(monkeypatch, lambda _: {"code": "ResourceNotFoundException"})
+    monkeypatch.setattr(Deadline, "remaining", 0.0)
+    with pytest.raises(GaveUpError, match="can't be invoked: AccessDeniedException"):
+        check(monkeypatch, lambda _: {"code": "AccessDeniedException"})
+
+
+def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the function has to be there."""
+    assert check(monkeypatch, failing("X", "gone"), "deployment-check", "Delete").status == "SUCCESS"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"ShardCount": "1.5"}, "ShardCount=1.5 must be a whole number"),
+        ({"AlarmDelaySeconds": "120"}, "AlarmDelaySeconds=120 would ring without end"),
+        ({"InstanceCount": "4", "NumberOfReplicas": "4"}, "NumberOfReplicas=4 needs 5 nodes, and InstanceCount is 4"),
+        ({"VolumeSizeGiB": "101"}, "VolumeSizeGiB=101 is too large: t3.small.search takes 100 GiB at most"),
+        ({"OpenSearchRoleIndexPattern": "iot-stream-*"}, "does not cover the index iot-stream "),
+        (
+            {"OpenSearchRoleIndexPattern": "iot-stream-2026*", "IndexRotationPeriod": "OneDay"},
+            "does not cover the index",
+        ),
+    ],
+)
+def test_a_contradiction_is_refused(changed: dict[str, str], words: str) -> None:
+    """In one sentence that says what to do."""
+    [problem] = problems(parameters(**changed), {})
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"TransformBufferSizeInMBs": "0.2"},
+        {"AlarmDelaySeconds": "121"},
+        {"InstanceType": "m7g.large.search", "VolumeSizeGiB": "500"},
+        {"InstanceType": "t3.medium.search", "VolumeSizeGiB": "200"},
+        {"OpenSearchRoleIndexPattern": "*"},
+        {"OpenSearchRoleIndexPattern": "iot-stream-*", "IndexRotationPeriod": "OneDay"},
+    ],
+)
+def test_what_works_is_let_through(changed: dict[str, str]) -> None:
+    """At the very limits too."""
+    assert list(problems(parameters(**changed), {})) == []
+
+
+@given(st.sampled_from(Rotation), st.integers(0, 32_503_680_000_000 - 1))
+def test_the_default_pattern_covers_every_index_that_comes(rotation: Rotation, arrived: int) -> None:
+    """Names as the delivery worker makes them: the pattern that covers the first and last covers those between."""
+    assert list(problems(parameters(IndexRotationPeriod=rotation, OpenSearchRoleIndexPattern="iot-stream*"), {})) == []
+    assert index_name("iot-stream", rotation, arrived).startswith("iot-stream")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"BackupMode": "AllDocuments"}, "BackupMode can't be changed"),
+        ({"StreamName": "other"}, "StreamName can't be changed to other alone"),
+        ({"ShardCount": "9"}, "deploy ShardCount=8 first"),
+        ({"ShardCount": "1"}, "deploy ShardCount=2 first"),
+    ],
+)
+def test_an_update_that_aws_refuses_is_refused_at_once(changed: dict[str, str], words: str) -> None:
+    """With the way to do it."""
+    before = remembered(parameters(ShardCount="4"))
+    [problem] = problems(parameters(ShardCount="4") | changed, before)
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ShardCount": "8"},
+        {"ShardCount": "2"},
+        {"ShardCount": "0"},
+        {"BackupMode": "AllDocuments", "DeliveryStreamName": "second"},
+        {"StreamName": "other", "DeliveryStreamName": "second", "ShardCount": "100"},
+    ],
+)
+def test_an_update_that_works_is_let_through(changed: dict[str, str]) -> None:
+    """And back again, as a rollback does it."""
+    one = parameters(ShardCount="4")
+    other = one | changed
+    assert list(problems(other, remembered(one))) == []
+    assert list(problems(one, remembered(other))) == []
+
+
+def test_the_rollback_of_a_refused_update_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudFormation sends the earlier properties again, and the physical id of the last success."""
+    created = check(monkeypatch, real_function)
+    with pytest.raises(RoleMapperError, match="BackupMode"):
+        check(monkeypatch, real_function, created.physical_id, "Update", BackupMode="AllDocuments")
+    again = check(monkeypatch, real_function, created.physical_id, "Update")
+    assert again.physical_id == created.physical_id
+
+
+def test_nothing_that_holds_data_is_touched_before_the_check() -> None:
+    """The domain and the stream wait for it, and so does everything that needs them."""
+    resources = TEMPLATE["Resources"]
+    assert resources["Domain"]["DependsOn"] == "DeploymentCheck"
+    assert resources["Stream"]["DependsOn"] == "DeploymentCheck"
+    assert CHECK["EnrichmentFunction"] == {"Ref": "EnrichmentFunction.Version"}
+    assert CHECK["ServiceTimeout"] > resources["DeploymentCheckFunction"]["Properties"]["Timeout"]
+    assert set(CHECK["Parameters"]) <= set(TEMPLATE["Parameters"])
+    whole = {
+        name
+        for name, each in TEMPLATE["Parameters"].items()
+        if each["Type"] == "Number" and "AllowedValues" not in each
+    }
+    assert whole - set(CHECK["Parameters"]) == {"TransformBufferSizeInMBs", "RefusedReadingsPercent"}
