@@ -12,7 +12,7 @@ FOR  ?=
 RATE ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run down build check format test unit golden fuzz bench invoke lock clean
+.PHONY: help setup run down build check format test unit golden fuzz mutants bench invoke lock clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ golden: $(STAMPS)/dev  ## Rewrite events/firehose-*.expected.json: read the diff
 
 fuzz: $(STAMPS)/dev  ## Fuzz the enrichment function, guided by coverage: make fuzz [FOR=seconds]
 	$(BIN)/python tests/fuzz/enrichment.py -max_total_time=$(or $(FOR),600)
+
+mutants: $(STAMPS)/dev  ## Change the code and see which tests notice: make mutants [MUTANTS=sample] [SEED=1] [IN=package]
+	@nice -n 19 $(BIN)/python tests/mutants.py $(if $(MUTANTS),--sample $(MUTANTS)) --seed $(or $(SEED),1) $(IN)
 
 bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by side; JSON in build/bench/
 	@mkdir -p build/bench
