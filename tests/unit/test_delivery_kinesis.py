@@ -21,13 +21,18 @@ STREAM = "arn:aws:kinesis:eu-west-1:000000000000:stream/s"
 
 
 class FakeKinesis:
-    """Shards that are lists of data; a shard in `closed` has no iterator after its last record."""
+    """Shards that are lists of data; a shard in `closed` has no iterator after its last record.
+
+    An iterator that got an error once has expired: it never works again ("GetRecords" in the Kinesis API).
+    """
 
     def __init__(self, shards: dict[str, list[bytes]], parents: dict[str, list[str]], closed: set[str]) -> None:
         self.shards = shards
         self.parents = parents
         self.closed = closed
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.expired: set[str] = set()
+        self.iterators = 0
         self.errors: list[str] = []
         self.foreign = 0  # responses of something else before its own
 
@@ -48,12 +53,16 @@ class FakeKinesis:
             return json.dumps({"Shards": [self._describe(name) for name in self.shards]}).encode()
         if operation == "GetShardIterator":
             start = int(parameters.get("StartingSequenceNumber", 0))
-            return json.dumps({"ShardIterator": f"{parameters['ShardId']}:{start}"}).encode()
+            self.iterators += 1
+            return json.dumps({"ShardIterator": f"{parameters['ShardId']}:{start}:{self.iterators}"}).encode()
+        if parameters["ShardIterator"] in self.expired:
+            raise ClientError({"Error": {"Code": "ExpiredIteratorException"}}, operation)
         if self.errors:
             code = self.errors.pop(0)
+            self.expired.add(parameters["ShardIterator"])
             raise ResponseError("no JSON") if code == "no JSON" else ClientError({"Error": {"Code": code}}, operation)
         assert parameters["Limit"] <= 10_000
-        shard, start = parameters["ShardIterator"].split(":")
+        shard, start, _ = parameters["ShardIterator"].split(":")
         taken = self.shards[shard][int(start) : int(start) + 2]
         after = int(start) + len(taken)
         response: dict[str, Any] = {
@@ -69,7 +78,7 @@ class FakeKinesis:
             "MillisBehindLatest": 5,
         }
         if not (shard in self.closed and after == len(self.shards[shard])):
-            response["NextShardIterator"] = f"{shard}:{after}"
+            response["NextShardIterator"] = f"{shard}:{after}:0"
         return json.dumps(response).encode()
 
     def _describe(self, name: str) -> dict[str, Any]:

@@ -71,14 +71,22 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.doubtful: set[str] = set()  # complete, but no later worker can know
 
     @initialize(
-        intervals=st.tuples(st.sampled_from([0, 1_000]), st.sampled_from([0, 1_000]), st.sampled_from([0, 2_000])),
+        intervals=st.tuples(*[st.sampled_from([0, 1_000, 60_000])] * 3),
+        floor=st.sampled_from([0, 0, 4_000, 2**25]),
         retries=st.integers(0, 2),
         duration=st.sampled_from([0, 3_000]),
         all_documents=st.booleans(),
         with_function=st.sampled_from([True, True, False]),
     )
     def begin(
-        self, intervals: tuple[int, int, int], retries: int, duration: int, *, all_documents: bool, with_function: bool
+        self,
+        intervals: tuple[int, int, int],
+        floor: int,
+        retries: int,
+        duration: int,
+        *,
+        all_documents: bool,
+        with_function: bool,
     ) -> None:
         """Start with an empty stream."""
         plain = make_settings()
@@ -89,13 +97,14 @@ class DeliveryMachine(RuleBasedStateMachine):
             function=Function("arn:f", "role", retries, Bounds(100, intervals[0])) if with_function else None,
             bucket=replace(plain.bucket, bounds=Bounds(400, intervals[2]), all_documents=all_documents),
         )
+        self.floor = floor
         self.saved = msgspec.json.encode(Progress("arn", 1.0))
         self.restart()
 
     def restart(self) -> None:
         """Start a new worker with what the last one saved."""
         progress = msgspec.json.decode(self.saved, type=Progress)
-        self.delivery = Delivery(self.settings, progress, self.token, chunk=4)
+        self.delivery = Delivery(self.settings, progress, self.token, chunk=4, floor=self.floor)
         self.in_flight = []
         self.read_up_to = dict.fromkeys(SHARDS, 0)
         for shard, kept in progress.shards.items():
@@ -163,6 +172,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         for command in commands:
             self.check_bounds(command)
         self.in_flight += commands
+        self.no_record_waits_without_room()
 
     @rule()
     def save(self) -> None:
@@ -263,6 +273,13 @@ class DeliveryMachine(RuleBasedStateMachine):
                 assert attempt == 1 or since < self.now
             case Store(_, _, items):
                 assert len(items) == 1 or sum(len(item.content) for item in items) <= self.settings.bucket.bounds.size
+
+    def no_record_waits_without_room(self) -> None:
+        """Without memory for more records no buffer waits for its interval: something is in flight or being retried."""
+        if self.delivery.room() == 0 and not self.in_flight:
+            at = self.delivery.due_at()
+            assert at is not None
+            assert at <= self.now + backoff.STORE.ceiling
 
     @invariant()
     def outstanding_is_bounded(self) -> None:

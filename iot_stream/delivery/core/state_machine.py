@@ -44,15 +44,23 @@ class Delivery:
         progress: where an earlier worker stopped.
         new_uuid: returns a random UUID each time it is called.
         chunk: about how many records are checkpointed together.
+        floor: bytes of memory for records in flight besides what the buffers are configured for.
     """
 
     def __init__(
-        self, settings: Settings, progress: Progress, new_uuid: Callable[[], str], *, chunk: int = CHUNK
+        self,
+        settings: Settings,
+        progress: Progress,
+        new_uuid: Callable[[], str],
+        *,
+        chunk: int = CHUNK,
+        floor: int = _FLOOR,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.log_entries: list[ErrorLogEntry] = []
         self.flushing = False
+        self._floor = floor
         self._origin = (progress.stream, progress.created)
         self._checkpoint = CheckpointTracker(progress, chunk)
         self._backup = BackupBuffer(progress.intents, new_uuid)
@@ -289,7 +297,7 @@ class Delivery:
         settings = self.settings
         function = settings.function.bounds.size * MAX_INVOCATIONS if settings.function else 0
         # Each buffer on the way to the domain counts twice, so that the next one can fill meanwhile.
-        bound = _FLOOR + 2 * (function + settings.bounds.size) + settings.bucket.bounds.size
+        bound = self._floor + 2 * (function + settings.bounds.size) + settings.bucket.bounds.size
         return bound - self._checkpoint.memory
 
     def _add_document(self, record: Record, body: bytes, now: int, attempt: int) -> None:
