@@ -28,7 +28,8 @@ from enrichment.description import (  # noqa: E402 - the path comes first
     load,
     parse,
 )
-from enrichment.firehose import transform  # noqa: E402 - the same
+from enrichment.reading import Enricher  # noqa: E402 - the same
+from enrichment.reasons import ReadingError  # noqa: E402 - the same
 
 __all__ = [
     "FILE",
@@ -37,12 +38,13 @@ __all__ = [
     "Derivation",
     "Description",
     "DescriptionError",
+    "Enricher",
     "Field",
+    "ReadingError",
     "Role",
     "TimeFormat",
     "Type",
     "Unknown",
     "load",
     "parse",
-    "transform",
 ]

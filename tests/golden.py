@@ -10,9 +10,8 @@ from binascii import Error
 from pathlib import Path
 from typing import Any
 
-from enrichment.firehose import transform
-from enrichment.settings import Settings
 from iot_stream.paths import PROJECT
+from tests.enrichers import transform
 
 EVENTS = PROJECT / "events"
 PATHS = sorted(path for path in EVENTS.glob("firehose-*.json") if not path.name.endswith(".expected.json"))
@@ -27,11 +26,11 @@ def read(path: Path) -> dict[str, Any]:
 
 def render(event: dict[str, Any]) -> str:
     """Return the text of the `.expected.json` file of an event."""
-    batch = transform(event, Settings().device_time_zone)
+    batch = transform(event)
     causes: dict[str, list[str]] = {}
-    for (reason, field), record_ids in batch.failures.items():
+    for cause, record_ids in batch.failures.items():
         for record_id in record_ids:
-            causes.setdefault(record_id, []).append(f"{reason}: {field}" if field else str(reason))
+            causes.setdefault(record_id, []).append(str(cause))
     decoded = {}
     for record, result in zip(event["records"], batch.results, strict=True):
         outcome = (
@@ -39,7 +38,9 @@ def render(event: dict[str, Any]) -> str:
             if result["result"] == "Ok"
             else {"reasons": causes[result["recordId"]]}
         )
-        decoded[result["recordId"]] = {"reading": _readable(record["data"])} | outcome
+        decoded[result["recordId"]] = {
+            "reading": _readable(record.get("data", record.get("kafkaRecordValue")))
+        } | outcome
     return json.dumps({"records": batch.results, "decoded": decoded}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -4,12 +4,11 @@ Firehose writes the same sentence for every reading that the function fails, so 
 by the code that is deployed.
 """
 
-import base64
 import re
 from datetime import tzinfo
 from typing import Final
 
-from iot_stream.description import transform
+from iot_stream.description import Enricher, ReadingError, load
 from iot_stream.failure_objects import FailedRecord, FailureKind
 
 __all__ = ["Reasons"]
@@ -26,7 +25,7 @@ class Reasons:
     """
 
     def __init__(self, zone: tzinfo) -> None:
-        self._zone = zone
+        self._enricher = Enricher(load(), zone)
 
     def of(self, record: FailedRecord) -> tuple[str, ...]:
         """Return the reasons of a failed record, such as `field_missing: device_ts`; empty where its data is good.
@@ -41,8 +40,11 @@ class Reasons:
 
     def of_reading(self, data: bytes) -> tuple[str, ...]:
         """Return why the function fails a reading; empty where it does not."""
-        batch = transform({"records": [{"recordId": "", "data": base64.b64encode(data).decode()}]}, self._zone)
-        return tuple(f"{cause.reason}: {cause.field}" if cause.field else str(cause.reason) for cause in batch.failures)
+        try:
+            self._enricher.enrich(data)
+        except ReadingError as error:
+            return tuple(str(cause) for cause in error.causes)
+        return ()
 
 
 def _reasons_of_document(record: FailedRecord) -> tuple[str, ...]:

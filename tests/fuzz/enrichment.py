@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "functions" / "enrichment")]
 
 with atheris.instrument_imports(include=["enrichment"]):
-    from enrichment.firehose import transform
     from tests.builders import firehose_event, firehose_record
+    from tests.enrichers import transform
     from tests.slow_enrichment import Refusal, slow_document
 
 ZONES = (UTC, ZoneInfo("Europe/Berlin"))

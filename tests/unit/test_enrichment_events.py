@@ -5,11 +5,10 @@ from base64 import b64decode
 
 import pytest
 
-from enrichment.firehose import transform
 from enrichment.handler import lambda_handler
 from enrichment.reasons import Reason
-from enrichment.settings import Settings
 from tests import golden
+from tests.enrichers import transform
 from tests.golden import read
 from tests.slow_enrichment import Refusal, slow_document
 
@@ -33,22 +32,25 @@ def test_golden_files_are_up_to_date(path):
 def test_golden_response_is_what_the_rules_say(path):
     """The golden responses agree with the independent implementation, so that no mistake was made golden."""
     for record, result in zip(read(path)["records"], read(path.with_suffix(".expected.json"))["records"], strict=True):
+        data = record.get("data", record.get("kafkaRecordValue"))
         arrival = record.get("kinesisRecordMetadata", record).get("approximateArrivalTimestamp")
         assert result["recordId"] == record["recordId"]
         if result["result"] == "Ok":
             line = b64decode(result["data"], validate=True)
             assert line.count(b"\n") == 1
             assert line.endswith(b"\n")
-            assert json.loads(line) == slow_document(b64decode(record["data"]), arrival)
+            assert json.loads(line) == slow_document(b64decode(data), arrival)
         else:
             assert result["result"] == "ProcessingFailed"
-            assert result["data"] == record["data"]
-            if record["recordId"] != "not-base64":
-                with pytest.raises(Refusal):
-                    slow_document(b64decode(record["data"]), arrival)
+            assert result["data"] == data
+            if record["recordId"] not in ("not-base64", "from-msk"):
+                with pytest.raises(Refusal) as refused:
+                    slow_document(b64decode(data), arrival)
+                decoded = json.loads(path.with_suffix(".expected.json").read_text(encoding="utf-8"))["decoded"]
+                assert decoded[record["recordId"]]["reasons"] == refused.value.causes
 
 
 def test_every_reason_has_a_golden_record():
-    """A sample event shows each reason of failure, except the response's limit, which needs a larger file."""
-    shown = {reason for path in EVENTS for reason, _ in transform(read(path), Settings().device_time_zone).failures}
-    assert shown == set(Reason) - {Reason.RESPONSE_TOO_LARGE}
+    """A sample event shows each reason that a reading of the walkthrough can have; the response's limit needs more."""
+    shown = {reason for path in EVENTS for reason, _ in transform(read(path)).failures}
+    assert shown == set(Reason) - {Reason.RESPONSE_TOO_LARGE, Reason.BAD_IP, Reason.BAD_GEO_POINT}

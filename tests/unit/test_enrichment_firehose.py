@@ -6,9 +6,10 @@ from datetime import UTC
 
 import pytest
 
-from enrichment.firehose import RESPONSE_LIMIT, EventError, transform
+from enrichment.firehose import RESPONSE_LIMIT, EventError
 from enrichment.reasons import Cause, Reason
 from tests.builders import ARRIVED_AT, device_reading, firehose_event, firehose_record, kinesis_metadata
+from tests.enrichers import transform
 
 
 def documents(batch):
@@ -28,7 +29,24 @@ def test_one_undecodable_record_does_not_hurt_the_499_beside_it():
 
 
 @pytest.mark.parametrize(
-    "data", ["QQ", "QQ=", "Q===", "QQ==\n", " QQ==", "QQ-_", "QQ==QQ==", "é", "\x00", None, 5, ["QQ=="]]
+    "data",
+    [
+        "QQ",
+        "QQ=",
+        "QUI",
+        "QUJDRA",
+        "QUJDREU",
+        "Q===",
+        "QQ==\n",
+        " QQ==",
+        "QQ-_",
+        "QQ==QQ==",
+        "é",
+        "\x00",
+        None,
+        5,
+        ["QQ=="],
+    ],
 )
 def test_data_that_is_not_base64_comes_back_unchanged(data):
     """Text comes back unchanged; where data is not text, there is nothing to give back."""
@@ -42,6 +60,49 @@ def test_data_that_can_not_be_written_has_question_marks():
     response = transform(firehose_event(firehose_record(b"") | {"data": "QQ\ud800"}), UTC).results
     assert json.dumps(response, ensure_ascii=False).encode()
     assert response[0]["data"] == "QQ?"
+
+
+def test_record_id_that_can_not_be_written_hurts_no_other_record():
+    """Half a surrogate pair in a recordId would break the whole response; Firehose misses that record alone."""
+    good = json.dumps(device_reading())
+    batch = transform(
+        firehose_event(firehose_record(good, "a\ud800"), firehose_record(good, "b"), firehose_record("x", "c\udc00"))
+    )
+    assert [(result["recordId"], result["result"]) for result in batch.results] == [
+        ("a?", "Ok"), ("b", "Ok"), ("c?", "ProcessingFailed"),
+    ]  # fmt: skip
+    assert json.dumps(batch.results, ensure_ascii=False).encode()
+    assert batch.failures == {Cause(Reason.NOT_JSON): ["c?"]}
+
+
+def test_a_record_with_several_causes_fails_once():
+    """Each cause names the record; the record counts once."""
+    batch = transform(firehose_event(device_reading(device_id=None, track_id=None), device_reading()))
+    assert batch.failures == {
+        Cause(Reason.WRONG_TYPE, "device_id"): ["record-0"], Cause(Reason.WRONG_TYPE, "track_id"): ["record-0"],
+    }  # fmt: skip
+    assert (batch.failed, len(batch.results)) == (1, 2)
+
+
+def test_dropped_fields_are_counted_by_name_for_documents_only():
+    """A failed record keeps all its fields in the backup bucket: nothing of it is dropped."""
+    batch = transform(
+        firehose_event(
+            device_reading(note=1, battery={"mv": 1}),
+            device_reading(note=None),
+            device_reading(note=1, device_temp="32"),
+            device_reading(note=1, device_temp="warm"),
+            device_reading(note=1, device_ts="yesterday"),
+        )
+    )
+    assert (batch.failed, batch.dropped) == (2, {"note": 3, "battery": 1})
+
+
+def test_data_of_amazon_msk_comes_back_as_failed():
+    """Records of MSK have another key ("Required parameters for data transformation"); their data is given back."""
+    batch = transform(firehose_event({"recordId": "m", "kafkaRecordValue": "QUJD"}))
+    assert batch.failures == {Cause(Reason.MSK_RECORD): ["m"]}
+    assert batch.results == [{"recordId": "m", "result": "ProcessingFailed", "data": "QUJD"}]
 
 
 def test_failed_data_keeps_even_odd_base64():

@@ -10,7 +10,7 @@ from enrichment import handler
 from enrichment.firehose import Batch
 from enrichment.logs import JsonFormatter, get_logger
 from enrichment.metrics import describe_batch, describe_failures
-from enrichment.reasons import Cause, Reason
+from enrichment.reasons import ADVICE, Cause, Reason
 from enrichment.settings import Settings, SettingsError
 from tests.builders import device_reading, firehose_event, firehose_record
 
@@ -47,6 +47,7 @@ def test_batch_line_has_counts_bytes_milliseconds_and_delay():
         bytes_in=700,
         bytes_out=600,
         failures={Cause(Reason.EMPTY): ["a"]},
+        failed=1,
     )
     batch.results = [{"recordId": name, "result": "Ok", "data": ""} for name in "abcd"]
     line = batch_line(batch, NOW, 12.3456, SETTINGS)
@@ -67,6 +68,22 @@ def test_batch_without_documents_has_no_delay():
     """With no device time there is no delay: a zero would be a lie."""
     line = batch_line(Batch([], [], 0, 0), NOW, 0.0, SETTINGS)
     assert not {"DelayP50", "DelayMax"} & assert_embedded_metrics(line, ["FunctionName"]).keys()
+
+
+def test_batch_line_counts_dropped_fields_by_name():
+    """What is not described is never lost without a trace: one metric, and the twenty names that were dropped most."""
+    dropped = {f"field{number:03}": number + 1 for number in range(30)} | {"x" * 500: 1000, "\ud800": 900}
+    line = batch_line(Batch([], [], 0, 0, dropped=dropped), NOW, 0.0, SETTINGS)
+    assert assert_embedded_metrics(line, ["FunctionName"])["FieldsDropped"] == (sum(dropped.values()), "Count")
+    assert list(line["droppedFields"].items())[:3] == [("x" * 100, 1000), ("?", 900), ("field029", 30)]
+    assert len(line["droppedFields"]) == 20
+
+
+def test_failure_lines_say_what_to_do():
+    """Each reason has its advice beside it."""
+    batch = Batch([], [], 0, 0, {Cause(reason): ["a"] for reason in Reason})
+    lines = list(describe_failures(batch, NOW, SETTINGS))
+    assert [line["advice"] for line in lines] == [ADVICE[reason] for reason in Reason]
 
 
 def test_device_clock_that_is_ahead_shows_as_negative_delay():

@@ -6,11 +6,12 @@ from datetime import UTC
 import msgspec
 import pytest
 
-from enrichment.lenient import LARGEST_TEXT
-from enrichment.reading import encode, enrich
+from enrichment.reading import encode
 from enrichment.reasons import Cause, ReadingError, Reason
+from enrichment.values import LARGEST_TEXT
 from tests import seed_function
 from tests.builders import ARRIVED_AT, device_reading, firehose_event
+from tests.enrichers import enrich
 
 
 def enriched(**changes):
@@ -23,7 +24,8 @@ def refusal(raw):
     """Return the cause for which the bytes are refused."""
     with pytest.raises(ReadingError) as refused:
         enrich(raw, ARRIVED_AT, UTC)
-    return refused.value.cause
+    [cause] = refused.value.causes
+    return cause
 
 
 def test_document_has_the_seed_s_fields_in_order_and_when_it_arrived():
@@ -58,12 +60,18 @@ def test_seven_fields_are_as_the_seed_wrote_them(celsius, identity, capsys):
         ("9007199254740993e0", 2**53 + 1),
         ('"9223372036854775807.0"', 2**63 - 1),
         ("170e-1", 17),
+        ('"' + "0" * 5000 + '9007199254740993"', 2**53 + 1),
+        ('"-' + "0" * 5000 + '17"', -17),
+        ('"' + "0" * 5000 + '17.0"', 17),
+        ("0e99999999999999999999", 0),
+        ("0.00e-99999999999999999999", 0),
     ],
 )
 def test_an_id_is_exact_however_it_is_written(literal, number):
     """A double on the way would make another device of it."""
     raw = json.dumps(device_reading(device_id="?")).replace('"?"', literal)
-    assert enrich(raw.encode(), ARRIVED_AT, UTC).device_id == number
+    [line] = encode([enrich(raw.encode())])
+    assert json.loads(line)["device_id"] == number
 
 
 @pytest.mark.parametrize(
@@ -74,6 +82,12 @@ def test_an_id_is_exact_however_it_is_written(literal, number):
         ("9223372036854775807.5", Reason.NUMBER_OUT_OF_RANGE),
         ("1e999999999", Reason.NUMBER_OUT_OF_RANGE),
         ("1e99999999999999999999", Reason.NUMBER_OUT_OF_RANGE),
+        ("-1e99999999999999999999", Reason.NUMBER_OUT_OF_RANGE),
+        ("1e-99999999999999999999", Reason.NOT_WHOLE),
+        ('"-1e-99999999999999999999"', Reason.NOT_WHOLE),
+        ('"\u00a017"', Reason.WRONG_TYPE),
+        ('"17\u2003"', Reason.WRONG_TYPE),
+        ('"\\u000b17"', Reason.WRONG_TYPE),
     ],
 )
 def test_an_id_that_is_only_nearly_one_is_refused(literal, reason):
@@ -173,8 +187,12 @@ def test_reading_is_refused_for_its_field(changes, reason, field):
         (b" \r\n\t", Reason.EMPTY),
         (b"\xff", Reason.NOT_UTF8),
         (json.dumps(device_reading()).encode()[:-1] + b', "note": "\xff"}', Reason.NOT_UTF8),
-        (json.dumps(device_reading()).encode("utf-16"), Reason.NOT_UTF8),
-        (b"\xef\xbb\xbf" + json.dumps(device_reading()).encode(), Reason.NOT_JSON),
+        (json.dumps(device_reading()).encode("utf-16"), Reason.UTF16),
+        (json.dumps(device_reading()).encode("utf-16-be"), Reason.UTF16),
+        (json.dumps(device_reading()).encode("utf-32"), Reason.UTF16),
+        (json.dumps(device_reading()).encode("utf-32-be"), Reason.UTF16),
+        (b"\xef\xbb\xbf" + json.dumps(device_reading()).encode(), Reason.BYTE_ORDER_MARK),
+        ("\u00a0".encode(), Reason.NOT_JSON),
         (b"{", Reason.NOT_JSON),
         (json.dumps(device_reading(device_temp=float("nan"))).encode(), Reason.NOT_JSON),
         (json.dumps(device_reading(note=float("inf"))).encode(), Reason.NOT_JSON),
@@ -194,10 +212,16 @@ def test_syntax_is_checked_before_fields():
     assert refusal(json.dumps(device_reading(uuid=5)).encode()[:-1]).reason is Reason.NOT_JSON
 
 
-def test_first_wrong_field_is_named():
-    """Of several wrong fields the first in the reading's order is the one to blame."""
-    assert refusal(json.dumps({"track_id": None, "device_id": "x", "uuid": "u", "device_ts": "t"}).encode()) == Cause(
-        Reason.WRONG_TYPE, "device_id"
+def test_everything_that_is_wrong_is_named():
+    """All fields and reasons, in the order of the description: whoever mends a device needs to look once."""
+    with pytest.raises(ReadingError) as refused:
+        enrich(json.dumps({"track_id": None, "device_id": "x", "uuid": "u", "device_ts": "t"}).encode())
+    assert refused.value.causes == (
+        Cause(Reason.BAD_TIMESTAMP, "device_ts"),
+        Cause(Reason.WRONG_TYPE, "device_id"),
+        Cause(Reason.FIELD_MISSING, "device_temp"),
+        Cause(Reason.WRONG_TYPE, "track_id"),
+        Cause(Reason.FIELD_MISSING, "activity_type"),
     )
 
 
@@ -232,7 +256,8 @@ def test_extra_fields_are_left_out_whatever_they_hold():
 def test_last_of_duplicate_keys_counts(first):
     """A key given twice has its last value, whatever the first was."""
     raw = json.dumps(device_reading())[1:]
-    assert enrich(f'{{"device_temp": {first}, {raw}'.encode(), None, UTC).temp_celsius == 32
+    [line] = encode([enrich(f'{{"device_temp": {first}, {raw}'.encode())])
+    assert json.loads(line)["temp_celsius"] == 32
 
 
 @pytest.mark.parametrize("arrival", [None, "1795342530456", 1.5, True, 10**18, -(10**18), 2**70])

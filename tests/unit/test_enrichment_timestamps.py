@@ -9,14 +9,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from enrichment.reasons import Cause, ReadingError, Reason
-from enrichment.timestamps import from_device, from_epoch
+from enrichment.description import TimeFormat
+from enrichment.reasons import Reason, UnusableError
+from enrichment.timestamps import from_device, from_epoch, from_number
 from tests.builders import device_reading
 from tests.slow_enrichment import Refusal, slow_document
 
 BERLIN = ZoneInfo("Europe/Berlin")
-DATE, CLOCK = r"(2026-\d{1,2}-\d{1,2})", r"(\d{1,2}:[0-5]?\d:[0-5]?\d)"
-NEARLY = re.compile(rf"{DATE}[ T]{CLOCK}(\.\d{{1,6}})?(Z|[+-]\d\d(:?\d\d)?)?(\.\d{{3}})?", re.ASCII)
+DATE, CLOCK = r"(2026-\d{1,2}-\d{1,2})", r"(\d{1,2}:[0-5]?\d(:[0-5]?\d)?)"
+OFFSET = r"( ?([Zz]|[+-]\d\d(:?\d\d)?)(\[[A-Z][a-z]{1,3}(/[A-Z][a-z_+-]{1,3})?\]?)?)?"
+NEARLY = re.compile(rf"{DATE}[ Tt]{CLOCK}([.,]\d{{1,10}})?{OFFSET}(\.\d{{3}})?", re.ASCII)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,22 @@ NEARLY = re.compile(rf"{DATE}[ T]{CLOCK}(\.\d{{1,6}})?(Z|[+-]\d\d(:?\d\d)?)?(\.\
         ("2026-11-22 10:15:30+01:00", "2026-11-22T09:15:30.000"),
         ("2026-11-22 10:15:30.5-0330", "2026-11-22T13:45:30.500"),
         ("2026-12-31 23:30:00.000-01", "2027-01-01T00:30:00.000"),
+        ("2026-11-22T10:15:30.1234567Z", "2026-11-22T10:15:30.123"),
+        ("2026-11-22T10:15:30.1234567+01:00", "2026-11-22T09:15:30.123"),
+        ("2026-11-22T10:15:30.123456789Z", "2026-11-22T10:15:30.123"),
+        ("2026-11-22T10:15:30.123456789-05:00", "2026-11-22T15:15:30.123"),
+        ("2026-11-22T10:15:30.5Z", "2026-11-22T10:15:30.500"),
+        ("2026-11-22T10:15", "2026-11-22T10:15:00.000"),
+        ("2026-11-22T10:15Z", "2026-11-22T10:15:00.000"),
+        ("2026-11-22T10:15+01:00[Europe/Berlin]", "2026-11-22T09:15:00.000"),
+        ("2026-11-22T10:15:30.123456789Z[UTC]", "2026-11-22T10:15:30.123"),
+        ("2026-11-22T10:15:30-03:00[America/Argentina/Buenos_Aires]", "2026-11-22T13:15:30.000"),
+        ("2026-11-22T10:15:30+02:00[GMT+2]", "2026-11-22T08:15:30.000"),
+        ("2026-11-22 10:15:30,123", "2026-11-22T10:15:30.123"),
+        ("2026-11-22 10:15:30,123456 +01:00", "2026-11-22T09:15:30.123"),
+        ("2026-11-22t10:15:30.123z", "2026-11-22T10:15:30.123"),
+        ("2026-11-22 10:15:30 +0100", "2026-11-22T09:15:30.000"),
+        ("2026-11-22 10:15:30.123 Z", "2026-11-22T10:15:30.123"),
         ("0001-01-01 00:00:00.000", "0001-01-01T00:00:00.000"),
         ("9999-12-31 23:59:59.999", "9999-12-31T23:59:59.999"),
     ],
@@ -47,9 +65,14 @@ def test_device_time_becomes_utc_with_milliseconds(given, expected):
     "given",
     [
         "", "now", "2026-11-22", "10:15:30.123", "2026-11-22  10:15:30.123", " 2026-11-22 10:15:30.123",
-        "2026-11-22 10:15", "2026-11-22 10:15:30.", "2026-11-22 10:15:30.1234567", "2026-11-22 10:15:30,123",
+        "2026-11-22 10", "2026-11-22 10:", "2026-11-22 10:15:", "2026-11-22 10:15.5", "2026-11-22 10:15:30.",
+        "2026-11-22 10:15:30,", "2026-11-22 10:15:30.1234567890", "2026-11-22 10:15:30.123,4",
         "20261122 10:15:30.12345", "2026-W47-7 10:15:30.123", "2026W47 10:15:30.123456", "2026-11-22 101530.12345",
-        "2026-11-22t10:15:30.123", "2026-11-22T10:15:30.123z", "2026-11-22 10:15:30.123 Z", "2026-11-22_10:15:30.123",
+        "2026-11-22Tt10:15:30.123", "2026-11-22T10:15:30.123zz", "2026-11-22 10:15:30.123  Z",
+        "2026-11-22_10:15:30.123",
+        "2026-11-22T10:15:30.123 ", "2026-11-22T10:15:30.123[Europe/Berlin]", "2026-11-22T10:15:30.123Z[]",
+        "2026-11-22T10:15:30.123Z[UTC", "2026-11-22T10:15:30.123Z[U T]", "2026-11-22T10:15:30.123Z [UTC]",
+        "2026-11-22T10:15:30.123[UTC]Z", "2026-11-22T10:15:30.123Z[UTC][UTC]", "2026-11-22T10:15:30.123Z[1]",
         "2026-11-22 10:15:30.12Z3", "2026-11-22 10:15:30.+01", "2026-11-22 10:15:30+1:00", "2026-11-22 10:15:30+01:60",
         "2026-1-2 10:15:3+01.123", "2026-11-2 1:15:30Z.123",
         "2026-11-22 10:15:30+01:", "2026-11-22 10:15:30+24:00", "2026-11-22 10:15:30+01:00:30",
@@ -63,9 +86,9 @@ def test_device_time_becomes_utc_with_milliseconds(given, expected):
 @pytest.mark.parametrize("zone", [UTC, BERLIN], ids=str)
 def test_what_is_no_device_time_is_refused(given, zone):
     """Other forms, days that no calendar has, and years out of reach have one reason."""
-    with pytest.raises(ReadingError) as refused:
+    with pytest.raises(UnusableError) as refused:
         from_device(given, zone)
-    assert refused.value.cause == Cause(Reason.BAD_TIMESTAMP, "device_ts")
+    assert refused.value.reason is Reason.BAD_TIMESTAMP
 
 
 @pytest.mark.parametrize(
@@ -100,7 +123,7 @@ def test_whatever_looks_like_a_device_time_is_read_as_the_slow_way_reads_it(text
     try:
         expected = slow_document(json.dumps(device_reading(device_ts=text)).encode(), zone=zone)["timestamp"]
     except Refusal:
-        with pytest.raises(ReadingError):
+        with pytest.raises(UnusableError):
             from_device(text, zone)
     else:
         assert from_device(text, zone) == expected
@@ -109,6 +132,34 @@ def test_whatever_looks_like_a_device_time_is_read_as_the_slow_way_reads_it(text
 def test_a_zone_called_utc_by_another_name_is_no_different():
     """The fast way for UTC and the way through a zone's table give the same text."""
     assert from_device("2026-11-22 10:15:30.123", ZoneInfo("Etc/UTC")) == "2026-11-22T10:15:30.123"
+
+
+@pytest.mark.parametrize(
+    ("number", "form", "expected"),
+    [
+        (1_795_342_530, TimeFormat.EPOCH_SECOND, "2026-11-22T10:15:30.000"),
+        (1_795_342_530.123, TimeFormat.EPOCH_SECOND, "2026-11-22T10:15:30.123"),
+        (1_795_342_530.999_9, TimeFormat.EPOCH_SECOND, "2026-11-22T10:15:30.999"),
+        (-0.001, TimeFormat.EPOCH_SECOND, "1969-12-31T23:59:59.999"),
+        (1_795_342_530_456, TimeFormat.EPOCH_MILLIS, "2026-11-22T10:15:30.456"),
+        (1_795_342_530_456.9, TimeFormat.EPOCH_MILLIS, "2026-11-22T10:15:30.456"),
+        (1_795_342_530_456_999, TimeFormat.EPOCH_MICROS, "2026-11-22T10:15:30.456"),
+        (1_795_342_530_456_999_999, TimeFormat.EPOCH_NANOS, "2026-11-22T10:15:30.456"),
+        (-1, TimeFormat.EPOCH_NANOS, "1969-12-31T23:59:59.999"),
+        (1.795342530456e18, TimeFormat.EPOCH_NANOS, "2026-11-22T10:15:30.456"),
+    ],
+)
+def test_epoch_numbers_are_cut_to_milliseconds(number, form, expected):
+    """A number is what the description says it is; milliseconds are cut, before 1970 as well."""
+    assert from_number(number, form) == expected
+
+
+@pytest.mark.parametrize("number", [10**14, -(10**14), 1e300, -1e300, 10**400])
+def test_epoch_numbers_beyond_the_calendar_are_refused(number):
+    """The years 1 to 9999, as for text."""
+    with pytest.raises(UnusableError) as refused:
+        from_number(number, TimeFormat.EPOCH_SECOND)
+    assert refused.value.reason is Reason.BAD_TIMESTAMP
 
 
 @pytest.mark.parametrize(

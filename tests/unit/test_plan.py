@@ -4,7 +4,6 @@ import json
 import math
 import re
 from dataclasses import replace
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from iot_stream.plan.planner import Plan, make_plan
 from iot_stream.plan.report import figures
 from iot_stream.plan.workload import DOCUMENT_GROWTH_BYTES, Measured, PlanError, Workload
 from tests.builders import ARRIVED_AT, device_reading
+from tests.enrichers import enrich
 from tests.template import PROJECT, load_template
 
 SMALL = Workload(devices=1000, every_s=10, reading_bytes=170, keep_days=30)
@@ -150,7 +150,7 @@ def test_firehose_tiers() -> None:
 def test_documents_are_as_large_as_the_function_makes_them() -> None:
     """The growth from reading to document, against the enrichment function itself."""
     raw = json.dumps(device_reading(device_temp=28.5)).encode()
-    document = reading.encode([reading.enrich(raw, ARRIVED_AT, UTC)])[0]
+    document = reading.encode([enrich(raw, ARRIVED_AT)])[0]
     assert len(document) <= len(raw) + DOCUMENT_GROWTH_BYTES <= len(document) + 25
 
 

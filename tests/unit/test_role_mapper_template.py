@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from enrichment.reading import Document
+from enrichment.description import INGESTED_AT, load
 from iot_stream.paths import PROJECT
 from role_mapper import files, response_sender
 from role_mapper.properties import Properties
@@ -84,7 +84,7 @@ def test_every_field_of_a_document_has_a_type_and_there_is_no_other(template: An
     """The index knows what the enrichment function writes."""
     document = files.index_template(Properties.of(mapping_properties()), "why")
     mappings = document["template"]["mappings"]
-    assert set(mappings["properties"]) == set(Document.__struct_fields__)
+    assert set(mappings["properties"]) == {*(field.name for field in load().fields), INGESTED_AT}
     assert mappings["dynamic"] is False
     assert template["Parameters"]["IndexName"]["Default"] == mapping_properties()["IndexName"]
 

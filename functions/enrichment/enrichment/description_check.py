@@ -20,7 +20,7 @@ from enrichment.description import (
     Unknown,
 )
 
-__all__ = ["check"]
+__all__ = ["LARGEST_LONG", "SMALLEST_LONG", "check", "scaled_float_limit"]
 
 SMALLEST_LONG: Final = -(2**63)
 LARGEST_LONG: Final = 2**63 - 1

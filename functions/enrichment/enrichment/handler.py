@@ -7,12 +7,15 @@ from time import perf_counter
 from typing import Any
 
 from enrichment import firehose, metrics
+from enrichment.description import load
 from enrichment.logs import get_logger
+from enrichment.reading import Enricher
 from enrichment.settings import Settings
 
 __all__ = ["lambda_handler"]
 
 _SETTINGS = Settings.from_environment(os.environ)
+_ENRICHER = Enricher(load(), _SETTINGS.device_time_zone)
 _LOGGER = get_logger("enrichment")
 
 
@@ -27,7 +30,7 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, list[fi
         firehose.EventError: the event is not a Firehose transformation event.
     """
     start = perf_counter()
-    batch = firehose.transform(event, _SETTINGS.device_time_zone)
+    batch = firehose.transform(event, _ENRICHER)
     milliseconds = (perf_counter() - start) * 1000
     now = datetime.now(UTC)
     sys.stdout.write(metrics.describe_batch(batch, now, milliseconds, _SETTINGS))

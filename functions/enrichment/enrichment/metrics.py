@@ -13,12 +13,15 @@ from typing import Any, Final
 import msgspec
 
 from enrichment.firehose import Batch
+from enrichment.reasons import ADVICE
 from enrichment.settings import Settings
 
 __all__ = ["describe_batch", "describe_failures"]
 
 _IDS_A_LINE: Final = 200  # of about 160 characters each: far below the 256 KB of a log event
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_MOST_NAMES: Final = 20  # of undescribed fields in a line
+_LONGEST_NAME: Final = 100  # characters
 _UNITS: Final = {
     "RecordsIn": "Count",
     "RecordsOk": "Count",
@@ -26,6 +29,7 @@ _UNITS: Final = {
     "BytesIn": "Bytes",
     "BytesOut": "Bytes",
     "BatchDuration": "Milliseconds",
+    "FieldsDropped": "Count",
     "DelayP50": "Milliseconds",
     "DelayMax": "Milliseconds",
 }
@@ -43,31 +47,43 @@ def describe_batch(batch: Batch, now: datetime, milliseconds: float, settings: S
         milliseconds: how long the batch took.
         settings: namespace and dimension of the metrics.
     """
-    failed = sum(map(len, batch.failures.values())) if batch.failures else 0
     figures = {
         "RecordsIn": len(batch.results),
-        "RecordsOk": len(batch.results) - failed,
-        "RecordsFailed": failed,
+        "RecordsOk": len(batch.results) - batch.failed,
+        "RecordsFailed": batch.failed,
         "BytesIn": batch.bytes_in,
         "BytesOut": batch.bytes_out,
         "BatchDuration": round(milliseconds, 3),
     }
+    if batch.dropped:
+        figures["FieldsDropped"] = sum(batch.dropped.values())
     if batch.timestamps:
         oldest_first = sorted(batch.timestamps)  # the text sorts as time does
         figures["DelayP50"] = _delay(oldest_first[len(oldest_first) // 2], now)
         figures["DelayMax"] = _delay(oldest_first[0], now)
     dimensions = {"FunctionName": settings.function_name}
-    return _encode({"message": "batch", **_embed(figures, dimensions, now, settings)}).decode() + "\n"
+    names = {"droppedFields": _most_dropped(batch.dropped)} if batch.dropped else {}
+    return _encode({"message": "batch", **names, **_embed(figures, dimensions, now, settings)}).decode() + "\n"
 
 
 def describe_failures(batch: Batch, now: datetime, settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield the fields of a warning for each cause; several warnings where there are too many recordIds for one."""
+    """Yield the fields of a warning for each cause; several warnings where there are too many recordIds for one.
+
+    A record that has several causes counts in the warning of each.
+    """
     for cause, record_ids in batch.failures.items():
         for some_ids in batched(record_ids, _IDS_A_LINE, strict=False):
             dimensions = {"FunctionName": settings.function_name, "Reason": str(cause.reason)}
             blamed = {"field": cause.field} if cause.field else {}
+            advice = {"advice": ADVICE[cause.reason]}
             fields = _embed({"RecordsFailed": len(some_ids)}, dimensions, now, settings)
-            yield {**blamed, "recordIds": some_ids, **fields}
+            yield {**blamed, **advice, "recordIds": some_ids, **fields}
+
+
+def _most_dropped(dropped: Mapping[str, int]) -> dict[str, int]:
+    """Return the undescribed fields that were dropped most often, few and short enough for a log line."""
+    most = sorted(dropped.items(), key=lambda item: -item[1])[:_MOST_NAMES]
+    return {name.encode(errors="replace").decode()[:_LONGEST_NAME]: count for name, count in most}
 
 
 def _delay(timestamp: str, now: datetime) -> int:

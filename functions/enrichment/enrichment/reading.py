@@ -1,98 +1,200 @@
-"""One device reading → one document, or the named reason why not. Pure: no clock, environment, logger or AWS."""
+"""Device readings → documents, or everything that is wrong with them. Pure: no clock, environment, logger or AWS.
 
+The description is compiled once into typed structs and one conversion for each column that needs one. Readings are
+then handled a chunk at a time: decoded by msgspec, taken apart into columns, converted column by column, and put
+together as documents. What the typed decoder refuses goes to `lenient`, alone.
+"""
+
+from collections.abc import Callable
 from datetime import tzinfo
-from functools import lru_cache
-from typing import Annotated, Final
+from typing import Any, Final, cast
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
 
-from enrichment import lenient
-from enrichment.reasons import ReadingError, Reason
-from enrichment.timestamps import from_device, from_epoch
+from enrichment import undescribed
+from enrichment.compiled import Column, compile_document, compile_reading, conversion
+from enrichment.description import Description, Unknown
+from enrichment.lenient import LenientReader
+from enrichment.reasons import Cause, ReadingError, Reason, UnusableError
+from enrichment.timestamps import from_epochs
+from enrichment.undescribed import Undescribed
+from enrichment.values import LARGEST_TEXT
 
-__all__ = ["DeviceReading", "Document", "encode", "enrich"]
+__all__ = ["Enriched", "Enricher", "encode"]
 
-ABSOLUTE_ZERO: Final = -273.15  # °C
-HIGHEST_CELSIUS: Final = 1e12  # no device's, and in both units still exact to 0.001 in a double
+_REFUSED: Final = (UnicodeDecodeError, msgspec.DecodeError, RecursionError)
+_BAD: Final = object()
 
-_Id = Annotated[int, Meta(ge=lenient.SMALLEST_ID, le=lenient.LARGEST_ID)]
-
-
-class DeviceReading(msgspec.Struct, gc=False):
-    """What a device sends, in its canonical form: other forms are `lenient`'s."""
-
-    uuid: str
-    device_ts: str
-    device_id: _Id
-    device_temp: int | float
-    track_id: _Id
-    activity_type: str
-
-
-class Document(msgspec.Struct, gc=False):
-    """What OpenSearch gets: the seed's seven fields in the seed's order, and when Kinesis or Firehose had it."""
-
-    uuid: str
-    timestamp: str
-    device_id: int
-    temp_celsius: int | float
-    temp_fahrenheit: float
-    track_id: int
-    activity_type: str
-    ingested_at: str | UnsetType = UNSET
-
-
-_decode = msgspec.json.Decoder(DeviceReading).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-def enrich(raw: bytes, arrived_at: object, zone: tzinfo) -> Document:
-    """Return the document of one reading.
+class Enriched(msgspec.Struct):
+    """What became of a chunk of readings."""
 
-    Args:
-        raw: the record's data, whatever it may be.
-        arrived_at: `approximateArrivalTimestamp` in epoch milliseconds; anything else leaves `ingested_at` out.
-        zone: what a device time without an offset means.
-
-    Raises:
-        ReadingError: the reading can't become a document; says why, without quoting it.
-    """
-    try:
-        reading = _decode(raw.decode())
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
-        reading = None
-    if reading is None:
-        reading = DeviceReading(**lenient.read(raw))
-    if len(raw) > lenient.LARGEST_TEXT:  # no text is longer than what it came in
-        lenient.require_keyword(reading.uuid, "uuid")
-        lenient.require_keyword(reading.activity_type, "activity_type")
-    timestamp = from_device(reading.device_ts, zone)
-    celsius, fahrenheit = _temperatures(reading.device_temp)
-    return Document(
-        reading.uuid,
-        timestamp,
-        reading.device_id,
-        celsius,
-        fahrenheit,
-        reading.track_id,
-        reading.activity_type,
-        from_epoch(arrived_at) or UNSET,
-    )
+    documents: list[Any]
+    """Of the readings that have one, in order; for `encode`."""
+    timestamps: list[str]
+    """Device times of the documents."""
+    causes: dict[int, tuple[Cause, ...]]
+    """Everything that is wrong with the other readings, by position, in ascending order."""
+    dropped: dict[str, int]
+    """How many documents lack an undescribed field that their reading had, by its path."""
 
 
-def encode(documents: list[Document]) -> list[bytes]:
+class Enricher:
+    """Makes documents of readings, by one description."""
+
+    def __init__(self, description: Description, zone: tzinfo) -> None:
+        """Compile a description.
+
+        Args:
+            description: what devices send, and what OpenSearch gets.
+            zone: what a device time without an offset means.
+        """
+        self._names = [field.name for field in description.fields]
+        self._time = self._names.index(description.time.name)
+        self._keep = description.unknown is Unknown.KEEP
+        strict, tolerant, self._take_apart = compile_reading(description)
+        self._decode: Callable[[str], Any] = msgspec.json.Decoder(strict).decode
+        self._decode_tolerant: Callable[[str], Any] = msgspec.json.Decoder(tolerant).decode
+        self._conversions = [
+            (position, convert)
+            for position, field in enumerate(description.fields)
+            if (convert := conversion(field, zone)) is not None
+        ]
+        self._document = compile_document(description)
+        self._lenient = LenientReader(description, zone)
+        self._undescribed = Undescribed(description)
+
+    def enrich(self, raw: bytes, arrived_at: object = None) -> Any:
+        """Return the document of one reading.
+
+        Args:
+            raw: the record's data, whatever it may be.
+            arrived_at: `approximateArrivalTimestamp` in epoch milliseconds; anything else leaves `ingested_at` out.
+
+        Raises:
+            ReadingError: the reading can't become a document; says everything that is wrong, without quoting it.
+        """
+        enriched = self.enrich_all([raw], [arrived_at])
+        if enriched.causes:
+            raise ReadingError(enriched.causes[0])
+        return enriched.documents[0]
+
+    def enrich_all(self, data: list[bytes | None], arrivals: list[object]) -> Enriched:
+        """Return the documents of many readings, and why the others have none.
+
+        Args:
+            data: each record's data, None where it is not base64.
+            arrivals: as `enrich` has it, of each record.
+        """
+        unknown: dict[int, undescribed.Found] = {}
+        good, readings, rest = self._decode_all(data, unknown)
+        columns = self._take_apart(readings)
+        bad: set[int] = set()
+        for position, convert in self._conversions:
+            try:
+                columns[position] = convert(columns[position])
+            except UnusableError:  # one value is enough: find out which, and go on with the others
+                columns[position] = [_attempt(convert, value) for value in columns[position]]
+                bad.update(row for row, value in enumerate(columns[position]) if value is _BAD)
+        causes: dict[int, tuple[Cause, ...]] = {}
+        if rest or bad:
+            lenient = sorted([*rest, *(good[row] for row in bad)])
+            rows = {index: row for row, index in enumerate(good) if row not in bad}
+            late = self._read_leniently(data, lenient, unknown, causes)
+            good = sorted([*rows, *late])
+            columns = [
+                [column[rows[index]] if index in rows else late[index][position] for index in good]
+                for position, column in enumerate(columns)
+            ]
+        timestamps = [*columns[self._time]]
+        columns.append(from_epochs([arrivals[index] for index in good] if causes else arrivals))
+        if self._keep:
+            columns.append([undescribed.to_json(unknown[index]) if index in unknown else None for index in good])
+        dropped = (
+            {} if self._keep or not unknown else undescribed.count(unknown[index] for index in good if index in unknown)
+        )
+        return Enriched([*map(self._document, *columns)], timestamps, causes, dropped)
+
+    def _decode_all(
+        self, data: list[bytes | None], unknown: dict[int, undescribed.Found]
+    ) -> tuple[list[int], list[Any], list[int]]:
+        """Return positions and structs of the readings in canonical form, and the positions of the rest."""
+        decode = self._decode
+        all_bytes = cast("list[bytes]", data)  # the usual case; None is a TypeError
+        try:
+            if max(map(len, all_bytes), default=0) <= LARGEST_TEXT:
+                return [*range(len(data))], [decode(raw.decode()) for raw in all_bytes], []
+        except (*_REFUSED, TypeError):
+            pass
+        good, readings, rest = [], [], []
+        for index, raw in enumerate(data):
+            reading = None
+            if raw is not None and len(raw) <= LARGEST_TEXT:  # no text is longer than what it came in
+                try:
+                    reading = decode(raw.decode())
+                except _REFUSED:
+                    reading = self._decode_with_unknown(raw, index, unknown)
+            if reading is None:
+                rest.append(index)
+            else:
+                good.append(index)
+                readings.append(reading)
+        return good, readings, rest
+
+    def _decode_with_unknown(self, raw: bytes, index: int, unknown: dict[int, undescribed.Found]) -> Any:
+        """Return the struct of a reading in canonical form but for undescribed fields; None of any other."""
+        try:
+            text = raw.decode()
+            reading = self._decode_tolerant(text)
+            unknown[index] = self._undescribed.find(text)
+        except _REFUSED:
+            return None
+        return reading
+
+    def _read_leniently(
+        self,
+        data: list[bytes | None],
+        indices: list[int],
+        unknown: dict[int, undescribed.Found],
+        causes: dict[int, tuple[Cause, ...]],
+    ) -> dict[int, list[Any]]:
+        """Return the documents' values of readings that the typed decoder refused, and add the causes of the others."""
+        found: dict[int, list[Any]] = {}
+        for index in indices:
+            raw = data[index]
+            if raw is None:
+                causes[index] = (Cause(Reason.NOT_BASE64),)
+                continue
+            try:
+                values, reading = self._lenient.read(raw)
+                undescribed_fields = self._find_undescribed(raw, reading)
+            except ReadingError as error:
+                causes[index] = error.causes
+                continue
+            if undescribed_fields:
+                unknown[index] = undescribed_fields
+            found[index] = [values.get(name) for name in self._names]
+        return found
+
+    def _find_undescribed(self, raw: bytes, reading: dict[str, Any]) -> undescribed.Found:
+        try:
+            return self._undescribed.find(raw.decode())
+        except (msgspec.DecodeError, RecursionError):
+            found = self._undescribed.find_in(reading)
+        if self._keep and found:  # it can't be written to the document as it was, and must not be lost
+            raise ReadingError([Cause(Reason.LONE_SURROGATE)])
+        return found
+
+
+def encode(documents: list[Any]) -> list[bytes]:
     """Return each document as a newline-terminated line of UTF-8 JSON, as Firehose wants it for OpenSearch."""
     return _encode_lines(documents).splitlines(keepends=True)  # JSON escapes line ends, so these are the only ones
 
 
-@lru_cache(maxsize=4096)  # temperatures repeat, and rounding alone takes as long as decoding a reading
-def _temperatures(celsius: float) -> tuple[int | float, float]:
-    """Return °C and °F: decimals are kept; whole numbers, minus zero too, are written as the seed did, without a point.
-
-    Ten decimals drop the binary noise of °F: 78.8, not 78.80000000000001.
-    """
-    if not ABSOLUTE_ZERO <= celsius <= HIGHEST_CELSIUS:
-        raise ReadingError(Reason.NUMBER_OUT_OF_RANGE, "device_temp")
-    kept = int(celsius) if celsius == int(celsius) else celsius
-    return kept, round(kept * 1.8 + 32, 10) + 0.0  # minus zero, at -17.777… °C, is 0.0 too
+def _attempt(convert: Callable[[Column], Column], value: Any) -> Any:
+    try:
+        return convert([value])[0]
+    except UnusableError:
+        return _BAD

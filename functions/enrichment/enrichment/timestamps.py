@@ -1,25 +1,36 @@
-"""Device times and arrival times as UTC text, `YYYY-MM-DDTHH:MM:SS.mmm`.
+"""Device times and arrival times as UTC text, `YYYY-MM-DDTHH:MM:SS.mmm`. Pure.
 
 Milliseconds are cut, not rounded. The text sorts as time does.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
-from enrichment.reasons import ReadingError, Reason
+from enrichment.description import TimeFormat
+from enrichment.reasons import Reason, UnusableError
 
-__all__ = ["from_device", "from_epoch"]
+__all__ = ["from_device", "from_devices", "from_epoch", "from_epochs", "from_number"]
 
 _SECONDS: Final = len("2026-11-22 10:15:30")
+_MILLISECONDS: Final = len("2026-11-22 10:15:30.123")
+_MOST_DIGITS: Final = 9  # of a fraction: nanoseconds
+_DIGITS: Final = frozenset("0123456789")
 _FRACTION: Final = tuple(f".{number:03d}" for number in range(1000))  # formatting takes longer than the rest
 _FRACTIONS: Final = frozenset(_FRACTION)
 _DEVICE_TIME: Final = re.compile(
-    r"(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?"
-    r"(Z|([+-])(\d{2})(?::?(\d{2}))?)?",
+    r"(\d{4})-(\d{1,2})-(\d{1,2})[Tt ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d{1,9}))?)?"
+    r"(?: ?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)(?:\[[A-Za-z][A-Za-z0-9_+/-]*\])?)?",
     re.ASCII,
 )
+_TO_MILLISECONDS: Final = {  # as powers of ten
+    TimeFormat.EPOCH_SECOND: 3,
+    TimeFormat.EPOCH_MILLIS: 0,
+    TimeFormat.EPOCH_MICROS: -3,
+    TimeFormat.EPOCH_NANOS: -6,
+}
 
 
 def from_device(text: str, zone: tzinfo) -> str:
@@ -29,16 +40,49 @@ def from_device(text: str, zone: tzinfo) -> str:
     autumn, the first pass (PEP 495, fold 0).
 
     Raises:
-        ReadingError: BAD_TIMESTAMP, when the text has another form, names no day or hour of the calendar, or
+        UnusableError: BAD_TIMESTAMP, when the text has another form, names no day or hour of the calendar, or
             leaves the years 1 to 9999 on its way to UTC.
     """
-    fraction = text[_SECONDS:]
+    return from_devices((text,), zone)[0]
+
+
+def from_devices(texts: Iterable[str], zone: tzinfo) -> list[str]:
+    """Return many devices' times, as `from_device` does with each.
+
+    Raises:
+        UnusableError: one of them is BAD_TIMESTAMP.
+    """
     try:
-        if fraction in _FRACTIONS:  # no offset changes it, and devices share their seconds
-            return _second_of_device(text[:_SECONDS], zone) + fraction
-        return _to_utc(_parse(text, zone))
+        return [
+            # No offset changes milliseconds, and devices share their seconds.
+            _second_of_device(text[:_SECONDS], text[_MILLISECONDS:], zone) + fraction
+            if (fraction := text[_SECONDS:_MILLISECONDS]) in _FRACTIONS and text[_MILLISECONDS:][:1] not in _DIGITS
+            else _other_time(text, zone)
+            for text in texts
+        ]
     except (ValueError, OverflowError):
-        raise ReadingError(Reason.BAD_TIMESTAMP, "device_ts") from None
+        raise UnusableError(Reason.BAD_TIMESTAMP) from None
+
+
+def from_number(number: float, form: TimeFormat) -> str:
+    """Return a number of seconds, milliseconds, microseconds or nanoseconds since 1970-01-01 UTC as UTC text.
+
+    A fraction is read as a double is written at its shortest, so that 1795342530.123 has 123 milliseconds.
+
+    Raises:
+        UnusableError: BAD_TIMESTAMP, beyond the years 1 to 9999.
+    """
+    power = _TO_MILLISECONDS[form]
+    if isinstance(number, int):
+        milliseconds = number * 10**power if power >= 0 else number // 10**-power
+    else:
+        from decimal import ROUND_FLOOR, Decimal  # noqa: PLC0415 - most devices write whole numbers
+
+        milliseconds = int(Decimal(repr(number)).scaleb(power).to_integral_value(ROUND_FLOOR))
+    text = from_epoch(milliseconds)
+    if text is None:
+        raise UnusableError(Reason.BAD_TIMESTAMP)
+    return text
 
 
 def from_epoch(milliseconds: object) -> str | None:
@@ -51,15 +95,26 @@ def from_epoch(milliseconds: object) -> str | None:
         return None
 
 
+def from_epochs(milliseconds: list[object]) -> list[str | None]:
+    """Return many arrival times, as `from_epoch` does with each."""
+    if {*map(type, milliseconds)} == {int}:
+        numbers = cast("list[int]", milliseconds)
+        try:
+            return [_second_of_epoch(each // 1000) + _FRACTION[each % 1000] for each in numbers]
+        except (ValueError, OverflowError, OSError):
+            pass
+    return [from_epoch(each) for each in milliseconds]
+
+
 def _parse(text: str, zone: tzinfo) -> datetime:
-    """Read every form of device time that docs/fields.md lists."""
+    """Return the time of every form that docs/fields.md lists."""
     match = _DEVICE_TIME.fullmatch(text)
     if match is None:
         raise ValueError
-    year, month, day, hour, minute, second, fraction, offset, sign, offset_hours, offset_minutes = match.groups()
-    if offset == "Z":
+    year, month, day, hour, minute, second, fraction, zulu, sign, offset_hours, offset_minutes = match.groups()
+    if zulu:
         zone = UTC
-    elif offset:
+    elif sign:
         if int(offset_minutes or 0) >= 60:  # noqa: PLR2004 - minutes of an hour
             raise ValueError
         distance = timedelta(hours=int(offset_hours), minutes=int(offset_minutes or 0))
@@ -70,8 +125,8 @@ def _parse(text: str, zone: tzinfo) -> datetime:
         int(day),
         int(hour),
         int(minute),
-        int(second),
-        int((fraction or "").ljust(6, "0")),
+        int(second or 0),
+        int((fraction or "")[:6].ljust(6, "0")),
         tzinfo=zone,
     )
 
@@ -80,10 +135,24 @@ def _to_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
+def _other_time(text: str, zone: tzinfo) -> str:
+    """Return a time with another fraction than milliseconds."""
+    fraction, rest = text[_SECONDS:_MILLISECONDS], text[_MILLISECONDS:]
+    offset = rest.lstrip("0123456789")
+    if fraction in _FRACTIONS and _MILLISECONDS - _SECONDS + len(rest) - len(offset) <= 1 + _MOST_DIGITS:
+        return _second_of_device(text[:_SECONDS], offset, zone) + fraction
+    return _whole_time(text, zone)
+
+
 @lru_cache(maxsize=4096)
-def _second_of_device(text: str, zone: tzinfo) -> str:
-    """Return `YYYY-MM-DDTHH:MM:SS` in UTC of the time that `text` becomes with its fraction."""
-    return _to_utc(_parse(text + _FRACTION[0], zone))[:_SECONDS]
+def _whole_time(text: str, zone: tzinfo) -> str:
+    return _to_utc(_parse(text, zone))
+
+
+@lru_cache(maxsize=4096)
+def _second_of_device(text: str, offset: str, zone: tzinfo) -> str:
+    """Return `YYYY-MM-DDTHH:MM:SS` in UTC of the time that `text` becomes with a fraction and the offset."""
+    return _to_utc(_parse(text + _FRACTION[0] + offset, zone))[:_SECONDS]
 
 
 @lru_cache(maxsize=1024)  # records of a batch arrive within the same few seconds
