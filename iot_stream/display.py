@@ -16,8 +16,9 @@ from iot_stream.run.reconciliation import Reconciliation
 from iot_stream.run.status import Status
 from iot_stream.stack import Stack
 
-__all__ = ["Display", "progress", "reconciliation_text", "startup_summary", "status_text"]
+__all__ = ["Display", "progress", "reconciliation_text", "sent_text", "startup_summary", "status_text"]
 
+_REACHED = 0.95  # of the asked rate: the first batch comes a moment after the start
 _PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal to draw on
 
 
@@ -70,6 +71,19 @@ def reconciliation_text(result: Reconciliation) -> str:
         text += f" + {result.missing:,} MISSING"
     if result.duplicates:
         text += f" ({result.duplicates:,} duplicate documents)"
+    return text
+
+
+def sent_text(sent: Sent, *, rate: float, seed: int) -> str:
+    """Return what was sent and how fast, and whether that was as fast as asked for, in one line."""
+    text = f"{sent.records:,} readings sent in {sent.seconds:.1f} s, {sent.rate:,.1f} per second (seed {seed})"
+    if sent.retried:
+        text += f"; {sent.retried:,} refused and sent again"
+    if sent.abandoned:
+        text += f"; {sent.abandoned:,} refused and NOT sent again, because the time was over"
+    behind = rate * sent.seconds - sent.records
+    if sent.rate < _REACHED * rate and behind > rate:  # more than the last second's readings
+        text += f"; the {rate:,.0f} per second asked for were not reached: see the stream's shards, or use less"
     return text
 
 

@@ -28,8 +28,9 @@ def run(
     from iot_stream.generator.job import choose_seed
     from iot_stream.live.server import open_page
     from iot_stream.local import local_stack
-    from iot_stream.run.session import drain, send_and_watch
+    from iot_stream.run.session import check_parameters, drain, send_and_watch
 
+    check_parameters(parameters)
     display = Display()
     started = local_stack.up(
         options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say

@@ -30,7 +30,7 @@ def send(
     as_json: bool,
 ) -> None:
     """Send device readings into the Kinesis data stream, once the delivery stream is active."""
-    from iot_stream.display import progress
+    from iot_stream.display import progress, sent_text
     from iot_stream.generator.job import choose_seed, send_readings, wait_until_active
 
     target = options.resolve_target(state, stack_name, aws=aws)
@@ -49,5 +49,12 @@ def send(
             on_sent=on_sent,
             stop=interrupted(),
         )
-    result = {"sent": sent.records, "retried": sent.retried, "seed": seed}
-    click.echo(json.dumps(result) if as_json else f"{sent.records:,} readings sent (seed {seed})")
+    result = {
+        "sent": sent.records,
+        "retried": sent.retried,
+        "abandoned": sent.abandoned,
+        "seconds": round(sent.seconds, 3),
+        "rate": round(sent.rate, 1),
+        "seed": seed,
+    }
+    click.echo(json.dumps(result) if as_json else sent_text(sent, rate=rate, seed=seed))

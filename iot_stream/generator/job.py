@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
-from iot_stream.generator.ledger import Entry, Ledger
+from iot_stream.generator.ledger import Accepted, Ledger
 from iot_stream.generator.readings import Readings
 from iot_stream.generator.send import Sent, send
 
@@ -35,15 +35,24 @@ def send_readings(
     on_sent: Callable[[Sent], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Sent:
-    """Send as `generator.send.send` does, and update `ledger` after each batch."""
+    """Send as `generator.send.send` does, and add what the stream accepts to `ledger`."""
     run = uuid.uuid4().hex
 
-    def note(sent: Sent) -> None:
+    def note(accepted: list[Accepted]) -> None:
         if ledger is not None:
-            ledger.write(run, Entry(seed, sent.records))
-        on_sent(sent)
+            ledger.append(run, accepted)
 
-    return send(kinesis, stream, Readings(seed), rate=rate, count=count, seconds=seconds, on_sent=note, stop=stop)
+    return send(
+        kinesis,
+        stream,
+        Readings(seed),
+        rate=rate,
+        count=count,
+        seconds=seconds,
+        on_accepted=note,
+        on_sent=on_sent,
+        stop=stop,
+    )
 
 
 def wait_until_active(firehose: Any, name: str) -> None:

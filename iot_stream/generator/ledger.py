@@ -1,53 +1,68 @@
-"""What was sent from this machine: enough to make every sent reading's uuid again, so that none is lost unnoticed.
+"""The ledger of what the stream accepted: for each record its shard, its sequence number and a digest of its bytes.
 
-Readings are seeded, so a ledger entry is a seed and a count, whatever the number of readings.
+That is enough to find every record again whatever it holds: its document by the id that shard and sequence number make,
+and its failure object by the digest of `rawData` (docs/adr/0010).
 """
 
-import datetime as dt
-import json
-from collections.abc import Iterator
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from iot_stream.generator.readings import Readings
+__all__ = ["Accepted", "Ledger", "digest_of"]
 
-__all__ = ["Entry", "Ledger"]
+# Shard number, sequence number, digest. A SequenceNumber has up to 129 digits, a ShardId ends in its number (Kinesis
+# API reference, PutRecordsResultEntry). Entries of one length make the count a division.
+_ENTRY = struct.Struct(">Q54s16s")
+_SHARD = "shardId-"
 
-_ANY_TIME = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)  # the uuids do not depend on it
+
+def digest_of(data: bytes) -> bytes:
+    """Return the 16 bytes that tell a record's data from all others."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One run of the generator: its seed and how many of its readings the stream accepted."""
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One record that the stream accepted; `shard` and `sequence` are PutRecords' ShardId and SequenceNumber."""
 
-    seed: int
-    records: int
-
-    def uuids(self) -> Iterator[str]:
-        """The uuid of every accepted reading."""
-        readings = Readings(self.seed)
-        for _ in range(self.records):
-            yield readings.next(_ANY_TIME).uuid
+    shard: str
+    sequence: str
+    digest: bytes
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """A folder with one file for each run of the generator, replaced as a whole at each step."""
+    """A folder with one file for each run of the generator, to which each accepted batch is appended.
+
+    An entry that a crash cut off is left out.
+    """
 
     folder: Path
 
-    def write(self, run: str, entry: Entry) -> None:
-        """Set the entry of `run`."""
+    def append(self, run: str, records: Iterable[Accepted]) -> None:
+        """Add records to the file of `run`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{run}.new"
-        temporary.write_text(json.dumps({"seed": entry.seed, "records": entry.records}), encoding="utf-8")
-        temporary.replace(self.folder / f"{run}.json")
+        entries = [
+            _ENTRY.pack(int(record.shard.removeprefix(_SHARD)), int(record.sequence).to_bytes(54, "big"), record.digest)
+            for record in records
+        ]
+        with (self.folder / f"{run}.accepted").open("ab") as file:
+            file.write(b"".join(entries))
 
-    def entries(self) -> list[Entry]:
-        """All entries."""
-        return [Entry(**json.loads(file.read_text(encoding="utf-8"))) for file in sorted(self.folder.glob("*.json"))]
+    def records(self) -> Iterator[Accepted]:
+        """Yield every accepted record of all runs, without holding them in memory."""
+        for path in self._files():
+            with path.open("rb") as file:
+                while len(entry := file.read(_ENTRY.size)) == _ENTRY.size:
+                    shard, sequence, digest = _ENTRY.unpack(entry)
+                    yield Accepted(f"{_SHARD}{shard:012}", str(int.from_bytes(sequence, "big")), digest)
 
     @property
     def sent(self) -> int:
-        """Records accepted in all runs."""
-        return sum(entry.records for entry in self.entries())
+        """Return the number of records accepted in all runs."""
+        return sum(path.stat().st_size // _ENTRY.size for path in self._files())
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.accepted"))

@@ -1,7 +1,8 @@
 """Send: readings into the Kinesis data stream at a steady rate, each one once as far as the sender can know.
 
-PutRecords is not atomic (Kinesis API reference): its answer names the records that were refused, and only
-those are sent again.
+PutRecords is not atomic (Kinesis API reference): its response names the records that were refused, and only those are
+sent again. After a call without a response, such as a broken connection, nobody knows whether its records were
+accepted: they are sent again, and the stream may then hold them twice.
 """
 
 import datetime as dt
@@ -10,17 +11,39 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 
 from iot_stream.errors import IotStreamError
+from iot_stream.generator.ledger import Accepted, digest_of
 from iot_stream.generator.readings import Reading, Readings
 
 __all__ = ["SendError", "Sent", "put", "send"]
 
 MAX_RECORDS = 500  # of one PutRecords
-_PATIENCE_SECONDS = 60.0
+_RETRY_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _TICK = 0.25  # seconds between batches where the rate fills none
+_LAST_BATCH_SECONDS = 1.0  # for what is due when the time is over
+# What no retry changes (Kinesis API reference, PutRecords and "Common errors"); everything else is tried again.
+_PERMANENT = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidArgumentException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "KMSAccessDeniedException",
+    "KMSNotFoundException",
+    "KMSOptInRequired",
+    "MissingAuthenticationToken",
+    "NotAuthorized",
+    "OptInRequired",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+    "ValidationException",
+}
 
 
 class SendError(IotStreamError):
@@ -29,11 +52,29 @@ class SendError(IotStreamError):
 
 @dataclass
 class Sent:
-    """What was sent so far: accepted records, refused ones that were sent again, and PutRecords calls."""
+    """What was sent so far.
+
+    Attributes:
+        records: records that the stream accepted.
+        retried: records that were refused and sent again, once for each time.
+        abandoned: records still refused when the time was over or somebody stopped.
+        calls: PutRecords calls.
+        seconds: how long it has taken.
+    """
 
     records: int = 0
     retried: int = 0
+    abandoned: int = 0
     calls: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Return the accepted records per second."""
+        return self.records / self.seconds if self.seconds else 0.0
+
+
+type OnAccepted = Callable[[list[Accepted]], None]
 
 
 def send(
@@ -44,74 +85,129 @@ def send(
     rate: float,
     count: int | None = None,
     seconds: float | None = None,
+    on_accepted: OnAccepted = lambda _: None,
     on_sent: Callable[[Sent], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Sent:
-    """Send `rate` readings a second until `count` are sent, `seconds` are over, or `stop()` says so.
+    """Send `rate` readings per second until `count` are sent, `seconds` are over, or `stop()` returns true.
+
+    Args:
+        kinesis: a boto3 Kinesis client.
+        stream: the stream's name.
+        readings: where readings come from.
+        rate: readings per second; a rate that the stream can't take is not caught up with after `seconds`.
+        count: number of readings, None for no limit.
+        seconds: time limit, None for no limit; the last request may end later.
+        on_accepted: called with what each request added to the stream.
+        on_sent: called after each batch.
+        stop: asked before each batch and while refused records wait.
 
     Returns:
-        What was sent, every record of it accepted by the stream.
+        What was sent; `records` were accepted by the stream.
 
     Raises:
-        SendError: the stream is not there, or refused records for a minute; says how many were accepted.
+        SendError: the stream does not exist, or refused records for a minute; says how many were accepted.
     """
     sent = Sent()
     begun = time.monotonic()
-    while not stop():
+    end = None if seconds is None else begun + seconds
+
+    def over() -> bool:
+        return stop() or (end is not None and time.monotonic() >= end + _LAST_BATCH_SECONDS)
+
+    taken = 0
+    while not over():
         elapsed = time.monotonic() - begun
-        if seconds is not None:
-            elapsed = min(elapsed, seconds)
-        due = int(elapsed * rate)
-        if count is not None:
-            due = min(due, count)
-        for size in _batches(due - sent.records):
-            if stop():
+        due = int(min(elapsed, seconds if seconds is not None else elapsed) * rate)
+        due = due if count is None else min(due, count)
+        for size in _batches(due - taken):
+            if over():
                 break
             now = dt.datetime.now(dt.UTC)
-            put(kinesis, stream, [readings.next(now) for _ in range(size)], sent)
+            taken += size
+            put(kinesis, stream, [readings.next(now) for _ in range(size)], sent, on_accepted=on_accepted, over=over)
+            sent.seconds = time.monotonic() - begun
             on_sent(sent)
-        if (count is not None and sent.records >= count) or (seconds is not None and elapsed >= seconds):
+        if (count is not None and taken >= count) or (seconds is not None and elapsed >= seconds):
             break
-        time.sleep(_TICK)
+        time.sleep(_TICK if end is None else max(0.0, min(_TICK, end - time.monotonic())))
+    sent.seconds = time.monotonic() - begun
     return sent
 
 
-def put(kinesis: Any, stream: str, batch: list[Reading], sent: Sent) -> None:
-    """Put `batch` (at most 500) into `stream`; refused records are sent again, alone, with growing pauses.
+def put(
+    kinesis: Any,
+    stream: str,
+    batch: list[Reading],
+    sent: Sent,
+    *,
+    on_accepted: OnAccepted = lambda _: None,
+    over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Put `batch` (at most 500) into `stream`; send refused records again, alone, with growing pauses.
+
+    Args:
+        kinesis: a boto3 Kinesis client.
+        stream: the stream's name.
+        batch: the readings.
+        sent: counts, which are kept up to date.
+        on_accepted: called with what each request added to the stream.
+        over: asked before each retry; once true, what is still refused is abandoned.
 
     Raises:
         SendError: some were still refused after a minute, or the stream can't be written to.
     """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _RETRY_SECONDS
     pause = _FIRST_PAUSE
-    while batch:
-        refused, reason = _put_once(kinesis, stream, batch)
+    while True:
+        refused, reason = _put_once(kinesis, stream, batch, sent, on_accepted)
         sent.calls += 1
-        sent.records += len(batch) - len(refused)
-        sent.retried += len(refused)
+        if not refused:
+            return
         batch = refused
-        if batch:
-            if time.monotonic() > deadline:
-                raise SendError(
-                    f"stream {stream} refused {len(batch)} records for {_PATIENCE_SECONDS:.0f} s ({reason}); "
-                    f"{sent.records} were accepted: lower the rate, or give the stream more shards"
-                )
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        if over():
+            sent.abandoned += len(batch)
+            return
+        if time.monotonic() > deadline:
+            raise SendError(
+                f"stream {stream} refused {len(batch)} records for {_RETRY_SECONDS:.0f} s ({reason}); "
+                f"{sent.records} were accepted: lower the rate, or give the stream more shards"
+            )
+        sent.retried += len(batch)
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _put_once(kinesis: Any, stream: str, batch: list[Reading]) -> tuple[list[Reading], str]:
-    """The readings that one PutRecords did not accept, and the last reason."""
+def _put_once(
+    kinesis: Any, stream: str, batch: list[Reading], sent: Sent, on_accepted: OnAccepted
+) -> tuple[list[Reading], str]:
+    """Return the readings that one PutRecords did not accept, and the last reason."""
     records = [{"Data": reading.data, "PartitionKey": reading.uuid} for reading in batch]
     try:
-        answer = kinesis.put_records(StreamName=stream, Records=records)
+        response = kinesis.put_records(StreamName=stream, Records=records)
     except (ClientError, BotoCoreError) as error:
-        raise SendError(f"could not put records into stream {stream}: {error}") from error
-    if not answer.get("FailedRecordCount"):
-        return [], ""
-    results = zip(batch, answer["Records"], strict=True)
+        if _may_pass(error):
+            return batch, str(error)
+        raise SendError(
+            f"could not put records into stream {stream}: {error}; {sent.records} were accepted before"
+        ) from error
+    results = list(zip(batch, response["Records"], strict=True))
+    accepted = [
+        Accepted(result["ShardId"], result["SequenceNumber"], digest_of(reading.data))
+        for reading, result in results
+        if "ErrorCode" not in result
+    ]
+    sent.records += len(accepted)
+    on_accepted(accepted)
     refused = [(reading, result["ErrorCode"]) for reading, result in results if "ErrorCode" in result]
-    return [reading for reading, _ in refused], refused[-1][1]
+    return [reading for reading, _ in refused], refused[-1][1] if refused else ""
+
+
+def _may_pass(error: ClientError | BotoCoreError) -> bool:
+    """Whether a later attempt may succeed: throttling, a key's state, an internal failure, the network."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code") not in _PERMANENT
+    return isinstance(error, ConnectionError | HTTPClientError)
 
 
 def _batches(due: int) -> Iterator[int]:

@@ -1,25 +1,29 @@
-"""Reconcile what was sent with where it ended: searchable in the index, a failure object in S3, or missing.
+"""Reconcile what the stream accepted with where it ended: searchable in the index, a failure object in S3, or missing.
 
-Counts alone can hide a lost record behind a duplicate, so readings are matched one by one, by uuid.
+Counts alone can hide a lost record behind a duplicate, so records are matched one by one (docs/adr/0010): a document by
+its id, which the delivery worker makes of shard and sequence number, and a failed record by the digest of its bytes,
+which failure objects hold as `rawData`. Records need no field for it.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import batched
 
 from opensearchpy import OpenSearch as Client
 
-from iot_stream.failure_objects import FailureObjects
+from iot_stream.delivery.core.record import record_id
+from iot_stream.failure_objects import FailedRecord, FailureKind
+from iot_stream.generator.ledger import Accepted, digest_of
 
-__all__ = ["Reconciliation", "failed_uuids", "reconcile"]
+__all__ = ["Reconciliation", "reconcile"]
 
 _PAGE = 10_000  # OpenSearch's own limit for one page of hits
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """How many readings were sent and where they ended; `duplicates` counts documents beyond one per reading."""
+    """How many records were sent and where they ended; `duplicates` counts documents beyond one per record."""
 
     sent: int
     searchable: int
@@ -29,55 +33,49 @@ class Reconciliation:
 
     @property
     def complete(self) -> bool:
-        """Whether every reading is searchable or a failure object."""
+        """Whether every record is searchable or a failure object."""
         return self.missing == 0
 
 
-def reconcile(uuids: Iterable[str], client: Client, index: str, failures: Iterable[str]) -> Reconciliation:
-    """Match sent readings with documents of `index` and with the readings of failure objects.
+def reconcile(
+    records: Iterable[Accepted], client: Client, index: str, failures: Iterable[FailedRecord]
+) -> Reconciliation:
+    """Match accepted records with documents of `index` and with failed records.
 
     Args:
-        uuids: those of all sent readings.
+        records: what the stream accepted.
         client: an OpenSearch client that may read `index`.
         index: index name or pattern; it need not exist.
-        failures: uuids found in failure objects.
+        failures: what the failure objects hold. Records with the same bytes are told apart by their number only.
     """
-    kept = set(failures)
-    sent = searchable = failed = missing = documents = 0
-    for batch in batched(uuids, _PAGE // 2, strict=False):
-        found = _searchable_uuids(client, index, batch)
+    failed_digests: Counter[bytes] = Counter()
+    failed_ids: set[str] = set()
+    for failure in failures:
+        if failure.kind is FailureKind.DOCUMENT:
+            failed_ids.add(failure.document_id)
+        elif failure.data is not None:
+            failed_digests[digest_of(failure.data)] += 1
+    sent = searchable = failed = documents = 0
+    for batch in batched(records, _PAGE // 2, strict=False):
+        ids = {record_id(record.shard, record.sequence, None): record for record in batch}
+        found = _searchable_ids(client, index, list(ids))
         documents += len(found)
-        unique = set(found)
         sent += len(batch)
-        searchable += len(unique)
-        rest = set(batch) - unique
-        failed += len(rest & kept)
-        missing += len(rest - kept)
-    return Reconciliation(sent, searchable, failed, missing, documents - searchable)
+        searchable += len(set(found))
+        for name in ids.keys() - set(found):
+            if name in failed_ids:
+                failed += 1
+            elif failed_digests[ids[name].digest] > 0:
+                failed_digests[ids[name].digest] -= 1
+                failed += 1
+    return Reconciliation(sent, searchable, failed, sent - searchable - failed, documents - searchable)
 
 
-def _searchable_uuids(client: Client, index: str, uuids: Iterable[str]) -> list[str]:
-    """Return the uuid of each document of `index` that has one of `uuids`, once per document."""
+def _searchable_ids(client: Client, index: str, ids: list[str]) -> list[str]:
+    """Return the id of each document of `index` that has one of `ids`, once per document."""
     response = client.search(
         index=index,
-        body={"query": {"terms": {"uuid": list(uuids)}}, "_source": ["uuid"], "size": _PAGE},
+        body={"query": {"ids": {"values": ids}}, "_source": False, "size": _PAGE},
         params={"ignore_unavailable": "true"},
     )
-    return [hit["_source"]["uuid"] for hit in response["hits"]["hits"]]
-
-
-def failed_uuids(failures: FailureObjects) -> Iterator[str]:
-    """Yield the uuid of each reading or document in the failure objects; data without one is skipped.
-
-    Raises:
-        FailureReadError: the bucket can't be listed.
-    """
-    for record in failures.records_of(failures.objects()):
-        yield from _uuid_of(record.data or b"")
-
-
-def _uuid_of(data: bytes) -> Iterator[str]:
-    try:
-        yield str(json.loads(data)["uuid"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return
+    return [hit["_id"] for hit in response["hits"]["hits"]]

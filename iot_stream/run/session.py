@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from itertools import chain
 
 from opensearchpy.exceptions import OpenSearchException
 
@@ -13,14 +12,27 @@ from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.generator.job import send_readings
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
-from iot_stream.run.reconciliation import Reconciliation, failed_uuids, reconcile
+from iot_stream.run.reconciliation import Reconciliation, reconcile
 from iot_stream.run.status import Status, read_counts
 from iot_stream.stack import Stack
 
-__all__ = ["drain", "send_and_watch"]
+__all__ = ["check_parameters", "drain", "send_and_watch"]
 
 _INTERVAL_SECONDS = 1.0
 _GRACE_SECONDS = 60.0  # without progress, beyond what the stack's buffers and retries allow
+
+
+def check_parameters(parameters: Mapping[str, str]) -> None:
+    """Check that a run with these parameters of the template can be accounted for.
+
+    Raises:
+        SetupError: documents would have no ids to find them by.
+    """
+    if parameters.get("DocumentIdFormat") == "NO_DOCUMENT_ID":
+        raise SetupError(
+            "`run` finds every reading by its document id, and DocumentIdFormat=NO_DOCUMENT_ID leaves none: "
+            "use `iot-stream up` and `iot-stream send`, which don't account for readings one by one"
+        )
 
 
 def send_and_watch(
@@ -105,7 +117,7 @@ def _longest_wait(stack: Stack) -> float:
 
 
 def _reconcile_now(local_stack: LocalStack, stack: Stack) -> Reconciliation:
-    """Match every reading sent with what OpenSearch and S3 hold."""
-    uuids = chain.from_iterable(entry.uuids() for entry in Ledger(local_stack.ledger_folder).entries())
-    failures = failed_uuids(FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack)))
-    return reconcile(uuids, local_stack.opensearch.admin_client(), f"{stack.output('IndexName')}*", failures)
+    """Match every record that the stream accepted with what OpenSearch and S3 hold."""
+    failures = FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack))
+    records, failed = Ledger(local_stack.ledger_folder).records(), failures.records_of(failures.objects())
+    return reconcile(records, local_stack.opensearch.admin_client(), f"{stack.output('IndexName')}*", failed)

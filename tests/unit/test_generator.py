@@ -6,17 +6,23 @@ import re
 import uuid
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from botocore.stub import ANY, Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
+from iot_stream.display import sent_text
 from iot_stream.errors import StackError
 from iot_stream.generator import job as job_module
 from iot_stream.generator import send as send_module
 from iot_stream.generator.job import send_readings, wait_until_active
-from iot_stream.generator.ledger import Entry, Ledger
+from iot_stream.generator.ledger import Accepted, Ledger, digest_of
 from iot_stream.generator.readings import Reading, Readings
 from iot_stream.generator.send import SendError, Sent, put
 
@@ -95,15 +101,16 @@ def test_only_the_refused_records_of_a_partial_failure_are_sent_again(monkeypatc
         stub.add_response("put_records", {"FailedRecordCount": 2, "Records": [no, ok, no]}, expected(batch))
         stub.add_response("put_records", {"FailedRecordCount": 1, "Records": [no, ok]}, expected([batch[0], batch[2]]))
         stub.add_response("put_records", {"Records": [ok]}, expected([batch[0]]))
-        sent = Sent()
-        put(kinesis, "s", batch, sent)
+        sent, accepted = Sent(), list[Accepted]()
+        put(kinesis, "s", batch, sent, on_accepted=accepted.extend)
         stub.assert_no_pending_responses()
     assert sent == Sent(records=3, retried=3, calls=3)
+    assert [record.digest for record in accepted] == [digest_of(batch[number].data) for number in (1, 2, 0)]
 
 
 def test_records_refused_for_too_long_are_an_error_that_counts_the_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says how many were accepted and what to do."""
-    monkeypatch.setattr(send_module, "_PATIENCE_SECONDS", -1)
+    monkeypatch.setattr(send_module, "_RETRY_SECONDS", -1)
     kinesis = _client("kinesis")
     with Stubber(kinesis) as stub:
         results = [{"SequenceNumber": "1", "ShardId": "x"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "no"}]
@@ -129,11 +136,15 @@ class _Stream:
 
     def __init__(self) -> None:
         self.batches: list[list[dict[str, Any]]] = []
+        self.data: list[bytes] = []
 
     def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's names
         assert StreamName == "s"
         self.batches.append(Records)
-        return {"FailedRecordCount": 0, "Records": [{}] * len(Records)}
+        numbers = range(len(self.data), len(self.data) + len(Records))
+        self.data += [record["Data"] for record in Records]
+        results = [{"ShardId": "shardId-000000000001", "SequenceNumber": str(number)} for number in numbers]
+        return {"FailedRecordCount": 0, "Records": results}
 
 
 def test_a_count_is_sent_in_full_batches_and_kept_in_the_ledger(tmp_path: Path) -> None:
@@ -142,10 +153,44 @@ def test_a_count_is_sent_in_full_batches_and_kept_in_the_ledger(tmp_path: Path) 
     sent = send_readings(stream, "s", seed=3, rate=1e15, count=1234, ledger=ledger)
     assert sent.records == 1234
     assert max(len(batch) for batch in stream.batches) == 500
-    put_uuids = [record["PartitionKey"] for batch in stream.batches for record in batch]
-    assert ledger.entries() == [Entry(3, 1234)]
-    assert list(ledger.entries()[0].uuids()) == put_uuids
+    records = list(ledger.records())
+    assert [record.sequence for record in records] == [str(number) for number in range(1234)]
+    assert [record.digest for record in records] == [digest_of(data) for data in stream.data]
+    assert {record.shard for record in records} == {"shardId-000000000001"}
     assert ledger.sent == 1234
+
+
+@given(
+    runs=st.lists(
+        st.lists(
+            st.builds(
+                Accepted,
+                shard=st.integers(0, 10**12 - 1).map("shardId-{:012}".format),
+                sequence=st.integers(0, 10**129 - 1).map(str),  # the API's pattern: 0|([1-9]\d{0,128})
+                digest=st.binary(min_size=16, max_size=16),
+            )
+        ),
+        max_size=3,
+    )
+)
+def test_a_ledger_gives_back_every_record_of_every_run(runs: list[list[Accepted]]) -> None:
+    """Any shard and sequence number that the Kinesis API allows; counting needs no reading."""
+    with TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder))
+        for number, records in enumerate(runs):
+            ledger.append(str(number), records[:1])
+            ledger.append(str(number), records[1:])
+        assert list(ledger.records()) == [record for records in runs for record in records]
+        assert ledger.sent == sum(map(len, runs))
+
+
+def test_an_entry_that_a_crash_cut_off_is_left_out(tmp_path: Path) -> None:
+    """The ones before it count."""
+    ledger = Ledger(tmp_path)
+    ledger.append("run", [Accepted("shardId-000000000000", str(number), b"d" * 16) for number in range(3)])
+    file = tmp_path / "run.accepted"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert ledger.sent == len(list(ledger.records())) == 2
 
 
 def test_stopping_ends_at_once_with_a_true_count(tmp_path: Path) -> None:
@@ -170,3 +215,98 @@ def test_a_delivery_stream_that_will_not_be_active_is_an_error(state: str, monke
 
     with pytest.raises(StackError, match=re.escape(f"delivery stream d is {state}, not ACTIVE")):
         wait_until_active(_Firehose(), "d")
+
+
+class _Clock:
+    """A clock that moves when somebody sleeps, and by `request` seconds for each request to the stream."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, request: float = 0.0) -> None:
+        self.now = 1000.0
+        self.request = request
+        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
+        monkeypatch.setattr(send_module, "time", clock)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class _TimedStream(_Stream):
+    """A stream whose requests take the clock's time, and fail as long as `errors` has some."""
+
+    def __init__(self, clock: _Clock, *errors: Exception) -> None:
+        super().__init__()
+        self.clock, self.errors = clock, list(errors)
+
+    def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.clock.now += self.clock.request
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().put_records(StreamName, Records)
+
+
+def _refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "PutRecords")
+
+
+def test_a_rate_that_can_be_reached_sends_every_reading_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 per second for 30 seconds are 3,000, and the reached rate is the asked one."""
+    stream = _TimedStream(_Clock(monkeypatch, request=0.01))
+    sent = send_readings(stream, "s", seed=1, rate=100, seconds=30)
+    assert sent.records == len(stream.data) == 3000
+    assert sent.rate == pytest.approx(100, rel=0.01)
+    assert not sent.abandoned
+
+
+def test_a_rate_that_can_not_be_reached_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million per second for two seconds, where a request takes 0.1 s: no catching up afterwards."""
+    clock = _Clock(monkeypatch, request=0.1)
+    sent = send_readings(_TimedStream(clock), "s", seed=1, rate=1e6, seconds=2)
+    assert clock.now - 1000 < 3.2
+    assert sent.seconds == pytest.approx(clock.now - 1000)
+    assert sent.rate == pytest.approx(sent.records / sent.seconds)
+    assert "the 1,000,000 per second asked for were not reached" in sent_text(sent, rate=1e6, seed=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _refused("ProvisionedThroughputExceededException"),
+        _refused("KMSThrottlingException"),
+        _refused("InternalFailure"),
+        EndpointConnectionError(endpoint_url="https://kinesis.invalid"),
+    ],
+    ids=["throttled", "KMS", "the service", "the network"],
+)
+def test_a_call_that_is_refused_as_a_whole_is_tried_again_and_counted(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As single refused records are (Kinesis API reference, PutRecords, Errors)."""
+    stream, sent = _TimedStream(_Clock(monkeypatch), error, error), Sent()
+    put(stream, "s", _readings(3), sent)
+    assert sent == Sent(records=3, retried=6, calls=3)
+
+
+def test_what_stays_refused_for_a_minute_is_an_error_with_the_accepted_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After about a minute, not at once and not for ever."""
+    clock = _Clock(monkeypatch)
+    stream, sent = _TimedStream(clock, *[_refused("KMSDisabledException")] * 1000), Sent(records=7)
+    with pytest.raises(SendError, match=r"refused 3 records for 60 s .*KMSDisabledException.*7 were accepted"):
+        put(stream, "s", _readings(3), sent)
+    assert 60 < clock.now - 1000 < 66
+
+
+@pytest.mark.parametrize("error", [_refused("AccessDeniedException"), NoCredentialsError()], ids=["IAM", "credentials"])
+def test_what_no_retry_changes_is_said_at_once(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the number of those that were accepted before."""
+    clock = _Clock(monkeypatch)
+    with pytest.raises(SendError, match=r"could not put records into stream s: .*; 7 were accepted before"):
+        put(_TimedStream(clock, error), "s", _readings(3), Sent(records=7))
+    assert clock.now == 1000
+
+
+def test_a_stop_does_not_wait_for_refused_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted as not sent, and said so."""
+    stream, sent = _TimedStream(_Clock(monkeypatch), *[_refused("KMSDisabledException")] * 1000), Sent()
+    put(stream, "s", _readings(3), sent, over=lambda: True)
+    assert sent == Sent(abandoned=3, calls=1)
+    assert "3 refused and NOT sent again" in sent_text(sent, rate=1, seed=1)
