@@ -84,6 +84,8 @@ def test_a_derived_field_has_its_source_s_path_and_is_as_optional() -> None:
         ('type = "long"\npath = "items[0]"', 11, "a path can't go through a list"),
         ('type = "long"\npath = "a..b"', 11, "not a path: write keys joined by dots"),
         ('type = "long"\npath = []', 11, "not a path"),
+        ('type = "long"\npath = "a\\tb"', 11, "a key can't hold quotes, backslashes or control characters"),
+        ("type = 'long'\npath = 'say \"a\"'", 11, "a key can't hold quotes"),
         ('type = "double"\nderived_from = "sensor"', 11, "sensor is a keyword: derive from a long, double or"),
         ('type = "double"\nderived_from = "nothing"', 11, "no field is called 'nothing'"),
         ('type = "long"\nderived_from = "sensor"', 10, "a derived field is a double or a scaled_float"),

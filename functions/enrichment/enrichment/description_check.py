@@ -136,6 +136,8 @@ class _Checker:
         if not isinstance(keys, list) or not keys or not all(isinstance(key, str) and key for key in keys):
             self._wrong(at, 'not a path: write keys joined by dots, such as "payload.temperature", or a list of keys')
             return (name,)
+        if any(character in '"\\' or character < " " for key in keys for character in key):
+            self._wrong(at, "a key can't hold quotes, backslashes or control characters: have the device send another")
         if isinstance(path, str) and any(key.isdigit() or "[" in key for key in keys):
             self._wrong(at, "a path can't go through a list: have the device send an object, or one reading a record")
         return tuple(keys)
