@@ -1,7 +1,7 @@
-"""The domain of a deployed stack, by hand: what the role mapper would do, does or undoes there.
+"""Invoke the deployed role mapper by hand: show, apply or remove its objects in the domain.
 
-The deployed function itself is invoked, with a request like CloudFormation's that nobody waits for (no `ResponseURL`).
-So a person needs no way into the domain of his own, and what runs is what a deployment runs, as the same owner.
+The request is like CloudFormation's, without a `ResponseURL`, so the response is only returned. A person needs no way
+into the domain, and what runs is what a deployment runs, as the same owner.
 """
 
 import json

@@ -63,24 +63,21 @@ def _leave_out_chromium() -> bool:
 
 @pytest.fixture(autouse=True)
 def _log_everything(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> None:
-    """Have every library tell its most in role mapper tests: no level may bring a secret to light."""
-    if _handles_secrets(request.node) and not request.node.get_closest_marker("e2e"):  # there it runs elsewhere
+    """Have every library log its most in tests marked `secrets`: no level may bring a secret to light."""
+    if request.node.get_closest_marker("secrets") and not request.node.get_closest_marker(
+        "e2e"
+    ):  # there it runs elsewhere
         caplog.set_level(logging.DEBUG)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a role mapper test that printed or logged one of the secrets that the tests made up."""
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail any test that printed or logged one of the secrets that the tests made up (`tests.secrets`)."""
     report = yield
-    if _handles_secrets(item):
-        forms = leaks("\n".join(text for _, text in report.sections))
-        if forms and report.passed:
-            report.outcome, report.longrepr = "failed", f"a secret came to light: {', '.join(forms)}"
+    forms = leaks("\n".join(text for _, text in report.sections))
+    if forms and report.passed:
+        report.outcome, report.longrepr = "failed", f"a secret came to light: {', '.join(forms)}"
     return report
-
-
-def _handles_secrets(item: pytest.Item) -> bool:
-    return item.path.name.startswith("test_role_mapper_")
 
 
 @pytest.fixture(scope="session")

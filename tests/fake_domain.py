@@ -88,6 +88,11 @@ class FakeDomain:
 
     Attributes:
         users: names and passwords of those who may do everything.
+        indices: existing indices, each with the name of the policy that it follows.
+        copies: the copy of that policy that each of them was given.
+        closed: those of the indices that are closed.
+        transitioning: those on their way from one state of their policy to the next.
+        nodes: how many data nodes there are.
         faults: the answer, or the exception, that the n-th call (from 0) gets instead of its own.
         always: the same for every call.
         meanwhile: what somebody else does just before the first call of that method is answered; the action may
@@ -103,7 +108,10 @@ class FakeDomain:
     component_templates: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     indices: dict[str, str | None] = field(default_factory=dict)
-    followed: dict[str, int] = field(default_factory=dict)
+    copies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    transitioning: set[str] = field(default_factory=set)
+    nodes: int = 1
     saved_objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     faults: dict[int, FakeResponse | Exception] = field(default_factory=dict)
@@ -159,6 +167,7 @@ class FakeDomain:
             return error(401)
         for pattern, serve in (
             (r"/", lambda *_: FakeResponse(200, {"version": {"number": "3.4.0"}})),
+            (r"/_cluster/health", lambda *_: FakeResponse(200, {"number_of_data_nodes": self.nodes})),
             (r"/_plugins/_security/api/roles/([^/]+)", self._role),
             (r"/_plugins/_security/api/rolesmapping/([^/]+)", self._mapping),
             (r"/_index_template/([^/]+)", self._index_template),
@@ -258,27 +267,86 @@ class FakeDomain:
 
     def _ism(self, call: Call, verb: str, name: str = "") -> FakeResponse:
         if verb == "policies" and not name:
-            return FakeResponse(200, {"policies": list(self.policies.values()), "total_policies": len(self.policies)})
+            listed = [
+                {key: value for key, value in each.items() if key != "_version"} for each in self.policies.values()
+            ]
+            return FakeResponse(200, {"policies": listed, "total_policies": len(listed)})
         if verb == "policies":
             return self._policy(call, name)
         if verb == "explain":
-            pattern = re.compile(re.escape(name).replace(r"\*", ".*"))
-            key = "index.plugins.index_state_management.policy_id"
-            told: dict[str, Any] = {
-                index: {key: of} | ({"policy_seq_no": self.followed[index]} if index in self.followed else {})
-                for index, of in self.indices.items()
-                if pattern.fullmatch(index)
-            }
-            return FakeResponse(200, told | {"total_managed_indices": sum(1 for of in told.values() if of[key])})
-        failed = []
-        for index in name.split(","):
-            if verb == "add" and self.indices[index]:
-                reason = "This index already has a policy, use the update policy API to update index policies"
+            return self._explain(call, name)
+        names = name.split(",")
+        missing = [index for index in names if index not in self.indices]
+        if missing and verb != "add":
+            return _core_error(404, "index_not_found_exception", f"no such index [{missing[0]}]")
+        policy = self.policies.get((call.body or {}).get("policy_id", ""))
+        if verb != "remove" and policy is None:
+            return _core_error(404, "status_exception", f"Could not find policy={call.body['policy_id']}")
+        failed, updated = [], 0
+        for index in (each for each in names if each not in missing):
+            reason = self._refusal(verb, index)
+            if reason:
                 failed.append({"index_name": index, "index_uuid": index, "reason": reason})
-            else:
-                self.indices[index] = None if verb == "remove" else call.body["policy_id"]
-                self.followed[index] = self._sequence
-        return FakeResponse(200, {"updated_indices": 1, "failures": bool(failed), "failed_indices": failed})
+                continue
+            updated += 1
+            if verb == "change_policy":  # the copy stays as it is until the job's next run
+                self.indices[index] = call.body["policy_id"]
+                continue
+            self.indices[index] = call.body["policy_id"] if verb == "add" else None
+            self.copies.pop(index, None)
+            if policy is not None:
+                self.copies[index] = copy.deepcopy(policy["policy"])
+        return FakeResponse(200, {"updated_indices": updated, "failures": bool(failed), "failed_indices": failed})
+
+    def _refusal(self, verb: str, index: str) -> str:
+        """Return why an index takes no policy, or keeps the one it has, in the plugin's own words."""
+        if verb == "change_policy" and not self.indices[index]:
+            return "This index is not being managed"
+        if verb == "change_policy" and index in self.transitioning:
+            return "Cannot change policy while transitioning to new state"
+        if verb != "change_policy" and index in self.closed:
+            return "This index is closed"
+        if verb == "add" and self.indices[index]:
+            return "This index already has a policy, use the update policy API to update index policies"
+        if verb == "remove" and not self.indices[index]:
+            return "This index does not have a policy to remove"
+        return ""
+
+    def _explain(self, call: Call, name: str) -> FakeResponse:
+        patterns = [re.compile(re.escape(each).replace(r"\*", ".*")) for each in name.split(",")]
+        matching = [index for index in self.indices if any(pattern.fullmatch(index) for pattern in patterns)]
+        if not matching:
+            reason = "Validation Failed: 1: no documents to get;"
+            return _core_error(400, "action_request_validation_exception", reason)
+        told: dict[str, Any] = {}
+        for index in matching:
+            of = self.indices[index]
+            told[index] = {
+                f"index.{plugin}.index_state_management.policy_id": of for plugin in ("plugins", "opendistro")
+            }
+            told[index] |= (
+                {"index": index, "index_uuid": index, "policy_id": of, "enabled": True} if of else {"enabled": None}
+            )
+            if of and call.query.get("show_policy") == "true":
+                told[index]["policy"] = copy.deepcopy(self.copies.get(index))
+        managed = sum(1 for index in matching if self.indices[index])
+        return FakeResponse(200, told | {"total_managed_indices": managed})
+
+    def _overlap(self, name: str, template: dict[str, Any]) -> FakeResponse | None:
+        """Refuse a template of the same priority as another policy's whose patterns have an index in common."""
+        for other, each in self.policies.items():
+            for theirs in each["policy"].get("ism_template") or ():
+                begins = [
+                    pattern.rstrip("*-") for pattern in (theirs["index_patterns"][0], template["index_patterns"][0])
+                ]
+                if other != name and theirs["priority"] == template["priority"] and begins[0][:4] == begins[1][:4]:
+                    reason = (
+                        f"New policy {name} has an ISM template with index pattern {template['index_patterns']} "
+                        f"matching existing policy templates, please use a different priority than "
+                        f"{template['priority']}"
+                    ).replace("'", "")
+                    return _core_error(400, "index_management_exception", reason)
+        return None
 
     def _policy(self, call: Call, name: str) -> FakeResponse:
         found = self.policies.get(name)
@@ -292,15 +360,25 @@ class FakeDomain:
                         "status": 409,
                     },
                 )
+            for template in call.body["policy"].get("ism_template") or ():
+                if refusal := self._overlap(name, template):
+                    return refusal
             self._sequence += 1
             policy = copy.deepcopy(call.body["policy"]) | {
                 "policy_id": name,
-                "schema_version": 21,
+                "schema_version": 24,
+                "last_updated_time": 1_577_990_761_311,
                 "error_notification": None,
             }
             for state in policy["states"]:
-                state["actions"] = [{"retry": {"count": 3}} | action for action in state["actions"]]
-            for template in policy["ism_template"]:
+                state["actions"] = [
+                    {"retry": {"count": 3, "backoff": "exponential", "delay": "1m"}} | action
+                    for action in state["actions"]
+                ]
+            for action in (action for state in policy["states"] for action in state["actions"] if "rollover" in action):
+                action["rollover"].setdefault("copy_alias", False)
+            policy.setdefault("ism_template", None)
+            for template in policy["ism_template"] or ():
                 template["last_updated_time"] = 1_577_990_761_311
             self.policies[name] = {
                 "_id": name,
@@ -309,14 +387,17 @@ class FakeDomain:
                 "_primary_term": 1,
                 "policy": policy,
             }
-            return FakeResponse(200 if found else 201, self.policies[name])
+            written = copy.deepcopy(self.policies[name])
+            written["policy"] = {"policy": written["policy"] | {"schema_version": 1}}
+            return FakeResponse(200 if found else 201, written)
         if found is None:
-            return FakeResponse(
-                404, {"error": {"type": "status_exception", "reason": "Policy not found"}, "status": 404}
-            )
+            reason = f"Policy {name} is not found" if call.method == "DELETE" else "Policy not found"
+            return _core_error(404, "status_exception", reason)
         if call.method == "DELETE":
             del self.policies[name]
-            return FakeResponse(200, {"result": "deleted"})
+            return FakeResponse(
+                200, {"_index": ".opendistro-ism-config", "_id": name, "_primary_term": 1, "result": "deleted"}
+            )
         return FakeResponse(200, found)
 
     # ---- Dashboards ----
@@ -396,7 +477,11 @@ def _missing(kind: str, name: str) -> FakeResponse:
 
 
 def _missing_template(reason: str) -> FakeResponse:
-    return FakeResponse(404, {"error": {"type": "resource_not_found_exception", "reason": reason}, "status": 404})
+    return _core_error(404, "resource_not_found_exception", reason)
+
+
+def _core_error(status: int, kind: str, reason: str) -> FakeResponse:
+    return FakeResponse(status, {"error": {"type": kind, "reason": reason}, "status": status})
 
 
 def _protected(name: str, found: dict[str, Any] | None) -> FakeResponse | None:

@@ -15,6 +15,8 @@ from iot_stream.local.opensearch import OpenSearch
 from iot_stream.stack import Stack
 from tests.secrets import make_secret
 
+pytestmark = pytest.mark.secrets
+
 NAMES = {
     "StreamName": "mapped-stream",
     "DeliveryStreamName": "mapped-delivery",

@@ -15,14 +15,16 @@ from role_mapper import provision
 from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
 from role_mapper.errors import OwnershipError, ResponseError
-from role_mapper.mapping import role as role_document
 from role_mapper.master_user import InternalUser
+from role_mapper.objects.access import RoleMapping
+from role_mapper.objects.access_documents import role as role_document
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Outcome
-from role_mapper.security_api import ensure_mapping, remove_from_mapping
 from tests.fake_domain import FakeDomain
 from tests.secrets import make_secret
+
+pytestmark = pytest.mark.secrets
 
 API = "/_plugins/_security/api"
 # Every kind of character that a password may have: quotes, a colon, shell and URL signs, blanks, beyond Latin-1.
@@ -157,14 +159,14 @@ def test_concurrent_writers_all_stay_mapped(
     writers = _writers(domain, len(arns))
 
     def add(client: Domain, arn: str) -> None:
-        client.deadline.retry(lambda: ensure_mapping(client, wanted.role_name, arn, owner))
+        client.deadline.retry(lambda: RoleMapping(client, owner, wanted.role_name, arn).ensure())
 
     with ThreadPoolExecutor(len(arns)) as threads:
         list(threads.map(add, writers, arns))
     assert set(read("rolesmapping", wanted.role_name)["backend_roles"]) == {wanted.delivery_role_arn, *arns}
 
     def leave(client: Domain, arn: str) -> None:
-        client.deadline.retry(lambda: remove_from_mapping(client, wanted.role_name, arn, owner))
+        client.deadline.retry(lambda: RoleMapping(client, owner, wanted.role_name, arn).remove())
 
     with ThreadPoolExecutor(2) as threads:  # some leave while others join
         leaving = [threads.submit(leave, writers[0], arns[0])]

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from role_mapper import cloudformation, handler, master_user
-from role_mapper.cloudformation import NotAnsweredError
+from role_mapper.cloudformation import ResponseNotSentError
 from tests.builders import FUNCTION_ENVIRONMENT, custom_resource_event, mapping_properties
 from tests.secrets import leaks, make_secret
+
+pytestmark = pytest.mark.secrets
 
 PASSWORD = make_secret("For-No.Listener+42")
 
@@ -90,7 +92,7 @@ def test_a_listener_that_the_event_names_gets_nothing(kind: str) -> None:
                 kind, named, OldResourceProperties=named, ResponseURL=url, PhysicalResourceId="id"
             )
             if url:
-                with pytest.raises(NotAnsweredError, match="not one of CloudFormation's"):
+                with pytest.raises(ResponseNotSentError, match="not one of CloudFormation's"):
                     handler.lambda_handler(event, Context())
             else:
                 handler.lambda_handler(event, Context())
@@ -101,7 +103,7 @@ def test_a_listener_that_the_event_names_gets_nothing(kind: str) -> None:
 def test_a_response_is_not_redirected() -> None:
     """What CloudFormation's address redirects to gets nothing, and the redirect is an error."""
     with listening(200) as elsewhere, listening(307, elsewhere.origin) as address:
-        with pytest.raises(NotAnsweredError, match="status 307"):
+        with pytest.raises(ResponseNotSentError, match="status 307"):
             cloudformation.send(f"{address.origin}/x", {"Status": "SUCCESS"}, seconds=5)
         assert len(address.received) == 1
         assert not leaks(address.received[0])

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from role_mapper import provision
 from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
-from role_mapper.errors import GaveUpError
+from role_mapper.errors import DeadlineExceededError
 from role_mapper.master_user import IamMaster, sign_in
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
@@ -23,6 +23,8 @@ from role_mapper.settings import MasterUserMode, Settings
 from tests.builders import STACK_ID, mapping_properties
 from tests.fake_domain import Call, FakeDomain
 from tests.signed_domain import KEYS, REGION, TOKENS, Response, SignedDomain, signed_domain
+
+pytestmark = pytest.mark.secrets
 
 
 @pytest.fixture
@@ -103,7 +105,9 @@ def test_a_wrong_key_is_told_without_the_signed_request(server: SignedDomain) ->
     wanted = properties(server)
     credentials = Credentials("AKIDFIRST", "wrong", TOKENS["AKIDFIRST"])
     client = Domain(server.endpoint, sign_in(iam_master(server), session(credentials)), Deadline(1))
-    with pytest.raises(GaveUpError, match="answered 403: The request signature we calculated does not match") as raised:
+    with pytest.raises(
+        DeadlineExceededError, match="answered 403: The request signature we calculated does not match"
+    ) as raised:
         provision.apply(client, wanted, Owner.of(STACK_ID, "RoleMapping", server.endpoint))
     assert "session-token" not in str(raised.value)
     assert "Canonical" not in str(raised.value)

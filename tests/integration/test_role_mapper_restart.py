@@ -16,6 +16,8 @@ from tests.builders import STACK_ID, mapping_properties
 from tests.outages import Outages
 from tests.secrets import make_secret
 
+pytestmark = pytest.mark.secrets
+
 PASSWORD = make_secret("Restarted-Pa55word.of-the-master")
 NAME = "away-and-back"
 

@@ -11,8 +11,8 @@ import pytest
 
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.saved_objects import build
-from role_mapper.dashboards import ensure_dashboards
-from role_mapper.errors import CallError, GaveUpError
+from role_mapper.errors import CallError, DeadlineExceededError
+from role_mapper.objects.dashboards import Dashboards
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
@@ -31,7 +31,7 @@ def domain(fake_domain: FakeDomain) -> FakeDomain:
 
 def ship(domain: FakeDomain) -> None:
     """Import the saved objects, as the role mapper does."""
-    ensure_dashboards(domain.client(), PROPERTIES, OWNER)
+    Dashboards(domain.client(), OWNER, PROPERTIES).ensure()
 
 
 def answering(domain: FakeDomain, reply: FakeResponse) -> list[Call]:
@@ -95,7 +95,7 @@ def test_a_failed_object_fails_the_import_whatever_the_status(domain: FakeDomain
 def test_a_refusal_is_said_with_its_reason(domain: FakeDomain, status: int, message: str, passing: bool) -> None:
     """What may pass by itself is told from what will not."""
     asked = answering(domain, FakeResponse(status, {"statusCode": status, "error": "Refused", "message": message}))
-    with pytest.raises(GaveUpError if passing else CallError, match=f"_import answered {status}: {message}"):
+    with pytest.raises(DeadlineExceededError if passing else CallError, match=f"_import answered {status}: {message}"):
         ship(domain)
     assert (len(asked) > 1) is passing
     logins = [call for call in domain.calls if call.path.endswith("/auth/login")]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from role_mapper import cloudformation
-from role_mapper.cloudformation import MOST_BYTES, NotAnsweredError, Request, Response, encode
+from role_mapper.cloudformation import MOST_BYTES, Request, Response, ResponseNotSentError, encode
 from tests.builders import custom_resource_event, mapping_properties
 
 texts = st.text(max_size=200)
@@ -130,7 +130,7 @@ def test_sending_is_tried_again_where_that_can_help(
 def test_an_expired_or_wrong_url_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """It will not become a right one; the URL itself is not shown, for it is signed."""
     url = install(monkeypatch, Url(*[status(code)] * 3))
-    with pytest.raises(NotAnsweredError, match=f"status {code}") as raised:
+    with pytest.raises(ResponseNotSentError, match=f"status {code}") as raised:
         cloudformation.send("https://signed?X-Amz-Signature=abc", {}, seconds=60)
     assert len(url.failures) == 2
     assert "Signature" not in str(raised.value)
@@ -139,7 +139,7 @@ def test_an_expired_or_wrong_url_is_not_tried_again(monkeypatch: pytest.MonkeyPa
 def test_sending_ends_after_a_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is bounded by number, and says what the last trouble was."""
     url = install(monkeypatch, Url(*[status(503)] * 100))
-    with pytest.raises(NotAnsweredError, match="status 503"):
+    with pytest.raises(ResponseNotSentError, match="status 503"):
         cloudformation.send("https://signed", {}, seconds=600)
     assert len(url.failures) == 94
 
@@ -147,7 +147,7 @@ def test_sending_ends_after_a_few_tries(monkeypatch: pytest.MonkeyPatch) -> None
 def test_sending_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is bounded by time as well; one try is always made."""
     url = install(monkeypatch, Url(*[status(503)] * 100))
-    with pytest.raises(NotAnsweredError):
+    with pytest.raises(ResponseNotSentError):
         cloudformation.send("https://signed", {}, seconds=0)
     assert len(url.failures) == 99
 
@@ -155,5 +155,5 @@ def test_sending_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["no url: token", "file:///etc/hosts", "http://[x", "http://host:port/", "http://a b/"])
 def test_a_response_url_that_is_no_url_is_told_without_it(url: str) -> None:
     """A malformed event may have put anything there, a file of the machine too."""
-    with pytest.raises(NotAnsweredError, match=r"^the ResponseURL is not a URL$"):
+    with pytest.raises(ResponseNotSentError, match=r"^the ResponseURL is not a URL$"):
         cloudformation.send(url, {}, seconds=1)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from role_mapper import handler, master_user, response_sender
-from role_mapper.cloudformation import NotAnsweredError, check_response_url
+from role_mapper.cloudformation import ResponseNotSentError, check_response_url
 from role_mapper.deadline import Deadline
 from role_mapper.errors import PropertiesError, SettingsError
 from role_mapper.settings import MasterUserMode, Settings
@@ -23,6 +23,8 @@ from tests.builders import DOMAIN_ENDPOINT, FUNCTION_ENVIRONMENT, SECRET_ARN, cu
 from tests.fake_domain import Clock, FakeDomain, FakeResponse
 from tests.secrets import leaks, make_secret
 from tests.template import load_template
+
+pytestmark = pytest.mark.secrets
 
 PASSWORD = make_secret("Only-For.Our-Domain+7")
 ATTACKER = "attacker.example"
@@ -151,7 +153,7 @@ def test_no_credential_leaves_for_another_host_whatever_the_event_says(
     with network.installed():
         try:
             handler.lambda_handler(event, Context())
-        except NotAnsweredError:
+        except ResponseNotSentError:
             assert not network.sent, "an event with somebody else's ResponseURL has no effect at all"
     assert set(network.secrets_read) <= {SECRET_ARN}
     for url, text in network.sent:
@@ -249,7 +251,7 @@ def test_an_event_need_not_name_what_the_environment_says() -> None:
 def test_cloudformations_own_addresses_are_accepted(region: str, suffix: str, url: str) -> None:
     """Each form of an S3 host, in each partition; another region's bucket is somebody else's."""
     check_response_url(url, {"AWS_REGION": region, "URL_SUFFIX": suffix})
-    with pytest.raises(NotAnsweredError, match="not one of CloudFormation's"):
+    with pytest.raises(ResponseNotSentError, match="not one of CloudFormation's"):
         check_response_url(url, {"AWS_REGION": "ap-south-1", "URL_SUFFIX": suffix})
 
 
@@ -268,9 +270,9 @@ def test_the_local_stacks_address_is_the_one_of_its_configuration(url: str) -> N
     """AWS_ENDPOINT_URL, exactly: the same scheme, host and port."""
     local = FUNCTION_ENVIRONMENT | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
     check_response_url("http://127.0.0.1:4566/_ministack/cfn-response/x", local)
-    with pytest.raises(NotAnsweredError):
+    with pytest.raises(ResponseNotSentError):
         check_response_url("http://127.0.0.1:4566/_ministack/cfn-response/x", FUNCTION_ENVIRONMENT)
-    with pytest.raises(NotAnsweredError) as raised:
+    with pytest.raises(ResponseNotSentError) as raised:
         check_response_url(url, local)
     assert ATTACKER not in str(raised.value)
 

@@ -8,14 +8,16 @@ import pytest
 import requests
 
 from role_mapper import files
-from role_mapper.dashboards import ensure_dashboards, remove_dashboards
 from role_mapper.errors import CallError, OwnershipError, ResponseError, VerificationError
+from role_mapper.objects.dashboards import Dashboards
+from role_mapper.objects.saved_objects import fingerprint, key_of
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
-from role_mapper.saved_objects import fingerprint, key_of
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
 from tests.fake_domain import FakeDomain, FakeResponse
+
+pytestmark = pytest.mark.secrets
 
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
 WANTED = Properties.of(mapping_properties())
@@ -34,12 +36,12 @@ def domain(fake_domain: FakeDomain) -> FakeDomain:
 
 def ship(domain: FakeDomain, properties: Properties = WANTED) -> dict[str, Change]:
     """Ship the saved objects; what became of each."""
-    return {change.name: change for change in ensure_dashboards(domain.client(), properties, OWNER)}
+    return {change.name: change for change in Dashboards(domain.client(), OWNER, properties).ensure()}
 
 
 def take_back(domain: FakeDomain) -> dict[str, Outcome]:
     """Remove the saved objects; what became of each."""
-    return {change.name: change.outcome for change in remove_dashboards(domain.client(), WANTED.index_name, OWNER)}
+    return {change.name: change.outcome for change in Dashboards(domain.client(), OWNER, WANTED).remove()}
 
 
 def edit(domain: FakeDomain, key: str = PANEL) -> dict[str, Any]:
@@ -219,7 +221,7 @@ def test_another_stack_removes_nothing(domain: FakeDomain) -> None:
     ship(domain)
     before = domain.state()
     other = Owner.of(STACK_ID.replace("iot-stream", "x"), "RoleMapping", DOMAIN_ENDPOINT)
-    assert remove_dashboards(domain.client(), WANTED.index_name, other) == []
+    assert Dashboards(domain.client(), other, WANTED).remove() == []
     assert domain.state() == before
 
 

@@ -3,8 +3,10 @@
 import pytest
 
 from role_mapper.deadline import Deadline
-from role_mapper.errors import GaveUpError, OwnershipError, ResponseError, TimeUpError
+from role_mapper.errors import DeadlineExceededError, OwnershipError, ResponseError
 from tests.fake_domain import Clock
+
+pytestmark = pytest.mark.secrets
 
 
 def deadline(seconds: float, clock: Clock) -> Deadline:
@@ -62,7 +64,7 @@ def test_when_the_time_is_up_the_reason_says_what_and_after_how_long() -> None:
     clock = Clock()
     trying = deadline(30, clock)
     clock.wait(3)
-    with pytest.raises(GaveUpError, match=r"GET / answered 503: starting \(gave up after 30 s\)"):
+    with pytest.raises(DeadlineExceededError, match=r"GET / answered 503: starting \(gave up after 30 s\)"):
         trying.retry(Step(ResponseError("GET /", 503, "starting")))
 
 
@@ -76,9 +78,9 @@ def test_a_time_that_ends_between_two_calls_hides_neither_the_trouble_nor_the_se
         if next(tries) == 0:
             raise ResponseError("GET /", 503, "starting")
         clock.wait(31.6)  # a machine that stalled
-        raise TimeUpError("no time was left for GET /")
+        raise DeadlineExceededError("no time was left for GET /")
 
-    with pytest.raises(GaveUpError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
+    with pytest.raises(DeadlineExceededError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
         trying.retry(step)
 
 
@@ -89,7 +91,7 @@ def test_a_step_within_a_step_is_told_once() -> None:
     def step() -> None:
         trying.retry(Step(ResponseError("GET /", 503, "starting")))
 
-    with pytest.raises(GaveUpError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
+    with pytest.raises(DeadlineExceededError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
         trying.retry(step)
 
 
@@ -98,8 +100,8 @@ def test_a_step_that_begins_after_the_end_says_what_was_left_undone() -> None:
     clock = Clock()
     trying = deadline(30, clock)
     clock.wait(31)
-    with pytest.raises(GaveUpError, match=r"^no time was left for PUT /x \(gave up after 30 s\)$"):
-        trying.retry(Step(TimeUpError("no time was left for PUT /x")))
+    with pytest.raises(DeadlineExceededError, match=r"^no time was left for PUT /x \(gave up after 30 s\)$"):
+        trying.retry(Step(DeadlineExceededError("no time was left for PUT /x")))
 
 
 def test_no_step_is_tried_after_the_end() -> None:
@@ -112,7 +114,7 @@ def test_no_step_is_tried_after_the_end() -> None:
             trying.end()
         return step()
 
-    with pytest.raises(GaveUpError):
+    with pytest.raises(DeadlineExceededError):
         trying.retry(end)
     assert step.tries == 3
     assert trying.remaining == 0
@@ -126,7 +128,7 @@ def test_a_waiting_step_wakes_up_when_the_deadline_is_ended() -> None:
         trying.end()
         raise ResponseError("GET /", 503, "starting")
 
-    with pytest.raises(GaveUpError, match="gave up after 0 s"):
+    with pytest.raises(DeadlineExceededError, match="gave up after 0 s"):
         trying.retry(step)
 
 

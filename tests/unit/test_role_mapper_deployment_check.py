@@ -18,7 +18,7 @@ from role_mapper import deployment_check
 from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
 from role_mapper.deployment_rules import problems, remembered
-from role_mapper.errors import GaveUpError, RoleMapperError
+from role_mapper.errors import DeadlineExceededError, RoleMapperError
 from tests.template import load_template
 
 TEMPLATE = load_template()
@@ -122,7 +122,7 @@ def test_a_role_that_is_not_effective_yet_is_waited_for(monkeypatch: pytest.Monk
     with pytest.raises(RoleMapperError, match="can't be invoked: ResourceNotFoundException"):
         check(monkeypatch, lambda _: {"code": "ResourceNotFoundException"})
     monkeypatch.setattr(Deadline, "remaining", 0.0)
-    with pytest.raises(GaveUpError, match="can't be invoked: AccessDeniedException"):
+    with pytest.raises(DeadlineExceededError, match="can't be invoked: AccessDeniedException"):
         check(monkeypatch, lambda _: {"code": "AccessDeniedException"})
 
 

@@ -63,7 +63,7 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
 
 
 # Whoever gets the answers is there in every test, whether it looks at them or not.
-pytestmark = pytest.mark.usefixtures("cloudformation", "domain")
+pytestmark = [pytest.mark.secrets, pytest.mark.usefixtures("cloudformation", "domain")]
 
 
 @pytest.fixture

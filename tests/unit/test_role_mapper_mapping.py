@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from role_mapper import mapping
+from role_mapper.objects import access_documents as mapping
 
 ARN = "arn:aws:iam::123456789012:role/delivery"
 others = st.lists(st.sampled_from(["ann", "bob", "arn:aws:iam::1:role/x", "arn:aws:iam::1:role/y"]), unique=True)

@@ -19,6 +19,8 @@ from tests.builders import DOMAIN_ENDPOINT, SECRET_ARN
 from tests.fake_domain import FakeDomain, error
 from tests.secrets import make_secret
 
+pytestmark = pytest.mark.secrets
+
 OLD, NEW = make_secret("0ld-Pa55word.of-the-secret"), make_secret("N3w-Pa55word.of-the-secret")
 
 
@@ -56,7 +58,7 @@ def test_a_rotated_secret_is_picked_up_after_a_401(session: boto3.Session, fake_
     user, arn = internal_user(session, json.dumps({"username": "admin", "password": OLD}))
     fake_domain.users = {"admin": OLD}
     domain = fake_domain.client()
-    domain.master_user = domain._client.transport.connection_pool.connections[0].session.auth = user
+    domain.master_user = domain.session.auth = user
     domain.call("GET", "/")
     fake_domain.users = {"admin": NEW}
     rotated = json.dumps({"username": "admin", "password": NEW})
@@ -111,7 +113,7 @@ def test_an_iam_master_signs_every_call_anew(fake_domain: FakeDomain) -> None:
     master = sign_in(Settings(DOMAIN_ENDPOINT, MasterUserMode.IAM_ROLE), session)
     assert isinstance(master, IamMaster)
     domain = fake_domain.client()
-    domain._client.transport.connection_pool.connections[0].session.auth = master
+    domain.session.auth = master
     domain.call("GET", "/")
     (call,) = fake_domain.calls
     assert re.match(

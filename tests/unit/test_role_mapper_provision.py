@@ -8,17 +8,21 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from role_mapper import files, provision
 from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
-from role_mapper.errors import GaveUpError, OwnershipError, PropertiesError, ResponseError, RoleMapperError
+from role_mapper.errors import DeadlineExceededError, OwnershipError, PropertiesError, ResponseError, RoleMapperError
 from role_mapper.master_user import InternalUser
-from role_mapper.ownership import Owner
+from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
-from tests.fake_domain import FakeDomain, FakeResponse, error
+from tests.fake_domain import Call, FakeDomain, FakeResponse, error
+
+pytestmark = pytest.mark.secrets
 
 WANTED = Properties.of(mapping_properties(IndexRotationPeriod="OneDay", RetentionDays="30"))
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
@@ -112,6 +116,18 @@ def test_removing_what_is_partly_gone_removes_the_rest(whole: FakeDomain, gone: 
     remove(whole)
     state = whole.state()
     assert not any(state[part] for part in state if part != "indices")
+
+
+@pytest.mark.parametrize("lost", ["roles", "mappings", "index_templates", "policies", "saved_objects", "everything"])
+def test_a_domain_that_lost_its_objects_gets_them_back(whole: FakeDomain, lost: str) -> None:
+    """One node without replicas, or a new security index: applying again needs no changed property."""
+    apply(whole)
+    expected = whole.state()
+    parts = ["roles", "mappings", "index_templates", "component_templates", "policies", "saved_objects"]
+    for part in parts if lost == "everything" else [lost]:
+        getattr(whole, part).clear()
+    apply(whole)
+    assert whole.state() == expected
 
 
 # ---- every answer at every step ----
@@ -209,7 +225,7 @@ def _restart(domain: FakeDomain, empty: FakeDomain) -> None:
 def test_a_trouble_that_does_not_pass_ends_with_the_time(whole: FakeDomain, trouble: FakeResponse | Exception) -> None:
     """And says how long was tried, not that it worked."""
     whole.always = trouble
-    with pytest.raises(GaveUpError, match=r"GET /_plugins/_security/api/roles/.* \(gave up after 60 s\)"):
+    with pytest.raises(DeadlineExceededError, match=r"GET /_plugins/_security/api/roles/.* \(gave up after 60 s\)"):
         apply(whole)
     assert whole.state() == FakeDomain().state()
 
@@ -299,7 +315,10 @@ def test_a_conflict_is_merged_with_what_the_other_one_wrote(whole: FakeDomain) -
 
 
 def _lose(what: dict[str, Any]) -> Callable[[], None]:
-    return lambda: what.pop(ROLE, None)
+    def lose() -> None:
+        what.pop(ROLE, None)
+
+    return lose
 
 
 @pytest.mark.parametrize("lost", ["roles", "mappings"])
@@ -435,7 +454,7 @@ def test_the_retention_policy_never_matches_an_index_that_is_written_to_for_ever
     apply(whole)
     policy = whole.policies[INDEX]["policy"]
     assert [template["index_patterns"] for template in policy["ism_template"]] == [["iot-stream-20*-*"]]
-    assert policy["states"][0]["transitions"] == [{"state_name": "delete", "conditions": {"min_index_age": "30d"}}]
+    assert policy["states"][0]["transitions"] == [{"state_name": "delete", "conditions": {"min_index_age": "31d"}}]
 
 
 @pytest.mark.parametrize("index", ["2", "2fa-audit", "2026", "2026-archive", "2026-11-backup", "2026-11-24-10-x"])
@@ -464,8 +483,9 @@ def test_existing_indices_follow_the_policy_and_others_keep_theirs(whole: FakeDo
     assert whole.indices == {"iot-stream-2026-11-22": INDEX, "iot-stream-2026-11-23": "theirs", "iot-stream": None}
     whole.calls.clear()
     apply(whole, replace(WANTED, retention_days=7))
-    told = [call.path for call in whole.calls if "change_policy" in call.path]
-    assert told == ["/_plugins/_ism/change_policy/iot-stream-2026-11-22"]
+    told = [call.path for call in whole.calls if call.method == "POST" and "_ism" in call.path]
+    assert told == [f"/_plugins/_ism/{verb}/iot-stream-2026-11-22" for verb in ("remove", "add")]
+    assert "8d" in str(whole.copies["iot-stream-2026-11-22"]), "its own copy is the new one"
     apply(whole, replace(WANTED, retention_days=0))
     assert whole.indices == {"iot-stream-2026-11-22": None, "iot-stream-2026-11-23": "theirs", "iot-stream": None}
     assert not whole.policies
@@ -480,7 +500,7 @@ def test_a_policy_that_was_changed_since_it_was_read_is_read_again(whole: FakeDo
 
     whole.meanwhile = {"PUT": change}
     apply(whole, replace(WANTED, retention_days=7))
-    assert "7d" in str(whole.policies[INDEX])
+    assert "8d" in str(whole.policies[INDEX])
 
 
 def test_an_index_that_does_not_take_the_policy_is_a_failure_that_names_it(whole: FakeDomain) -> None:
@@ -491,11 +511,11 @@ def test_an_index_that_does_not_take_the_policy_is_a_failure_that_names_it(whole
     def ism(call: Any, verb: str, name: str = "") -> FakeResponse:
         if verb != "add":
             return serve(call, verb, name)
-        failed = [{"index_name": name, "index_uuid": "u", "reason": "This index is closed"}]
+        failed = [{"index_name": name, "index_uuid": "u", "reason": "This index is blocked"}]
         return FakeResponse(200, {"updated_indices": 0, "failures": True, "failed_indices": failed})
 
     whole._ism = ism  # type: ignore[method-assign]
-    with pytest.raises(RoleMapperError, match="ISM add failed for iot-stream-2026-11-22: This index is closed"):
+    with pytest.raises(RoleMapperError, match="ISM add failed for iot-stream-2026-11-22: This index is blocked"):
         apply(whole)
 
 
@@ -605,3 +625,100 @@ def test_no_call_is_made_when_the_time_is_up(fake_domain: FakeDomain) -> None:
     with pytest.raises(RoleMapperError, match="no time was left for PUT /_index_template/x"):
         client.call("PUT", "/_index_template/x", {})
     assert not fake_domain.calls
+
+
+# ---- whose it is, at every object ----
+
+
+def test_a_mapping_that_this_owner_did_not_make_is_never_deleted(whole: FakeDomain) -> None:
+    """Only our entry goes, even when nobody is left in it: somebody made it, and may map people to it again."""
+    apply(whole)
+    for description in ("by hand", ANOTHER.sign("Makes it."), OWNER.sign("Makes it.", Ownership.ADOPTED), None):
+        whole.mappings[ROLE] = {"description": description, "backend_roles": [ARN], "users": [], "hosts": []}
+        remove(whole)
+        assert ROLE in whole.mappings, description
+        assert whole.mappings[ROLE]["backend_roles"] == []
+        apply(whole)
+
+
+@pytest.mark.parametrize(
+    "path", ["roles/", "rolesmapping/", "_index_template/", "policies/", "dashboard/", "-dashboards"]
+)
+def test_a_deletion_that_is_answered_200_and_did_nothing_is_a_failure(whole: FakeDomain, path: str) -> None:
+    """Every object is read back after it was deleted."""
+    apply(whole)
+    serve = whole._serve
+
+    def serve_but(call: Call) -> FakeResponse:
+        if call.method == "DELETE" and path in call.path:
+            return FakeResponse(200, {"error": {"type": "nothing", "reason": "was done"}, "status": 200})
+        return serve(call)
+
+    whole._serve = serve_but  # type: ignore[method-assign]
+    with pytest.raises(DeadlineExceededError, match="still there after"):
+        remove(whole)
+
+
+# ---- odd responses ----
+
+ODD: dict[str, FakeResponse] = {
+    "404 in HTML": FakeResponse(404, "<html>not found</html>", "text/html"),
+    "404 without a body": FakeResponse(404, "", "text/plain"),
+    "404 of something else": FakeResponse(404, {"message": "no Route matched"}),
+    "404 as a list": FakeResponse(404, []),
+    "200 as text": FakeResponse(200, "OK", "text/plain"),
+    "200 in HTML": FakeResponse(200, "<html>hello</html>", "text/html"),
+    "200 {}": FakeResponse(200, {}),
+    "200 []": FakeResponse(200, []),
+    "200 null": FakeResponse(200, None),
+    "200 of another object": FakeResponse(200, {"another": {"description": "x"}}),
+    "200 with an error in it": FakeResponse(200, {"error": {"type": "x", "reason": "y"}, "status": 500}),
+    "503 as a list": FakeResponse(503, ["busy"]),
+    "503 as a number": FakeResponse(503, 7),
+    "503 as null": FakeResponse(503, None),
+    "502 in HTML": FakeResponse(502, "<html>bad gateway</html>", "text/html"),
+}
+_OTHER_WRITER = {"reserved": False, "hidden": False, "description": "theirs", "users": ["ann"], "hosts": []}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(
+    direction=st.sampled_from(["apply", "remove"]),
+    number=st.integers(0, 40),
+    length=st.integers(1, 3),
+    odd=st.sampled_from(sorted(ODD)),
+)
+def test_an_odd_response_at_any_step_leads_to_the_same_state_and_costs_nobody_anything(
+    whole: FakeDomain, direction: str, number: int, length: int, odd: str
+) -> None:
+    """It is retried: nothing is concluded from it, least of all that an object does not exist."""
+    _restart(whole, FakeDomain(installed={"ism", "dashboards"}))
+    whole.indices = {"iot-stream-2026-11-22": None}
+    apply(whole)
+    whole.mappings[ROLE] |= {"users": ["ann"], "backend_roles": ["arn:aws:iam::1:role/x", ARN]}
+    if direction == "apply":
+        whole.mappings[ROLE]["backend_roles"] = ["arn:aws:iam::1:role/x"]
+        whole.index_templates.clear()
+        whole.policies.clear()
+    expected = copy.deepcopy(whole)
+    with pytest.MonkeyPatch.context() as patch:
+        expected.install(patch)
+        PATHS[direction](expected)
+    whole.calls.clear()
+    whole.faults = dict.fromkeys(range(number, number + length), ODD[odd])
+    PATHS[direction](whole)
+    assert whole.state() == expected.state()
+    assert whole.mappings[ROLE]["users"] == ["ann"]
+    assert "arn:aws:iam::1:role/x" in whole.mappings[ROLE]["backend_roles"]
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_an_odd_response_that_stays_is_never_a_success(whole: FakeDomain, odd: FakeResponse) -> None:
+    """Neither of Create, nor of a removal; and no object of anybody is changed by it."""
+    whole.mappings[ROLE] = dict(_OTHER_WRITER)
+    whole.always = odd
+    before = whole.state()
+    for do in PATHS.values():
+        with pytest.raises(DeadlineExceededError):
+            do(whole)
+    assert whole.state() == before

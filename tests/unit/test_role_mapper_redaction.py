@@ -1,14 +1,22 @@
 """What is said of failed calls: the domain's words in every form it has for them, and nothing secret."""
 
+import base64
+import html
+import json
 import socket
 import ssl
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
 import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
 
-from role_mapper.redaction import root_cause, words
+from role_mapper import redaction
+from role_mapper.redaction import explanation, protect, redact, root_cause
+from tests.secrets import spellings
 
 
 @pytest.mark.parametrize(
@@ -50,7 +58,7 @@ from role_mapper.redaction import root_cause, words
 )
 def test_the_domains_own_words_are_found(body: Any, expected: str) -> None:
     """The plugins, the core, AWS in front of them and proxies all have their own form."""
-    assert words(body) == expected
+    assert explanation(body) == expected
 
 
 SIGNATURE_MISMATCH = {
@@ -62,7 +70,7 @@ SIGNATURE_MISMATCH = {
 
 def test_a_refused_signature_is_told_without_the_signed_request() -> None:
     """AWS explains it with every signed header, the session token included."""
-    said = words(SIGNATURE_MISMATCH)
+    said = explanation(SIGNATURE_MISMATCH)
     assert said.startswith("The request signature we calculated does not match")
     assert "IQoJ" not in said
     assert "Canonical" not in said
@@ -81,7 +89,7 @@ def test_a_refused_signature_is_told_without_the_signed_request() -> None:
 )
 def test_an_answer_that_echoes_a_signed_header_is_not_repeated(echo: str) -> None:
     """Proxies and debug pages do that."""
-    said = words(f"Refused. {echo}")
+    said = explanation(f"Refused. {echo}")
     assert said.startswith("Refused.")
     for secret in ("YWRt", "eyJ", "IQoJ", "AKID", "c2Vj"):
         assert secret not in said
@@ -89,7 +97,7 @@ def test_an_answer_that_echoes_a_signed_header_is_not_repeated(echo: str) -> Non
 
 def test_long_words_are_cut() -> None:
     """A page of HTML is no explanation."""
-    assert len(words("x" * 10_000)) == 600
+    assert len(explanation("x" * 10_000)) == 600
 
 
 def _wrapped(inner: Exception) -> Exception:
@@ -122,3 +130,43 @@ def _wrapped(inner: Exception) -> Exception:
 def test_the_innermost_cause_is_told(inner: Exception, expected: tuple[str, bool]) -> None:
     """Without addresses of objects and URLs, the same each time; and only DNS's own no means an unknown name."""
     assert root_cause(_wrapped(inner)) == expected
+
+
+SHAPES = {
+    "base64 in brackets": lambda secret: f"[{base64.b64encode(b'admin:' + secret.encode()).decode()}]",
+    "a table cell": lambda secret: f"<td>{html.escape(secret)}</td>",
+    "a sentence": lambda secret: f"cannot sign in admin with password {secret}, sorry",
+    "a URL": lambda secret: f"https://admin:{quote(secret, safe='')}@search-x/",
+    "a form": lambda secret: f"user=admin&password={quote_plus(secret)}",
+    "JSON": lambda secret: json.dumps({"message": {"nested": [secret]}}),
+    "JSON in JSON": lambda secret: json.dumps({"reason": json.dumps({"x": secret})[:7] + secret}),
+    "Python": lambda secret: repr({"password": secret}),
+    "hex": lambda secret: secret.encode().hex(),
+    "another user's base64": lambda secret: base64.b64encode(b"x:" + secret.encode()).decode(),
+    "URL-safe base64": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode(),
+}
+"""How a proxy, a debug page or an error can repeat what it was sent."""
+passwords = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_categories=["Cs", "Zs", "Cc"]),
+    min_size=8,
+    max_size=40,
+)
+
+
+@given(passwords, st.sampled_from(sorted(SHAPES)))
+def test_a_secrets_value_is_replaced_wherever_and_however_it_stands(secret: str, shape: str) -> None:
+    """Values are recognised, not only the shapes that they usually have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "_protected", set())
+        protect(secret, base64.b64encode(b"admin:" + secret.encode()).decode())
+        repeated = SHAPES[shape](secret)
+        for said in (redact(repeated), explanation(repeated), explanation({"message": repeated})):
+            assert not [spelled for _, spelled in spellings(secret) if spelled in repeated and spelled in said]
+
+
+def test_a_cut_does_not_leave_half_a_secret() -> None:
+    """It is replaced first and cut then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "_protected", set())
+        protect("S3cret-of-the-domain")
+        assert "S3cr" not in explanation("x" * 590 + "S3cret-of-the-domain")

@@ -1,9 +1,9 @@
-"""CloudFormation's side of a custom resource: its request, our answer and how that is sent.
+"""CloudFormation's side of a custom resource: its request, our response and how that is sent.
 
-Contract: AWS page "Custom resource request and response reference". The answer is PUT to a presigned URL with an empty
-Content-Type, at most 4,096 bytes, once.
+Contract: AWS page "Custom resource request and response reference". The response is PUT to a presigned URL, with an
+empty Content-Type, at most 4,096 bytes, once.
 
-Only the standard library is imported here, so that an answer goes out even when nothing else can be imported.
+Only the standard library is needed here, so that a response goes out even when nothing else can be imported.
 """
 
 import http.client
@@ -18,7 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["MOST_BYTES", "NotAnsweredError", "Request", "Response", "check_response_url", "encode", "send"]
+from role_mapper.redaction import redact
+
+__all__ = ["MOST_BYTES", "Request", "Response", "ResponseNotSentError", "check_response_url", "encode", "send"]
 
 MOST_BYTES = 4096
 _CUT = "…"
@@ -29,23 +31,23 @@ _TRIES = 6
 _FIRST_WAIT = 0.5
 
 
-class NotAnsweredError(Exception):
-    """CloudFormation could not be told the outcome: it will wait until ServiceTimeout."""
+class ResponseNotSentError(Exception):
+    """CloudFormation did not get the response: it waits until ServiceTimeout."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What CloudFormation asks for. A malformed event still becomes a request, so that it can be answered.
+    """What CloudFormation asks for. A malformed event still becomes a request, so that it gets a response.
 
     Attributes:
         kind: `Create`, `Update` or `Delete`; anything else is refused by the handler.
-        response_url: where the answer goes; empty when the event was made by hand, and only the function's
+        response_url: where the response goes; empty when the event was made by hand, and only the function's
             result is wanted.
-        physical_id: as earlier answered; empty on Create. After a Create that was never answered, CloudFormation
+        physical_id: as in earlier responses; empty on Create. After a Create without a response, CloudFormation
             invents one.
         properties: the resource's properties.
         old_properties: on Update, those before it.
-        service_timeout: seconds that CloudFormation waits for the answer.
+        service_timeout: seconds that CloudFormation waits for the response.
         resource_type: which custom resource it is, as the template names its type.
     """
 
@@ -62,7 +64,7 @@ class Request:
 
     @classmethod
     def of(cls, event: object) -> "Request":
-        """The request in an event; what is missing or of the wrong kind is empty."""
+        """Return the request in an event; what is missing or of the wrong type is empty."""
         event = event if isinstance(event, dict) else {}
 
         def text(key: str) -> str:
@@ -89,7 +91,7 @@ class Request:
 
 
 def _seconds(value: object) -> float:
-    """CloudFormation's wait: 1 to 3,600 s, and 3,600 where nothing is said."""
+    """Return how long CloudFormation waits: 1 to 3,600 s, and 3,600 by default."""
     text = str(value)
     if not (text.isascii() and text.isdecimal() and len(text) <= len("3600")):
         return _SERVICE_TIMEOUT
@@ -98,7 +100,7 @@ def _seconds(value: object) -> float:
 
 @dataclass(frozen=True)
 class Response:
-    """What CloudFormation is told.
+    """The outcome, as CloudFormation is told.
 
     Attributes:
         status: whether the resource is now as asked.
@@ -113,22 +115,22 @@ class Response:
     data: Mapping[str, str] = field(default_factory=dict)
 
     def document(self, request: Request) -> dict[str, Any]:
-        """The answer to `request` as JSON, cut to CloudFormation's 4,096 bytes: the longest texts give first."""
+        """Return the response to `request` as JSON of at most 4,096 bytes; the longest texts are cut first."""
         document: dict[str, Any] = {
             "Status": self.status,
-            "Reason": self.reason or self.status,
+            "Reason": redact(self.reason or self.status),
             "PhysicalResourceId": self.physical_id or "none",
             "StackId": request.stack_id,
             "RequestId": request.request_id,
             "LogicalResourceId": request.logical_id,
         }
         if self.data:
-            document["Data"] = dict(self.data)
+            document["Data"] = {key: redact(value) for key, value in self.data.items()}
         return _fit(document)
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """The bytes that are sent."""
+    """Return the bytes that are sent."""
     return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 
@@ -143,12 +145,12 @@ def _fit(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size(text: str) -> int:
-    """Bytes of the text inside a JSON string."""
+    """Return how many bytes the text has inside a JSON string."""
     return len(encode({"": text})) - len(encode({"": ""}))
 
 
 def _cut(text: str, most: int) -> str:
-    """The longest beginning of `text` that has, with the mark of the cut, at most `most` bytes."""
+    """Return the longest beginning of `text` that has, with the mark of the cut, at most `most` bytes."""
     room = most - _size(_CUT)
     return text[: bisect_right(range(1, len(text)), room, key=lambda end: _size(text[:end]))] + _CUT if room > 0 else ""
 
@@ -165,10 +167,10 @@ def check_response_url(url: str, environment: Mapping[str, str]) -> None:
         environment: AWS_REGION, which Lambda sets; URL_SUFFIX, the DNS suffix of the partition; AWS_ENDPOINT_URL.
 
     Raises:
-        NotAnsweredError: it is somebody else's; the URL is not shown, since it may be signed.
+        ResponseNotSentError: it is somebody else's; the URL is not shown, since it may be signed.
     """
     if url and _origin(url) not in _origins(environment):
-        raise NotAnsweredError("the ResponseURL is not one of CloudFormation's: nothing was done")
+        raise ResponseNotSentError("the ResponseURL is not one of CloudFormation's: nothing was done")
 
 
 def _origins(environment: Mapping[str, str]) -> set[tuple[str, str]]:
@@ -187,13 +189,13 @@ def _origin(url: str) -> tuple[str, str] | None:
 
 
 def send(url: str, document: Mapping[str, Any], *, seconds: float) -> None:
-    """PUT the answer, tried a few times within `seconds`.
+    """PUT the response, with a few retries within `seconds`.
 
     Raises:
-        NotAnsweredError: it did not arrive.
+        ResponseNotSentError: it did not arrive.
     """
     if not url.startswith(("https://", "http://")):
-        raise NotAnsweredError("the ResponseURL is not a URL")
+        raise ResponseNotSentError("the ResponseURL is not a URL")
     end = time.monotonic() + seconds
     trouble = ""
     for attempt in range(_TRIES):
@@ -208,12 +210,12 @@ def send(url: str, document: Mapping[str, Any], *, seconds: float) -> None:
             if error.code < 500 and error.code not in {408, 429}:  # noqa: PLR2004  # an expired or wrong URL stays so
                 break
         except (http.client.InvalidURL, ValueError):
-            raise NotAnsweredError("the ResponseURL is not a URL") from None  # and is not shown: it is signed
+            raise ResponseNotSentError("the ResponseURL is not a URL") from None  # and is not shown: it is signed
         except (OSError, http.client.HTTPException) as error:
             trouble = f"{type(error).__name__}: {getattr(error, 'reason', '')}"
         wait = _FIRST_WAIT * 2**attempt * random.uniform(0.5, 1)  # noqa: S311  # spreads retries, guards nothing
         time.sleep(max(0.0, min(wait, end - time.monotonic())))
-    raise NotAnsweredError(f"the answer was not accepted: {trouble}")
+    raise ResponseNotSentError(f"the response was not accepted: {trouble}")
 
 
 def _put(url: str, body: bytes, seconds: float) -> None:

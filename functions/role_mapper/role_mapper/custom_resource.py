@@ -12,27 +12,32 @@ from role_mapper.errors import PropertiesError, SettingsError
 from role_mapper.master_user import sign_in
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
-from role_mapper.report import as_data
+from role_mapper.report import Outcome, as_data
 from role_mapper.settings import Settings
 
 __all__ = ["handle"]
 
 
-def handle(request: Request, deadline: Deadline) -> Response:
-    """Do what the request asks for; returns only when it is done, so always a SUCCESS.
+def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
+    """Do what the request asks for, and return only when it is done: the response is always a SUCCESS.
+
+    Args:
+        request: Create, Update or Delete, as CloudFormation sends them, or Show.
+        physical_id: what the resource is called from now on.
+        deadline: the time there is.
 
     Raises:
         RoleMapperError: why it could not be done.
     """
     match request.kind:
         case "Create":
-            return _apply(request, None, _settings(request), deadline)
+            return _apply(request, physical_id, None, deadline)
         case "Update":
-            return _apply(request, _before(request), _settings(request), deadline)
+            return _apply(request, physical_id, _before(request), deadline)
         case "Delete":
-            return _delete(request, deadline)
+            return _delete(request, physical_id, deadline)
         case "Show":  # by hand only: CloudFormation never asks so
-            return _show(request, _settings(request), deadline)
+            return _show(request, physical_id, deadline)
         case kind:
             raise PropertiesError(f"RequestType must be Create, Update, Delete or Show, not {kind!r}")
 
@@ -45,16 +50,17 @@ def _settings(request: Request) -> Settings:
 
 
 def _before(request: Request) -> Properties | None:
-    """The old properties, or None where nothing can have been made with them."""
+    """Return the old properties, or None where nothing can have been made with them."""
     try:
         return Properties.of(request.old_properties)
     except PropertiesError:
         return None
 
 
-def _apply(request: Request, before: Properties | None, settings: Settings, deadline: Deadline) -> Response:
+def _apply(request: Request, physical_id: str, before: Properties | None, deadline: Deadline) -> Response:
+    settings = _settings(request)
     wanted = Properties.of(request.properties)
-    owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
+    owner = _owner(request, wanted)
     domain = _domain(settings, deadline)
     try:
         changes = provision.apply(domain, wanted, owner)
@@ -63,41 +69,48 @@ def _apply(request: Request, before: Properties | None, settings: Settings, dead
             changes += provision.withdraw(domain, before, wanted, owner)
     finally:
         domain.close()
-    return Response("SUCCESS", owner.name, data=as_data(changes))
+    return Response("SUCCESS", physical_id, data=as_data(changes))
 
 
-def _delete(request: Request, deadline: Deadline) -> Response:
+def _delete(request: Request, physical_id: str, deadline: Deadline) -> Response:
+    """Remove what the stack made. What can't be removed is left behind and reported: a stack must not be stranded."""
     try:
         before = Properties.of(request.properties)
     except PropertiesError as error:
         # With such properties Create fails before it touches the domain; its Delete must not block the rollback.
-        return Response("SUCCESS", request.physical_id, f"nothing was made: {error}")
+        return Response("SUCCESS", physical_id, f"nothing was made: {error}")
     try:
         settings = _settings(request)
     except (PropertiesError, SettingsError) as error:
         # CloudFormation's Delete for a domain that was replaced, which is deleted too: it must not fail the update.
-        return Response("SUCCESS", request.physical_id, f"nothing was removed: {error}")
-    owner = Owner.of(request.stack_id, request.logical_id, before.domain_endpoint)
+        return Response("SUCCESS", physical_id, f"nothing was removed: {error}")
     domain = _domain(settings, deadline)
     try:
         if not provision.exists(domain):
-            return Response("SUCCESS", request.physical_id, "the domain no longer exists")
-        changes = provision.remove(domain, before, owner)
+            return Response("SUCCESS", physical_id, "the domain no longer exists")
+        changes = provision.remove_or_leave(domain, before, _owner(request, before))
     finally:
         domain.close()
-    return Response("SUCCESS", request.physical_id, data=as_data(changes))
+    left = [change for change in changes if change.outcome is Outcome.LEFT]
+    reason = f"left behind in the domain: {', '.join(f'{each.kind} {each.name}' for each in left)}" if left else ""
+    reason += f", because {left[0].detail}" if left else ""
+    return Response("SUCCESS", physical_id, reason, data=as_data(changes))
 
 
-def _show(request: Request, settings: Settings, deadline: Deadline) -> Response:
+def _show(request: Request, physical_id: str, deadline: Deadline) -> Response:
+    settings = _settings(request)
     wanted = Properties.of(request.properties)
-    owner = Owner.of(request.stack_id, request.logical_id, wanted.domain_endpoint)
     domain = _domain(settings, deadline, read_only=True)
     try:
-        return Response("SUCCESS", owner.name, data=as_data(provision.preview(domain, wanted, owner)))
+        changes = provision.preview(domain, wanted, _owner(request, wanted))
     finally:
         domain.close()
+    return Response("SUCCESS", physical_id, data=as_data(changes))
+
+
+def _owner(request: Request, properties: Properties) -> Owner:
+    return Owner.of(request.stack_id, request.logical_id, properties.domain_endpoint)
 
 
 def _domain(settings: Settings, deadline: Deadline, *, read_only: bool = False) -> Domain:
-    master_user = sign_in(settings, boto3.Session())
-    return Domain(settings.domain_endpoint, master_user, deadline, read_only=read_only)
+    return Domain(settings.domain_endpoint, sign_in(settings, boto3.Session()), deadline, read_only=read_only)

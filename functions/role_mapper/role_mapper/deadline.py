@@ -1,4 +1,4 @@
-"""How long to try, and how long to wait between tries."""
+"""How long to retry, and how long to wait between tries."""
 
 import itertools
 import random
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from role_mapper.errors import CallError, GaveUpError, RoleMapperError, TimeUpError
+from role_mapper.errors import CallError, DeadlineExceededError, RoleMapperError
 
 __all__ = ["Deadline"]
 
@@ -15,13 +15,13 @@ _LONGEST_WAIT = 10.0
 
 
 class Deadline:
-    """The seconds there are for everything, from the moment it is made.
+    """The time for everything that a request asks for, from the moment the deadline is made.
 
-    A step given to `retry` reads, decides, writes and reads back: trying it again as a whole is always safe, and
-    is what turns a 409 into "read again, merge again".
+    A step given to `retry` reads, decides, writes and reads back: it is always safe to repeat as a whole, which is what
+    turns a 409 into "read again, merge again".
 
     Args:
-        seconds: the time there is; no step is tried again after it.
+        seconds: the time there is; no step is retried after it.
         clock: seconds that only go up.
         jitter: a number between its two arguments.
     """
@@ -43,40 +43,42 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds left, 0 once it is used up or ended."""
+        """Seconds left; 0 once the time is used up or ended."""
         return 0.0 if self._ended.is_set() else max(0.0, self._start + self._seconds - self._clock())
 
     def end(self) -> None:
-        """Stop trying: waiting steps wake up and fail, no further call to the domain is made."""
+        """End it now: waiting steps wake up and fail, and no further call to the domain is made."""
         self._ended.set()
 
     def part(self, seconds: float) -> "Deadline":
-        """A deadline of its own for one question: at most `seconds` of what is left here."""
+        """Return a deadline for one question: at most `seconds` of what is left here."""
         return Deadline(min(seconds, self.remaining), clock=self._clock, wait=self._wait, jitter=self._jitter)
 
     def retry[T](self, step: Callable[[], T]) -> T:
-        """The result of `step`, tried until it has one, with a growing and jittered wait in between.
+        """Return the result of `step`, retried with a growing and jittered wait in between.
 
         Raises:
-            GaveUpError: its trouble had not passed when the time was used up; says which, and after how long.
-            RoleMapperError: a trouble that time does not heal, at once.
+            DeadlineExceededError: the last retryable error, and after how many seconds it was given up.
+            RoleMapperError: a non-retryable error, immediately.
         """
         last: CallError | None = None
         for attempt in itertools.count():
             try:
                 return step()
-            except TimeUpError as end:
-                # Between two calls the time ran out: what the domain said before tells more than that.
-                raise self._gave_up(last or end) from end
-            except CallError as trouble:
-                if not trouble.retryable:
+            except DeadlineExceededError as end:
+                if end.seconds is not None:  # a step within this one has given up, and said so
                     raise
-                last = trouble
+                # The time ran out between two calls: what the domain said before explains more than that.
+                raise self._exceeded(last or end) from (last or end)
+            except CallError as error:
+                if not error.retryable:
+                    raise
+                last = error
                 longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
                 self._wait(min(self.remaining, self._jitter(longest / 2, longest)))
                 if not self.remaining:
-                    raise self._gave_up(trouble) from trouble
+                    raise self._exceeded(error) from error
         raise AssertionError("unreachable: the loop ends by returning or raising")
 
-    def _gave_up(self, cause: RoleMapperError) -> GaveUpError:
-        return GaveUpError(f"{cause} (gave up after {min(self._seconds, self._clock() - self._start):.0f} s)")
+    def _exceeded(self, cause: RoleMapperError) -> DeadlineExceededError:
+        return DeadlineExceededError(str(cause), seconds=min(self._seconds, self._clock() - self._start))

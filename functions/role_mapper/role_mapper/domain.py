@@ -1,45 +1,37 @@
 """The domain: one HTTPS endpoint, called as its master user."""
 
-import logging
+import json
 from typing import Any
 from urllib.parse import quote
 
-import opensearchpy
 import requests
-from opensearchpy import OpenSearch, RequestsHttpConnection
+import urllib3
 
 from role_mapper.deadline import Deadline
-from role_mapper.errors import ReadOnlyError, ResponseError, TimeUpError, UnreachableError
+from role_mapper.errors import (
+    DeadlineExceededError,
+    ReadOnlyError,
+    ResponseError,
+    UnexpectedResponseError,
+    UnreachableError,
+)
 from role_mapper.master_user import IamMaster, InternalUser
-from role_mapper.redaction import root_cause, words
+from role_mapper.redaction import explanation, root_cause
 
 __all__ = ["Domain", "path"]
 
 _CALL_SECONDS = 15.0
 _LEAST_SECONDS = 1.0
-_READING_POSTS = ("/_bulk_get", "/auth/login")
-_NOT_FOUND = 404
+_READING_POSTS = ("/_dashboards/api/saved_objects/_bulk_get", "/_dashboards/auth/login")
+_SUCCESS = range(200, 300)
 _UNAUTHORIZED = 401
-_TOO_MANY_REQUESTS = 429
-_SERVER_ERROR = 500
-
-# opensearch-py logs request bodies (the log-in's too) and tracebacks; every failure is told by our errors instead.
-for name in ("opensearch", "opensearchpy.trace"):
-    logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-class _Connection(RequestsHttpConnection):
-    """A connection that never follows a redirect: the master user's password is for one host."""
-
-    def perform_request(self, *args: Any, **options: Any) -> Any:
-        return super().perform_request(*args, **options | {"allow_redirects": False})
 
 
 class Domain:
     """Calls to one domain, each within the time that is left.
 
     Args:
-        endpoint: `host[:port]`. The client verifies its certificate, with `REQUESTS_CA_BUNDLE` where that is set.
+        endpoint: `host[:port]`. Its certificate is verified, with `REQUESTS_CA_BUNDLE` where that is set.
         master_user: how to sign in.
         deadline: the time there is.
         read_only: refuse every call that would change the domain.
@@ -54,17 +46,11 @@ class Domain:
         read_only: bool = False,
     ) -> None:
         self.endpoint = endpoint
-        self._read_only = read_only
         self.deadline = deadline
         self.master_user = master_user
-        self._client = OpenSearch(
-            hosts=[f"https://{endpoint}"],
-            http_auth=master_user,
-            connection_class=_Connection,
-            verify_certs=True,
-            max_retries=0,  # Deadline retries, and knows more reasons to
-            retry_on_status=(),
-        )
+        self._read_only = read_only
+        self.session = requests.Session()
+        self.session.auth = master_user
 
     def call(
         self,
@@ -75,79 +61,101 @@ class Domain:
         params: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        """The answer's body: what its JSON says, or its text.
+        """Make one call and return the response's JSON, or its text where it is not JSON.
+
+        Args:
+            method: GET, PUT, POST, PATCH or DELETE.
+            path: from the root, quoted (see `path`).
+            body: JSON, or a string that is sent as it is.
+            params: the query.
+            headers: beyond those of every call.
 
         Raises:
-            ResponseError: any status but 2xx.
-            UnreachableError: no answer within the time there is.
-            TimeUpError: no time is left to ask.
+            ResponseError: any status but 2xx; redirects are not followed, since the sign-in is for one host.
+            UnreachableError: no response within the time there is.
+            DeadlineExceededError: no time is left for the call.
             SecretError: there is nothing to sign in with.
-            ReadOnlyError: it would change a domain that is only looked at.
+            ReadOnlyError: it would change a domain that is only inspected.
         """
         name = f"{method} {path}"
-        if self._read_only and method != "GET" and not path.endswith(_READING_POSTS):
+        if self._read_only and method != "GET" and not any(part in path for part in _READING_POSTS):
             raise ReadOnlyError(name)
         seconds = self._seconds_for(name)
+        data = body if isinstance(body, str) else json.dumps(body) if body is not None else None
+        json_type = {"Content-Type": "application/json"} if data is not None else {}
         try:
-            return self._client.transport.perform_request(
+            response = self.session.request(
                 method,
-                path,
+                f"https://{self.endpoint}{path}",
                 params=params,
-                body=body,
-                headers=headers,
+                data=data.encode() if data is not None else None,
+                headers=json_type | (headers or {}),
                 timeout=seconds,
+                allow_redirects=False,
             )
-        except opensearchpy.ConnectionError as error:
+        except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' own errors are OSErrors
             cause, unknown_name = root_cause(error)
             raise UnreachableError(name, f"{cause} (https://{self.endpoint})", unknown_name=unknown_name) from None
-        except opensearchpy.SerializationError:
-            raise ResponseError(name, 200, "something that is not JSON, so not from OpenSearch") from None
-        except opensearchpy.TransportError as error:
-            status = int(error.status_code)
-            if status == _UNAUTHORIZED:
-                self.master_user.forget()
-            raise ResponseError(name, status, words(error.info or error.error)) from None
+        parsed = _parse(response.content)
+        if response.status_code in _SUCCESS:
+            return parsed
+        if response.status_code == _UNAUTHORIZED:
+            self.master_user.forget()
+        raise ResponseError(name, response.status_code, explanation(parsed), parsed) from None
 
-    def find(self, path: str, *, params: dict[str, str] | None = None) -> Any:
-        """The body of what a GET finds, or None where there is nothing (404)."""
+    def get(self, path: str, *, params: dict[str, str] | None = None) -> dict[str, Any] | None:
+        """Return the JSON object of a GET, or None where OpenSearch itself says that there is nothing.
+
+        Raises:
+            UnexpectedResponseError: the response is something else, from which nothing can be concluded.
+        """
         try:
-            return self.call("GET", path, params=params)
-        except ResponseError as refusal:
-            if refusal.status == _NOT_FOUND:
+            return self.expect_object(f"GET {path}", self.call("GET", path, params=params))
+        except ResponseError as error:
+            if error.absent:
                 return None
             raise
 
-    def delete(self, path: str, *, headers: dict[str, str] | None = None) -> bool:
-        """Delete what is there; False if there was nothing."""
+    def delete(self, path: str, *, headers: dict[str, str] | None = None) -> None:
+        """Delete what is there; whether it is gone is for the caller to read back."""
         try:
             self.call("DELETE", path, headers=headers)
-        except ResponseError as refusal:
-            if refusal.status == _NOT_FOUND:
-                return False
-            raise
-        return True
+        except ResponseError as error:
+            if not error.absent:
+                raise
 
     def has(self, path: str) -> bool:
-        """Whether anything on the domain answers under this path; a plugin that is not installed does not.
+        """Return whether a plugin serves this path: False only when OpenSearch says that it has no handler for it.
 
         Raises:
-            CallError: it can't be told now.
+            CallError: it is not known now.
         """
         try:
             self.call("GET", path)
-        except ResponseError as refusal:
-            if refusal.status == _NOT_FOUND or "no handler found" in str(refusal):
+        except ResponseError as error:
+            if error.no_handler:
                 return False
-            if refusal.status == _TOO_MANY_REQUESTS or refusal.status >= _SERVER_ERROR:
+            if error.retryable and not error.sign_in_refused:
                 raise
         return True
 
-    def check_reachable(self) -> None:
-        """Return if anything answers, whatever it says; nobody signs in.
+    @staticmethod
+    def expect_object(call: str, body: Any) -> dict[str, Any]:
+        """Return the body if it is a JSON object.
 
         Raises:
-            UnreachableError: nothing does.
-            TimeUpError: no time is left to ask.
+            UnexpectedResponseError: it is not.
+        """
+        if not isinstance(body, dict):
+            raise UnexpectedResponseError(call, explanation(body))
+        return body
+
+    def check_reachable(self) -> None:
+        """Check that the endpoint responds, whatever it says, without signing in.
+
+        Raises:
+            UnreachableError: it does not.
+            DeadlineExceededError: no time is left for the call.
         """
         url = f"https://{self.endpoint}/"
         seconds = self._seconds_for(url)
@@ -158,17 +166,25 @@ class Domain:
             raise UnreachableError(url, cause, unknown_name=unknown_name) from None
 
     def _seconds_for(self, name: str) -> float:
-        """How long one call may take, so that it ends before the time does."""
+        """Return how long one call may take, so that it ends before the time does."""
         left = self.deadline.remaining
         if not left:
-            raise TimeUpError(f"no time was left for {name}")
+            raise DeadlineExceededError(f"no time was left for {name}")
         return max(_LEAST_SECONDS, min(_CALL_SECONDS, left))
 
     def close(self) -> None:
         """Close its connections."""
-        self._client.close()
+        self.session.close()
+
+
+def _parse(content: bytes) -> Any:
+    text = content.decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def path(*parts: str) -> str:
-    """A path of literal parts, each of them quoted: a role's name may hold anything."""
+    """Return a path of literal parts, each of them quoted: a role's name may hold any character."""
     return "/" + "/".join(quote(part, safe="") for part in parts)

@@ -1,24 +1,24 @@
 """What can go wrong while a domain is prepared, in one tree.
 
-RoleMapperError            what happened and what to do; its text becomes the Reason that CloudFormation shows
-├── SettingsError          the function's environment lacks a setting or has a malformed one
-├── PropertiesError        a property of the custom resource is missing or makes no sense
-├── OwnershipError         an object of that name belongs to someone else, or to OpenSearch itself
-├── ReadOnlyError          a call would change a domain that is only looked at
-├── GaveUpError            a passing trouble did not pass within the time there was
-│   └── TimeUpError        no time was left to ask at all
-└── CallError           one call failed; `retryable` says whether trying again can help
-    ├── ResponseError       the domain answered with an error status
-    ├── UnreachableError   no answer: DNS, connection, TLS, time-out
-    ├── SecretError        the master user's secret could not be read
-    └── VerificationError       what was written reads back as something else
+RoleMapperError                  what happened and what to do; the text becomes the Reason that CloudFormation shows
+├── SettingsError                the function's environment lacks a setting or has a malformed one
+├── PropertiesError              a property of the custom resource is missing or invalid
+├── OwnershipError               an object of that name belongs to someone else, or to OpenSearch itself
+├── ReadOnlyError                a call would change a domain that is only inspected
+├── DeadlineExceededError        the time was up before an error went away, or before a call could be made
+└── CallError                    one call failed; `retryable` says whether the same call can succeed later
+    ├── ResponseError            the domain responded with an error status
+    ├── UnexpectedResponseError  the response is not one that OpenSearch gives to that call
+    ├── UnreachableError         no response: DNS, connection, TLS, time-out
+    ├── SecretError              the master user's secret could not be read
+    └── VerificationError        what was written or deleted reads back as something else
 
-No text here holds a password or a signed header (`role_mapper.redaction` sees to that).
+No text here holds a password or a signed header (see `role_mapper.redaction`).
 """
 
 __all__ = [
     "CallError",
-    "GaveUpError",
+    "DeadlineExceededError",
     "OwnershipError",
     "PropertiesError",
     "ReadOnlyError",
@@ -26,16 +26,24 @@ __all__ = [
     "RoleMapperError",
     "SecretError",
     "SettingsError",
-    "TimeUpError",
+    "UnexpectedResponseError",
     "UnreachableError",
     "VerificationError",
 ]
 
+_BAD_REQUEST = 400
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_NOT_FOUND = 404
 _CONFLICT = 409
-# A young domain answers all of these for a while: its master user and its roles are not effective yet (401, 403),
-# it starts (5xx), it is busy (429), or someone changes its security configuration at the same moment (409).
-_PASSING = {401, 403, _CONFLICT, 429}
+_TOO_MANY_REQUESTS = 429
+# A new domain gives all of these for a while: its master user and its roles are not effective yet (401, 403), it starts
+# (5xx), it is busy (429), or someone changes its security configuration at the same moment (409).
+_RETRYABLE = {_UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _TOO_MANY_REQUESTS}
 _SERVER_ERRORS = range(500, 600)
+# Types of the core and of Index State Management, as tests/fixtures/index-management.json and the integration tests
+# have them.
+_ABSENT_TYPES = {"resource_not_found_exception", "index_not_found_exception", "status_exception"}
 
 
 class RoleMapperError(Exception):
@@ -47,7 +55,7 @@ class SettingsError(RoleMapperError):
 
 
 class PropertiesError(RoleMapperError):
-    """A property of the custom resource is missing or makes no sense."""
+    """A property of the custom resource is missing or invalid."""
 
 
 class OwnershipError(RoleMapperError):
@@ -55,22 +63,26 @@ class OwnershipError(RoleMapperError):
 
 
 class ReadOnlyError(RoleMapperError):
-    """A call would change a domain that is only looked at; its text is the call."""
+    """A call would change a domain that is only inspected; the text is the call."""
 
 
-class GaveUpError(RoleMapperError):
-    """A passing trouble did not pass within the time there was."""
+class DeadlineExceededError(RoleMapperError):
+    """The time was up before an error went away, or before a call could be made.
 
+    Attributes:
+        seconds: how long was tried; None where no step has been given up yet.
+    """
 
-class TimeUpError(GaveUpError):
-    """No time was left to ask at all."""
+    def __init__(self, text: str, *, seconds: float | None = None) -> None:
+        super().__init__(text if seconds is None else f"{text} (gave up after {seconds:.0f} s)")
+        self.seconds = seconds
 
 
 class CallError(RoleMapperError):
     """One call failed.
 
     Attributes:
-        passing: whether the same call can succeed later.
+        retryable: whether the same call can succeed later.
     """
 
     def __init__(self, text: str, *, retryable: bool) -> None:
@@ -79,19 +91,54 @@ class CallError(RoleMapperError):
 
 
 class ResponseError(CallError):
-    """The domain answered with an error status.
+    """The domain responded with an error status.
 
     Attributes:
         status: the HTTP status.
+        body: the response's JSON, or its text; None where it is not known.
     """
 
-    def __init__(self, call: str, status: int, words: str) -> None:
-        super().__init__(f"{call} answered {status}: {words}", retryable=status in _PASSING or status in _SERVER_ERRORS)
+    def __init__(self, call: str, status: int, explanation: str, body: object = None) -> None:
         self.status = status
+        self.body = body
+        foreign = status == _NOT_FOUND and body is not None and not self.absent
+        retryable = status in _RETRYABLE or status in _SERVER_ERRORS or foreign
+        super().__init__(f"{call} answered {status}: {explanation}", retryable=retryable)
+
+    @property
+    def absent(self) -> bool:
+        """Whether OpenSearch, a plugin or Dashboards itself says that the object does not exist."""
+        body = self.body
+        if self.status != _NOT_FOUND or not isinstance(body, dict):
+            return False
+        error = body.get("error")
+        kind = error.get("type") if isinstance(error, dict) else None
+        return kind in _ABSENT_TYPES or body.get("status") == "NOT_FOUND" or body.get("statusCode") == _NOT_FOUND
+
+    @property
+    def no_handler(self) -> bool:
+        """Whether OpenSearch says that nothing serves the path: the plugin is not installed."""
+        error = self.body.get("error") if isinstance(self.body, dict) else None
+        return self.status == _BAD_REQUEST and isinstance(error, str) and error.startswith("no handler found for uri")
+
+    @property
+    def sign_in_refused(self) -> bool:
+        """Whether the master user is not let in, or may not make the call."""
+        return self.status in {_UNAUTHORIZED, _FORBIDDEN}
+
+
+class UnexpectedResponseError(CallError):
+    """The response is not one that OpenSearch gives to that call: a proxy's, or of a domain that starts.
+
+    It is retryable: nothing may be concluded from it, least of all that an object does not exist.
+    """
+
+    def __init__(self, call: str, explanation: str) -> None:
+        super().__init__(f"{call} got an unexpected response: {explanation}", retryable=True)
 
 
 class UnreachableError(CallError):
-    """No answer: DNS, connection, TLS or time-out.
+    """No response: DNS, connection, TLS or time-out.
 
     Attributes:
         unknown_name: DNS says that the domain's name does not exist.
@@ -107,7 +154,7 @@ class SecretError(CallError):
 
 
 class VerificationError(CallError):
-    """What was written reads back as something else: someone changed it at the same moment."""
+    """What was written or deleted reads back as something else: someone changed it at the same moment."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, retryable=True)

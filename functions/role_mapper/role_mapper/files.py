@@ -56,11 +56,15 @@ def retention_policy(properties: Properties, description: str) -> dict[str, Any]
     policy["description"] = description
     for state in policy["states"]:
         for transition in state["transitions"]:
-            transition["conditions"] = {"min_index_age": f"{properties.retention_days}d"}
+            transition["conditions"] = {"min_index_age": _age(properties.retention_hours)}
     policy["ism_template"] = [
         {"index_patterns": [rotated_indices(properties.index_name)], "priority": _priority(properties)}
     ]
     return document
+
+
+def _age(hours: int) -> str:
+    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
 
 
 def rotated_indices(index_name: str) -> str:

@@ -1,7 +1,7 @@
-"""The function: one event of CloudFormation in, one answer out, whatever happens.
+"""The function: one event of CloudFormation in, one response out, whatever happens.
 
-What it imports here is the standard library's and its own; the clients are imported inside, under the guard, so that
-a package that can't be imported is answered too.
+Only the standard library and modules that need nothing else are imported here; the clients are imported under the guard
+of the ResponseSender, so that a package that can't be imported gets a response too.
 """
 
 import logging
@@ -31,7 +31,7 @@ class Context(Protocol):
 
 
 def lambda_handler(event: object, context: Context) -> dict[str, Any]:
-    """Prepare the domain as the event asks for, and answer CloudFormation.
+    """Prepare the domain as the event asks for, and send CloudFormation the response.
 
     Args:
         event: a request as in AWS page "Custom resource request and response reference". Without a `ResponseURL`
@@ -39,11 +39,11 @@ def lambda_handler(event: object, context: Context) -> dict[str, Any]:
         context: Lambda's; only the remaining time is read.
 
     Returns:
-        The answer, as it was sent.
+        The response, as it was sent.
 
     Raises:
-        NotAnsweredError: the `ResponseURL` is not CloudFormation's, so nothing was done; or it did not accept the
-            answer.
+        ResponseNotSentError: the `ResponseURL` is not CloudFormation's, so nothing was done; or it did not accept the
+            response.
     """
     logs.configure()
     request = Request.of(event)
@@ -51,10 +51,10 @@ def lambda_handler(event: object, context: Context) -> dict[str, Any]:
     seconds = min(context.get_remaining_time_in_millis() / 1000, request.service_timeout)
     physical_id = _physical_id(request)
     with ResponseSender(request, seconds, physical_id) as sender:
-        return sender.give(_answer(request, physical_id, sender.deadline))
+        return sender.send(_respond(request, physical_id, sender.deadline))
 
 
-def _answer(request: Request, physical_id: str, deadline: Deadline) -> Response:
+def _respond(request: Request, physical_id: str, deadline: Deadline) -> Response:
     try:
         if request.resource_type == _DEPLOYMENT_CHECK:
             from role_mapper import deployment_check  # noqa: PLC0415  # under the guard, see above
@@ -62,23 +62,23 @@ def _answer(request: Request, physical_id: str, deadline: Deadline) -> Response:
             return deployment_check.handle(request, deadline)
         from role_mapper import custom_resource  # noqa: PLC0415  # under the guard, see above
 
-        return custom_resource.handle(request, deadline)
+        return custom_resource.handle(request, physical_id, deadline)
     except RoleMapperError as error:
         return Response("FAILED", physical_id, str(error))
     except ImportError as error:
         return Response(
             "FAILED", physical_id, f"cannot import {error.name}: the function's package is incomplete, run sam build"
         )
-    except Exception as error:  # noqa: BLE001  # anything unforeseen is answered as well
-        # Its text may quote what it stumbled over, so only its type and place are told.
+    except Exception as error:  # noqa: BLE001  # anything unforeseen gets a response as well
+        # Its text may quote the value that caused it, so only its type and place are told.
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {place.name}, line {place.lineno} of {place.filename}"
-        logger.error("unexpected", extra={"fields": {"error": where}})  # noqa: TRY400  # no traceback with values
+        logger.error("unexpected", extra={"error": where})  # noqa: TRY400  # no traceback with values
         return Response("FAILED", physical_id, f"unexpected {where}: please report it")
 
 
 def _physical_id(request: Request) -> str:
-    """The resource's id: the same as long as it is the same resource at the same domain."""
+    """Return the resource's id: the same as long as it is the same resource at the same domain."""
     endpoint = request.properties.get("DomainEndpoint")
     if request.kind != "Delete" and isinstance(endpoint, str) and endpoint:
         return Owner.of(request.stack_id, request.logical_id, endpoint).name

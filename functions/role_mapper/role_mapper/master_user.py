@@ -1,4 +1,4 @@
-"""Two ways in: the domain's master user as an internal user, or as this function's own IAM role."""
+"""Sign in to the domain as its master user: an internal user, or this function's own IAM role."""
 
 import base64
 import json
@@ -13,6 +13,7 @@ from requests.auth import AuthBase
 from requests_aws4auth import AWS4Auth
 
 from role_mapper.errors import SecretError
+from role_mapper.redaction import protect, redact
 from role_mapper.settings import MasterUserMode, Settings
 
 __all__ = ["IamMaster", "InternalUser", "sign_in"]
@@ -59,21 +60,26 @@ class InternalUser(AuthBase):
         """
         try:
             secret = json.loads(self._read())
-            return str(secret["username"]), str(secret["password"])
+            user, password = str(secret["username"]), str(secret["password"])
         except (ValueError, TypeError, KeyError):
             # The parser's own error holds the text that it could not parse: it must not be chained.
             raise SecretError(
                 'the master user\'s secret must be JSON with "username" and "password"', retryable=False
             ) from None
+        protect(password, _basic(user, password))
+        return user, password
 
     def forget(self) -> None:
         """Read the secret again next time: it may have been rotated."""
         self._header = None
 
     def _make_header(self) -> str:
-        user, password = self.credentials()
-        # UTF-8, as the security plugin reads it; requests' own basic authentication fails outside Latin-1.
-        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+        return "Basic " + _basic(*self.credentials())
+
+
+def _basic(user: str, password: str) -> str:
+    # UTF-8, as the security plugin reads it; requests' own basic authentication fails outside Latin-1.
+    return base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
 class IamMaster(AWS4Auth):  # type: ignore[misc]  # requests-aws4auth ships no types
@@ -84,6 +90,14 @@ class IamMaster(AWS4Auth):  # type: ignore[misc]  # requests-aws4auth ships no t
         if credentials is None or region is None:
             raise SecretError("there are no AWS credentials, or no region, to sign with", retryable=False)
         super().__init__(refreshable_credentials=credentials, region=region, service="es")
+        self._credentials = credentials
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign one request."""
+        keys = self._credentials.get_frozen_credentials()
+        protect(keys.secret_key or "", keys.token or "")
+        signed: PreparedRequest = super().__call__(request)
+        return signed
 
     def forget(self) -> None:
         """Nothing to read again: the credentials renew themselves."""
@@ -104,8 +118,8 @@ def _read_secret(session: boto3.Session, arn: str) -> str:
         return client.get_secret_value(SecretId=arn).get("SecretString", "")
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        raise SecretError(f"{call} answered {code}: {error}", retryable=code in _PASSING_CODES) from None
+        raise SecretError(f"{call} answered {code}: {redact(str(error))}", retryable=code in _PASSING_CODES) from None
     except (NoCredentialsError, NoRegionError) as error:
-        raise SecretError(f"{call} is not possible: {error}", retryable=False) from None
+        raise SecretError(f"{call} is not possible: {redact(str(error))}", retryable=False) from None
     except BotoCoreError as error:
-        raise SecretError(f"{call} got no answer: {error}", retryable=True) from None
+        raise SecretError(f"{call} got no answer: {redact(str(error))}", retryable=True) from None

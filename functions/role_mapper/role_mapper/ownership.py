@@ -1,4 +1,4 @@
-"""Who made an object: told from a line in its description (pure).
+"""Whom an object belongs to, as a line in its description says (pure).
 
 Roles, mappings, index templates and policies all carry a free text. What this function makes says there which
 CloudFormation resource it belongs to, so that it is recognised later and nobody else's object is touched.
@@ -18,11 +18,11 @@ _MARK = re.compile(r"(?P<how>Made|Taken over) by (?P<name>\S+)\Z")
 
 
 class Ownership(Enum):
-    """How an existing object stands to an owner."""
+    """Whom an existing object belongs to, from an owner's point of view."""
 
-    OWNED = "made by it"
-    ADOPTED = "somebody else's, which it was told to take over"
-    FOREIGN = "somebody else's"
+    OWNED = "the owner made it"
+    ADOPTED = "someone else made it, and the owner was told to take it over"
+    FOREIGN = "someone else's"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Owner:
 
     @classmethod
     def of(cls, stack_id: str, logical_id: str, endpoint: str) -> "Owner":
-        """The owner that a request of CloudFormation speaks for.
+        """Return the owner that a request of CloudFormation is made for.
 
         Args:
             stack_id: `arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/UNIQUE`.
@@ -54,30 +54,30 @@ class Owner:
 
     @property
     def name(self) -> str:
-        """What identifies it, in descriptions and as PhysicalResourceId: 1 to 1,024 bytes, no white space."""
+        """Its identity, in descriptions and as PhysicalResourceId: 1 to 1,024 bytes, no white space."""
         name = f"{self.resource}@{self.endpoint}"
         if len(name.encode("utf-8", "replace")) > _MOST_BYTES:
             return "sha256:" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
         return name
 
     def sign(self, text: str, ownership: Ownership = Ownership.OWNED) -> str:
-        """A description that says what the object is for and who it belongs to."""
+        """Return a description that says what the object is for and whom it belongs to."""
         how = "Taken over" if ownership is Ownership.ADOPTED else "Made"
         return f"{text} {how} by {self.name}"
 
     def ownership(self, description: object) -> Ownership:
-        """How the object with this description stands to this owner, here or at an earlier domain."""
-        return self._standing(description, anywhere=True)
+        """Return whom the object with this description belongs to; this owner counts at its other domains as well."""
+        return self._ownership(description, anywhere=True)
 
     def ownership_here(self, description: object) -> Ownership:
-        """The same, but what it made for another domain's endpoint counts as somebody else's."""
-        return self._standing(description, anywhere=False)
+        """Return the same, but what this owner made for another domain's endpoint counts as someone else's."""
+        return self._ownership(description, anywhere=False)
 
     def claim(self, what: str, description: object, *, take_over: bool) -> Ownership:
-        """How an existing object of that description may be changed by this owner.
+        """Return whom an existing object of that description belongs to once this owner has changed it.
 
         Raises:
-            OwnershipError: it is somebody else's, and `take_over` is off.
+            OwnershipError: it is someone else's, and `take_over` is off.
         """
         ownership = self.ownership(description)
         if ownership is not Ownership.FOREIGN:
@@ -89,7 +89,7 @@ class Owner:
             )
         return Ownership.ADOPTED
 
-    def _standing(self, description: object, *, anywhere: bool) -> Ownership:
+    def _ownership(self, description: object, *, anywhere: bool) -> Ownership:
         mark = _MARK.search(description) if isinstance(description, str) else None
         if not mark:
             return Ownership.FOREIGN

@@ -1,4 +1,4 @@
-"""The custom resource's properties: strings in, one frozen object out."""
+"""Parse the custom resource's properties: strings in, one frozen object out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from role_mapper.errors import PropertiesError
 __all__ = ["Properties"]
 
 NO_ROTATION = "NoRotation"
-_ROTATIONS = (NO_ROTATION, "OneHour", "OneDay", "OneWeek", "OneMonth")
+_ROTATION_HOURS = {NO_ROTATION: 0, "OneHour": 1, "OneDay": 24, "OneWeek": 7 * 24, "OneMonth": 31 * 24}
+_ROTATIONS = tuple(_ROTATION_HOURS)
 _DIGITS = 9
 _BOOLEANS = {"true": True, "false": False}
 
@@ -26,7 +27,7 @@ class Properties:
         delivery_role_arn: the IAM role that is mapped to it.
         index_name: the delivery stream's index, before rotation appends a time.
         index_rotation_period: as in Firehose's OpenSearch destination.
-        retention_days: indices older than this are deleted; 0 keeps them.
+        retention_days: how long every reading is kept at least, in days; 0 keeps them all.
         number_of_shards: primary shards of a new index.
         number_of_replicas: copies of each of them.
         refresh_interval: how soon written documents are found, as OpenSearch writes times (`1s`).
@@ -49,7 +50,7 @@ class Properties:
 
     @classmethod
     def of(cls, properties: Mapping[str, object]) -> "Properties":
-        """The properties of a request; keys this function does not know are left alone.
+        """Return the properties of a request; keys that this function does not know are ignored.
 
         Raises:
             PropertiesError: one is missing, of the wrong kind or out of range; names it.
@@ -62,13 +63,13 @@ class Properties:
             index_pattern=given.text("IndexPattern", f"{index_name}*"),
             delivery_role_arn=given.text("DeliveryRoleArn"),
             index_name=index_name,
-            index_rotation_period=given.choice("IndexRotationPeriod", _ROTATIONS, NO_ROTATION),
-            retention_days=given.number("RetentionDays", 0, least=0),
-            number_of_shards=given.number("NumberOfShards", 1, least=1),
-            number_of_replicas=given.number("NumberOfReplicas", 1, least=0),
+            index_rotation_period=given.choice("IndexRotationPeriod", _ROTATIONS, cls.index_rotation_period),
+            retention_days=given.number("RetentionDays", cls.retention_days, least=0),
+            number_of_shards=given.number("NumberOfShards", cls.number_of_shards, least=1),
+            number_of_replicas=given.number("NumberOfReplicas", cls.number_of_replicas, least=0),
             refresh_interval=given.text("RefreshInterval", cls.refresh_interval),
-            take_over=given.truth("TakeOver"),
-            overwrite_dashboards=given.truth("OverwriteDashboards"),
+            take_over=given.truth("TakeOver", default=cls.take_over),
+            overwrite_dashboards=given.truth("OverwriteDashboards", default=cls.overwrite_dashboards),
         )
 
     @property
@@ -76,8 +77,21 @@ class Properties:
         """Whether Firehose starts a new index from time to time."""
         return self.index_rotation_period != NO_ROTATION
 
+    @property
+    def rotation_hours(self) -> int:
+        """The longest time that one index is written to."""
+        return _ROTATION_HOURS[self.index_rotation_period]
+
+    @property
+    def retention_hours(self) -> int:
+        """The age of an index at which every reading in it is at least `retention_days` old.
+
+        Index State Management counts from the creation of an index, and its last reading comes a whole period later.
+        """
+        return self.retention_days * 24 + self.rotation_hours
+
     def check(self) -> None:
-        """Refuse what would do harm.
+        """Refuse properties that would do harm.
 
         Raises:
             PropertiesError: the retention would delete the one live index.
@@ -114,5 +128,5 @@ class _Reader:
             raise PropertiesError(f"{key} must be a whole number from {least} up, not {value!r}")
         return int(value)
 
-    def truth(self, key: str) -> bool:
-        return _BOOLEANS[self.choice(key, tuple(_BOOLEANS), "false")]
+    def truth(self, key: str, *, default: bool) -> bool:
+        return _BOOLEANS[self.choice(key, tuple(_BOOLEANS), str(default).lower())]

@@ -1,27 +1,67 @@
-"""Everything a domain is told, in order; and taken back, in the opposite order."""
+"""Apply all managed objects in dependency order, and remove them in reverse.
 
-from typing import TYPE_CHECKING
+The list of objects stands once, in `_objects`, for applying, previewing and removing.
+"""
 
-from role_mapper.dashboards import ensure_dashboards, remove_dashboards
+from collections.abc import Callable
+from typing import Protocol
+
 from role_mapper.domain import Domain
-from role_mapper.errors import GaveUpError, OwnershipError, ReadOnlyError, TimeUpError, UnreachableError
-from role_mapper.index_templates import ensure_index_template, remove_index_template
+from role_mapper.errors import (
+    DeadlineExceededError,
+    OwnershipError,
+    ReadOnlyError,
+    RoleMapperError,
+    SecretError,
+    UnreachableError,
+)
+from role_mapper.objects.access import Role, RoleMapping
+from role_mapper.objects.dashboards import Dashboards
+from role_mapper.objects.index_template import IndexTemplate
+from role_mapper.objects.retention_policy import RetentionPolicy
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
-from role_mapper.report import DASHBOARDS, INDEX_TEMPLATE, RETENTION_POLICY, ROLE, ROLE_MAPPING, Change, Outcome
-from role_mapper.retention import ensure_retention, remove_retention
-from role_mapper.security_api import ensure_mapping, ensure_role, remove_from_mapping, remove_role
+from role_mapper.report import Change, Outcome
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["apply", "exists", "preview", "remove", "withdraw"]
+__all__ = ["apply", "exists", "preview", "remove", "remove_or_leave", "withdraw"]
 
 _GONE_SECONDS = 30.0
+_LEAVE_SECONDS = 60.0
+
+
+class _Object(Protocol):
+    """One kind of object on the domain."""
+
+    kind: str
+    name: str
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from every other one."""
+
+    def ensure(self) -> list[Change]:
+        """Make it what it should be."""
+
+    def remove(self) -> list[Change]:
+        """Remove what this owner added."""
+
+
+def _objects(domain: Domain, wanted: Properties, owner: Owner) -> list[list[_Object]]:
+    """Return the objects, in the order in which they are made; each list is retried as a whole."""
+    name = wanted.role_name
+    return [
+        [  # together, since a mapping can be written only while its role exists
+            Role(domain, owner, name, wanted.index_pattern, adopt=wanted.take_over),
+            RoleMapping(domain, owner, name, wanted.delivery_role_arn),
+        ],
+        [IndexTemplate(domain, owner, wanted)],
+        [RetentionPolicy(domain, owner, wanted)],
+        [Dashboards(domain, owner, wanted)],
+    ]
 
 
 def exists(domain: Domain) -> bool:
-    """False once DNS has said for half a minute that there is no domain of that name."""
+    """Return whether there is a domain of that name; False once DNS has denied it for half a minute."""
 
     def look() -> bool:
         try:
@@ -29,111 +69,94 @@ def exists(domain: Domain) -> bool:
         except UnreachableError as error:
             if error.unknown_name:
                 raise
-        except TimeUpError:
-            pass  # its removal will tell
         return True
 
+    part = domain.deadline.part(_GONE_SECONDS)
     try:
-        return domain.deadline.part(_GONE_SECONDS).retry(look)
-    except GaveUpError:
-        return False
+        return part.retry(look)
+    except DeadlineExceededError as error:
+        return not isinstance(error.__cause__, UnreachableError)  # without time to look, its removal will tell
 
 
 def apply(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
-    """The domain is as the properties want it: every object reads back so.
+    """Make the domain what the properties want: every object reads back so.
 
     Raises:
         RoleMapperError: why not; what was done until then stays and is right.
     """
     wanted.check()
-    retry = domain.deadline.retry
-    return [
-        *retry(lambda: _ensure_access(domain, wanted, owner)),
-        retry(lambda: ensure_index_template(domain, wanted, owner)),
-        retry(lambda: ensure_retention(domain, wanted, owner)),
-        *retry(lambda: ensure_dashboards(domain, wanted, owner)),
-    ]
-
-
-def _ensure_access(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
-    """The role, then its mapping: one step, for a mapping can only be written while its role is there."""
-    name = wanted.role_name
-    return [
-        ensure_role(domain, name, wanted.index_pattern, owner, take_over=wanted.take_over),
-        ensure_mapping(domain, name, wanted.delivery_role_arn, owner),
-    ]
+    changes: list[Change] = []
+    for group in _objects(domain, wanted, owner):
+        changes += domain.deadline.retry(_each(group, lambda each: each.ensure()))
+    return changes
 
 
 def preview(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
-    """What `apply` would find, on a read-only domain: each object as wanted, or what would be done about it.
+    """Return what `apply` would find, on a read-only domain: each object as wanted, or what would be done about it.
 
     Raises:
         RoleMapperError: the domain can't be asked.
     """
     wanted.check()
-    role, index = wanted.role_name, wanted.index_name
-    looks: list[tuple[str, str, Callable[[], Change | list[Change]]]] = [
-        (ROLE, role, lambda: ensure_role(domain, role, wanted.index_pattern, owner, take_over=wanted.take_over)),
-        (ROLE_MAPPING, role, lambda: ensure_mapping(domain, role, wanted.delivery_role_arn, owner)),
-        (INDEX_TEMPLATE, index, lambda: ensure_index_template(domain, wanted, owner)),
-        (RETENTION_POLICY, index, lambda: ensure_retention(domain, wanted, owner)),
-        (DASHBOARDS, index, lambda: ensure_dashboards(domain, wanted, owner)),
-    ]
     changes: list[Change] = []
-    for kind, name, look in looks:
+    for each in (each for group in _objects(domain, wanted, owner) for each in group):
         try:
-            found = domain.deadline.retry(look)
-            changes += found if isinstance(found, list) else [found]
+            changes += domain.deadline.retry(each.ensure)
         except ReadOnlyError as call:
-            changes.append(Change(kind, name, Outcome.DIFFERS, f"apply begins with {call}"))
-        except OwnershipError as refusal:
-            changes.append(Change(kind, name, Outcome.KEPT, str(refusal)))
+            changes.append(Change(each.kind, each.name, Outcome.DIFFERS, f"apply begins with {call}"))
+        except OwnershipError as error:
+            changes.append(Change(each.kind, each.name, Outcome.KEPT, str(error)))
     return changes
 
 
 def withdraw(domain: Domain, before: Properties, now: Properties, owner: Owner) -> list[Change]:
-    """What `before` had added and `now` does not want is gone.
+    """Remove what `before` had added and `now` does not want.
 
     Raises:
         RoleMapperError: why not.
     """
-    changes = []
-    if before.index_name != now.index_name:
-        changes += _remove_index_objects(domain, before.index_name, owner)
-    if before.role_name != now.role_name:
-        changes += _remove_access(domain, before, owner)
-    elif before.delivery_role_arn != now.delivery_role_arn:
-        changes.append(
-            domain.deadline.retry(
-                lambda: remove_from_mapping(domain, before.role_name, before.delivery_role_arn, owner)
-            )
-        )
-    return changes
+    wanted = {each.identity for group in _objects(domain, now, owner) for each in group}
+    return _remove(domain, [each for each in _backwards(domain, before, owner) if each.identity not in wanted])
 
 
 def remove(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
-    """What this owner added is gone; what others added or changed stays, and so does every index.
+    """Remove what this owner added; what others added or changed stays, and so does every index.
 
     Raises:
         RoleMapperError: why not.
     """
-    return _remove_index_objects(domain, before.index_name, owner) + _remove_access(domain, before, owner)
+    return _remove(domain, _backwards(domain, before, owner))
 
 
-def _remove_index_objects(domain: Domain, name: str, owner: Owner) -> list[Change]:
-    retry = domain.deadline.retry
-    return [
-        *retry(lambda: remove_dashboards(domain, name, owner)),
-        retry(lambda: remove_retention(domain, name, owner)),
-        retry(lambda: remove_index_template(domain, name, owner)),
-    ]
+def remove_or_leave(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
+    """Remove what this owner added, as `remove` does, but leave behind what can't be removed within a minute.
+
+    Once the domain lets nobody in, or does not answer, for that long, the objects that are left are not tried any more.
+    """
+    changes: list[Change] = []
+    unusable = ""
+    for each in _backwards(domain, before, owner):
+        if unusable:
+            changes.append(Change(each.kind, each.name, Outcome.LEFT, unusable))
+            continue
+        try:
+            changes += domain.deadline.part(_LEAVE_SECONDS).retry(each.remove)
+        except RoleMapperError as error:
+            changes.append(Change(each.kind, each.name, Outcome.LEFT, str(error)))
+            unusable = str(error) if isinstance(error, DeadlineExceededError | SecretError) else ""
+    return changes
 
 
-def _remove_access(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
-    """The mapping first, since a mapping outlives its role, and can't be changed without it."""
-    retry = domain.deadline.retry
-    role = before.role_name
-    return [
-        retry(lambda: remove_from_mapping(domain, role, before.delivery_role_arn, owner)),
-        retry(lambda: remove_role(domain, role, owner)),
-    ]
+def _backwards(domain: Domain, before: Properties, owner: Owner) -> list[_Object]:
+    return [each for group in reversed(_objects(domain, before, owner)) for each in reversed(group)]
+
+
+def _remove(domain: Domain, objects: list[_Object]) -> list[Change]:
+    changes: list[Change] = []
+    for each in objects:
+        changes += domain.deadline.retry(each.remove)
+    return changes
+
+
+def _each(group: list[_Object], do: Callable[[_Object], list[Change]]) -> Callable[[], list[Change]]:
+    return lambda: [change for each in group for change in do(each)]

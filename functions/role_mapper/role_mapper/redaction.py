@@ -1,18 +1,24 @@
-"""What may be said of a failed call: the domain's own words, without anything secret (pure).
+"""Build error messages with credentials redacted (pure).
 
-A refused signature is explained by AWS with the whole canonical request, session token included; a Reason, a log line
-or an exception must not repeat it.
+Two nets: every value that the function has used as a secret (`protect`) is replaced wherever it stands and however it
+is spelled, and what looks like a signed header is replaced whatever it holds. AWS, for one, explains a refused
+signature with the whole canonical request, session token included.
 """
 
+import base64
+import html
 import json
 import re
 import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote, quote_plus
 
-__all__ = ["root_cause", "words"]
+__all__ = ["explanation", "protect", "redact", "root_cause"]
 
 _MOST_CHARACTERS = 600
+_NOT_SHOWN = "(not shown)"
+_LEAST_CHARACTERS = 4  # a shorter value would be found in any text, and no password or token is so short
 _CANONICAL_REQUEST = re.compile(r"\s*The Canonical String for this request.*", re.DOTALL | re.IGNORECASE)
 _SIGNED = re.compile(
     r"(?i)\b(authorization|x-amz-security-token|cookie|set-cookie)(['\"]?\s*[:=]\s*).*?(?=\\n|\n|$)"
@@ -21,10 +27,48 @@ _SIGNED = re.compile(
 )
 
 
-def words(body: object) -> str:
-    """The domain's explanation from an error's body: JSON of the plugins, of the core, of AWS, or plain text."""
-    text = _explanation(body) or "no explanation"
-    text = _SIGNED.sub("(not shown)", _CANONICAL_REQUEST.sub("", text))
+_protected: set[str] = set()
+"""Every spelling of every secret that this process has used."""
+
+
+def protect(*values: str) -> None:
+    """Have `redact` replace these values from now on: passwords, tokens, keys and header values."""
+    for value in values:
+        if len(value) >= _LEAST_CHARACTERS:
+            _protected.update(_spellings(value))
+
+
+def _spellings(value: str) -> set[str]:
+    raw = value.encode("utf-8", "surrogatepass")
+    spelled = {
+        value,
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+        html.escape(value),
+        html.escape(value, quote=False),
+        quote(raw, safe=""),
+        quote(raw),
+        quote_plus(raw),
+        raw.hex(),
+    }
+    # Base64 of `user:password` depends on where the password begins: all three alignments, without their edges.
+    for shift in range(3):
+        inner = base64.b64encode(b"x" * shift + raw).decode("ascii")[4 if shift else 0 : 4 * ((shift + len(raw)) // 3)]
+        spelled |= {inner, inner.replace("+", "-").replace("/", "_")}
+    return {each for each in spelled if len(each) >= _LEAST_CHARACTERS}
+
+
+def redact(text: str) -> str:
+    """Return the text without any secret that the function has used, and without signed headers."""
+    for spelled in sorted(_protected, key=len, reverse=True):
+        text = text.replace(spelled, _NOT_SHOWN)
+    return _SIGNED.sub(_NOT_SHOWN, _CANONICAL_REQUEST.sub("", text))
+
+
+def explanation(body: object) -> str:
+    """Return the domain's explanation from an error's body: JSON of the plugins, of the core, of AWS, or plain text."""
+    text = redact(_explanation(body) or "no explanation")
     text = " ".join(text.split())
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
 
@@ -53,7 +97,7 @@ def _explanation(body: object) -> str:
 
 
 def _innermost_cause(error: Mapping[str, Any]) -> str:
-    """What the core puts deepest is what a person can act on."""
+    """Return what the core puts deepest, which a person can act on."""
     cause = error
     while isinstance(inner := cause.get("caused_by"), dict):
         cause = inner
@@ -61,7 +105,7 @@ def _innermost_cause(error: Mapping[str, Any]) -> str:
 
 
 def root_cause(error: BaseException) -> tuple[str, bool]:
-    """What lies at the bottom of a client's exception, and whether it is a name that DNS does not know.
+    """Return the innermost cause of a client's exception, and whether it is a name that DNS does not know.
 
     The wrappers' own texts hold addresses of objects and whole URLs; the innermost one is what a person needs.
     """
@@ -70,8 +114,8 @@ def root_cause(error: BaseException) -> tuple[str, bool]:
         unknown = innermost.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
         return f"name resolution: {innermost.strerror}", unknown
     if isinstance(innermost, OSError) and innermost.strerror:
-        return innermost.strerror, False
-    return words(str(innermost)) if str(innermost) else type(innermost).__name__, False
+        return redact(innermost.strerror), False
+    return explanation(str(innermost)) if str(innermost) else type(innermost).__name__, False
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""What became of each object on the domain."""
+"""Report what became of each object on the domain."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ class Outcome(StrEnum):
     KEPT = "kept"
     SKIPPED = "skipped"
     DIFFERS = "differs"
+    LEFT = "left behind"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Change:
 
 
 def as_data(changes: Iterable[Change]) -> dict[str, str]:
-    """One line for each kind, as the `Data` that `Fn::GetAtt` can read: `created: a, b; kept: c (why)`."""
+    """Return one line for each kind, as the `Data` that `Fn::GetAtt` can read: `created: a, b; kept: c (why)`."""
     kinds: dict[str, dict[Outcome, list[str]]] = {}
     for change in changes:
         detail = f" ({change.detail})" if change.detail else ""

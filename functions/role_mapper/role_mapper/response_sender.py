@@ -1,4 +1,4 @@
-"""One answer, in time: whoever has one first gives it, be it the work or the guard that watches the clock."""
+"""Send exactly one response before the deadline: the result, or that of a watchdog."""
 
 import logging
 import threading
@@ -18,15 +18,16 @@ logger = logging.getLogger("role_mapper")
 
 
 class ResponseSender:
-    """The answer to one request, given once.
+    """Sends the response to one request, once.
 
-    As a context manager it guards the work inside: shortly before the time is up it stops the work's deadline and
-    answers FAILED in its place, since silence would make CloudFormation wait for ServiceTimeout.
+    As a context manager it watches the work inside: shortly before the time is up it ends the work's deadline and
+    responds in its place, since without a response CloudFormation waits until ServiceTimeout. That response is FAILED,
+    except for a Delete, which must not strand the stack.
 
     Args:
-        request: what is answered.
+        request: what is responded to.
         seconds: until nobody listens any more: Lambda ends the function, or CloudFormation its wait.
-        physical_id: the resource's id, for the guard's answer.
+        physical_id: the resource's id, for the watchdog's response.
     """
 
     def __init__(self, request: Request, seconds: float, physical_id: str) -> None:
@@ -38,43 +39,41 @@ class ResponseSender:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._document: dict[str, Any] | None = None
-        self._guard = threading.Timer(max(0.0, seconds - reserve / 2), self._out_of_time)
-        self._guard.daemon = True
+        self._watchdog = threading.Timer(max(0.0, seconds - reserve / 2), self._out_of_time)
+        self._watchdog.daemon = True
 
     def __enter__(self) -> Self:
-        """Start to watch the clock."""
-        self._guard.start()
+        """Start watching the clock."""
+        self._watchdog.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop to watch it."""
-        self._guard.cancel()
+        """Stop watching it."""
+        self._watchdog.cancel()
 
-    def give(self, answer: Response) -> dict[str, Any]:
-        """Send the answer, unless another one was given before; the document that counts.
+    def send(self, response: Response) -> dict[str, Any]:
+        """Send the response, unless another one was sent before; return the one that was.
 
         Raises:
-            NotAnsweredError: it could not be delivered.
+            ResponseNotSentError: it could not be delivered.
         """
         with self._lock:
             if self._document is None:
-                self._document = answer.document(self._request)
+                self._document = response.document(self._request)
                 logger.info(
-                    "answer",
+                    "response",
                     extra={
-                        "fields": {
-                            "request": self._request.kind,
-                            "status": answer.status,
-                            "reason": self._document["Reason"],
-                            "data": self._document.get("Data", {}),
-                            "seconds": round(time.monotonic() - self._start, 3),
-                        }
+                        "request": self._request.kind,
+                        "status": response.status,
+                        "reason": self._document["Reason"],
+                        "data": self._document.get("Data", {}),
+                        "seconds": round(time.monotonic() - self._start, 3),
                     },
                 )
-                self._send(self._document)
+                self._put(self._document)
             return self._document
 
-    def _send(self, document: dict[str, Any]) -> None:
+    def _put(self, document: dict[str, Any]) -> None:
         if self._request.response_url:
             left = self._seconds - (time.monotonic() - self._start)
             cloudformation.send(self._request.response_url, document, seconds=left)
@@ -82,7 +81,8 @@ class ResponseSender:
     def _out_of_time(self) -> None:
         self.deadline.end()
         reason = f"not finished within {self._seconds:.0f} s: see the function's log for the call that hangs"
+        deletes = self._request.kind == "Delete"
         try:
-            self.give(Response("FAILED", self._physical_id, reason))
-        except cloudformation.NotAnsweredError as error:
-            logger.error("not answered", extra={"fields": {"reason": str(error)}})  # noqa: TRY400  # no traceback
+            self.send(Response("SUCCESS" if deletes else "FAILED", self._physical_id, reason))
+        except cloudformation.ResponseNotSentError as error:
+            logger.error("response not sent", extra={"reason": str(error)})  # noqa: TRY400  # no traceback

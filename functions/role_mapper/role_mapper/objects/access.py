@@ -1,0 +1,178 @@
+"""The role of the delivery stream and its mapping, through the security plugin's REST API.
+
+Contract: OpenSearch documentation, "Security APIs". The role comes first, since a mapping can be written only while its
+role exists; on removal the mapping goes first, since it outlives its role.
+"""
+
+from typing import Any, override
+
+from role_mapper.domain import Domain, path
+from role_mapper.errors import OwnershipError, ResponseError, UnexpectedResponseError, VerificationError
+from role_mapper.objects import access_documents as documents
+from role_mapper.objects.managed import Document, ManagedObject
+from role_mapper.ownership import Owner, Ownership
+from role_mapper.report import ROLE, ROLE_MAPPING
+
+__all__ = ["Role", "RoleMapping"]
+
+_API = ("_plugins", "_security", "api")
+_BAD_REQUEST = 400
+_NOT_FOUND = 404
+
+
+class Role(ManagedObject):
+    """The OpenSearch role that may write to the indices of `index_pattern`."""
+
+    kind = ROLE
+
+    def __init__(
+        self, domain: Domain, owner: Owner, name: str, index_pattern: str = "", *, adopt: bool = False
+    ) -> None:
+        super().__init__(domain, owner, name, f"role {name}", adopt=adopt)
+        self._index_pattern = index_pattern
+        self._path = path(*_API, "roles", name)
+
+    @override
+    def find(self) -> Document | None:
+        return _find(self.domain, self._path, self.name)
+
+    @override
+    def description(self, found: Document) -> object:
+        return found.get("description")
+
+    @override
+    def claim(self, found: Document) -> Ownership:
+        protection = documents.protection(found)
+        if protection:
+            raise OwnershipError(
+                f"{self.title} is {protection}: OpenSearch does not let it be changed; choose another RoleName"
+            )
+        return super().claim(found)
+
+    @override
+    def desired(self, ownership: Ownership) -> Document:
+        purpose = f"Lets Data Firehose write to {self._index_pattern} indices."
+        return documents.role(self._index_pattern, self.owner.sign(purpose, ownership))
+
+    @override
+    def same(self, found: Document, desired: Document) -> bool:
+        return documents.same_role(found, desired)
+
+    @override
+    def write(self, desired: Document, found: Document | None) -> None:
+        self.domain.call("PUT", self._path, desired)
+
+    @override
+    def keep(self, found: Document) -> str:
+        kept = super().keep(found)
+        if kept:
+            return kept
+        mapped = RoleMapping(self.domain, self.owner, self.name).find()
+        return "others are mapped to it" if mapped is not None and not documents.is_empty(mapped) else ""
+
+    @override
+    def delete(self, found: Document) -> None:
+        self.domain.delete(self._path)
+
+
+class RoleMapping(ManagedObject):
+    """The delivery role's ARN as a backend role of an OpenSearch role; everybody else who is mapped stays mapped."""
+
+    kind = ROLE_MAPPING
+
+    def __init__(self, domain: Domain, owner: Owner, role: str, arn: str = "") -> None:
+        super().__init__(domain, owner, role, f"the mapping of role {role}")
+        self._arn = arn
+        self._path = path(*_API, "rolesmapping", role)
+        self._role = Role(domain, owner, role)
+
+    @property
+    @override
+    def identity(self) -> tuple[str, ...]:
+        return (*super().identity, self._arn)
+
+    @override
+    def find(self) -> Document | None:
+        return _find(self.domain, self._path, self.name)
+
+    @override
+    def description(self, found: Document) -> object:
+        return found.get("description")
+
+    @override
+    def claim(self, found: Document) -> Ownership:
+        """Return the ownership: an entry may be added to anybody's mapping."""
+        protection = documents.protection(found)
+        if protection:
+            raise OwnershipError(f"{self.title} is {protection}: choose another RoleName")
+        return self.owner.ownership(self.description(found))
+
+    @override
+    def desired(self, ownership: Ownership) -> Document:
+        purpose = f"Makes Data Firehose's delivery role {self.name}."
+        return documents.new_mapping(self._arn, self.owner.sign(purpose, ownership))
+
+    @override
+    def same(self, found: Document, desired: Document) -> bool:
+        return not documents.addition(found, self._arn)
+
+    @override
+    def write(self, desired: Document, found: Document | None) -> None:
+        if found is None:
+            self._write("PUT", desired, found)
+        else:
+            self._write("PATCH", documents.addition(found, self._arn), found)
+
+    @override
+    def keep(self, found: Document) -> str:
+        """Return why the entry stays: where the role is someone else's, nothing was mapped to it here."""
+        role = self._role.find()
+        if role is None:
+            # The plugin changes no mapping whose role is gone (404), and the mapping has no effect without it.
+            return "" if self._only_ours(found) else "its role is gone, others are still named in it"
+        foreign = self.owner.ownership_here(self._role.description(role)) is Ownership.FOREIGN
+        return "the role is not this stack's" if foreign else ""
+
+    @override
+    def delete(self, found: Document) -> None:
+        """Take the entry out; delete the mapping if this owner made it and nobody is left in it."""
+        patch = documents.removal(found, self._arn)
+        left: Document | None = found
+        if patch and self._role.find() is not None:
+            self._write("PATCH", patch, found)
+            left = self.find()
+            if left is not None and documents.removal(left, self._arn):
+                raise VerificationError(f"{self.title} reads back with {self._arn} still in it")
+        # After another look: somebody may have been mapped while this entry was taken out.
+        if left is not None and self._only_ours(left):
+            self.domain.delete(self._path)
+
+    @override
+    def gone(self, found: Document | None) -> bool:
+        return found is None or not (documents.removal(found, self._arn) or self._only_ours(found))
+
+    def _only_ours(self, found: Document) -> bool:
+        made_here = self.owner.ownership_here(self.description(found)) is Ownership.OWNED
+        return made_here and documents.is_empty(found, but=[self._arn])
+
+    def _write(self, method: str, body: object, seen: Document | None) -> None:
+        """Change a mapping that was read as `seen`; a refusal that somebody else's change explains is retryable."""
+        try:
+            self.domain.call(method, self._path, body)
+        except ResponseError as error:
+            if error.status not in {_BAD_REQUEST, _NOT_FOUND}:
+                raise
+            if self.find() == seen and self._role.find() is not None:
+                raise
+            raise VerificationError(f"{error}; it was changed at the same moment") from None
+
+
+def _find(domain: Domain, path: str, name: str) -> dict[str, Any] | None:
+    """Return the one object of a response, which the plugin puts under its name."""
+    body = domain.get(path)
+    if body is None:
+        return None
+    found = body.get(name)
+    if not isinstance(found, dict):
+        raise UnexpectedResponseError(f"GET {path}", f"a JSON object without {name!r}")
+    return found

@@ -1,0 +1,155 @@
+"""How every object on the domain is made and removed: find, claim, compare, write, read back.
+
+It stands here once. A kind of object says only how it is found, what it should be, how the two are compared, and how it
+is written and deleted. Both functions are safe to repeat as a whole at any moment, which is how they are retried.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from role_mapper.domain import Domain
+from role_mapper.errors import VerificationError
+from role_mapper.ownership import Owner, Ownership
+from role_mapper.report import Change, Outcome
+
+__all__ = ["Document", "ManagedObject"]
+
+type Document = Mapping[str, Any]
+
+
+class ManagedObject(ABC):
+    """One object on the domain that says in a text of its own whom it belongs to.
+
+    Attributes:
+        domain: where it is.
+        owner: for whom it is made.
+        kind: of which kind it is, as reports name it.
+        name: its name on the domain.
+        title: kind and name, as errors name it.
+        adopt: whether an object of that name that someone else made may be replaced (TakeOver).
+    """
+
+    kind: str
+
+    def __init__(self, domain: Domain, owner: Owner, name: str, title: str, *, adopt: bool = False) -> None:
+        self.domain = domain
+        self.owner = owner
+        self.name = name
+        self.title = title
+        self.adopt = adopt
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from every other object: one that has the same before and after an update is not removed."""
+        return (self.kind, self.name)
+
+    # ---- what a kind of object says ----
+
+    @abstractmethod
+    def find(self) -> Document | None:
+        """Return the object as it is on the domain, None if the domain says that there is none."""
+
+    @abstractmethod
+    def description(self, found: Document) -> object:
+        """Return the text that says whom it belongs to."""
+
+    @abstractmethod
+    def desired(self, ownership: Ownership) -> Document:
+        """Return the object as it should be."""
+
+    @abstractmethod
+    def same(self, found: Document, desired: Document) -> bool:
+        """Return whether the object is as it should be, whatever the domain adds to it."""
+
+    @abstractmethod
+    def write(self, desired: Document, found: Document | None) -> None:
+        """Create the object, or change the one that was found."""
+
+    @abstractmethod
+    def delete(self, found: Document) -> None:
+        """Delete the object, or what this owner added to it."""
+
+    # ---- what some kinds say otherwise ----
+
+    def unavailable(self) -> str:
+        """Return why the domain can't have such an object; empty if it can."""
+        return ""
+
+    def claim(self, found: Document) -> Ownership:
+        """Return whom the object belongs to from now on.
+
+        Raises:
+            OwnershipError: it is someone else's and must stay so.
+        """
+        return self.owner.claim(self.title, self.description(found), take_over=self.adopt)
+
+    def follow_up(self, written: Document) -> tuple[bool, str]:  # noqa: ARG002  # some kinds look at it
+        """Bring what depends on the object in line with it, each time.
+
+        Returns:
+            Whether that changed anything, and what is to be said of it.
+        """
+        return False, ""
+
+    def keep(self, found: Document) -> str:
+        """Return why the object is not to be removed; empty if it is."""
+        owned = self.owner.ownership_here(self.description(found)) is Ownership.OWNED
+        return "" if owned else "not made by this stack"
+
+    def gone(self, found: Document | None) -> bool:
+        """Return whether what this owner added is gone, by what is found afterwards."""
+        return found is None
+
+    # ---- the same for every kind ----
+
+    def ensure(self) -> list[Change]:
+        """Make the object what it should be.
+
+        Returns:
+            What became of it; CREATED and CHANGED only after it read back as it was written.
+
+        Raises:
+            OwnershipError: it is someone else's.
+            CallError: a call failed, or the object reads back as something else.
+        """
+        unavailable = self.unavailable()
+        if unavailable:
+            return [Change(self.kind, self.name, Outcome.SKIPPED, unavailable)]
+        found = self.find()
+        desired = self.desired(Ownership.OWNED if found is None else self.claim(found))
+        outcome = Outcome.UNCHANGED
+        if found is None or not self.same(found, desired):
+            outcome = Outcome.CREATED if found is None else Outcome.CHANGED
+            self.write(desired, found)
+            found = self.find()
+            if found is None or not self.same(found, desired):
+                raise VerificationError(f"{self.title} reads back otherwise than it was written")
+        changed, detail = self.follow_up(found)
+        if changed and outcome is Outcome.UNCHANGED:
+            outcome = Outcome.CHANGED
+        return [Change(self.kind, self.name, outcome, detail)]
+
+    def remove(self) -> list[Change]:
+        """Remove the object, or what this owner added to it, unless it is someone else's.
+
+        Returns:
+            What became of it; REMOVED only after it read back as gone.
+
+        Raises:
+            CallError: a call failed, or the object reads back.
+        """
+        unavailable = self.unavailable()
+        if unavailable:
+            return [Change(self.kind, self.name, Outcome.SKIPPED, unavailable)]
+        found = self.find()
+        if self.gone(found) or found is None:
+            return [Change(self.kind, self.name, Outcome.ABSENT)]
+        kept = self.keep(found)
+        if kept:
+            return [Change(self.kind, self.name, Outcome.KEPT, kept)]
+        self.delete(found)
+        left = self.find()
+        if not self.gone(left):
+            raise VerificationError(f"{self.title} is still there after it was deleted")
+        return [Change(self.kind, self.name, Outcome.REMOVED, "" if left is None else "others stay in it")]

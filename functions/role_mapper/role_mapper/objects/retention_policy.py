@@ -1,0 +1,252 @@
+"""The retention policy, where the domain has Index State Management (ISM).
+
+Contract: OpenSearch documentation, "ISM API", and the plugin 3.4.0.0 itself (tests/fixtures/index-management.json). An
+index follows the copy of the policy that it was given: a changed or deleted policy changes nothing for it. So each
+index's own copy is compared, and one that differs is taken off the policy and put back on it, which has effect at once,
+also while the index is in transition; `change_policy` would have effect at the next run only, or not at all.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any, override
+
+from role_mapper import files
+from role_mapper.domain import Domain, path
+from role_mapper.errors import CallError, PropertiesError, ResponseError, UnexpectedResponseError, VerificationError
+from role_mapper.objects.managed import Document, ManagedObject
+from role_mapper.ownership import Owner, Ownership
+from role_mapper.properties import Properties
+from role_mapper.report import RETENTION_POLICY, Change, Outcome
+
+__all__ = ["RetentionPolicy"]
+
+_ISM = ("_plugins", "_ism")
+_POLICIES = path(*_ISM, "policies")
+_POLICY_OF_INDEX = "index.plugins.index_state_management.policy_id"
+_INDICES_PER_CALL = 20  # their names are in the URL, which OpenSearch takes up to 4 kB
+_NOTHING_MATCHES = "no documents to get"
+_CLOSED = "This index is closed"
+_HAS_NONE = "This index does not have a policy to remove"
+_SHARDS_PER_NODE = 1000  # cluster.max_shards_per_node, as OpenSearch has it by default
+
+
+@dataclass(frozen=True)
+class _Index:
+    """One index of the stream: the policy that it follows, and its own copy of it."""
+
+    policy: str | None
+    copy: Document | None
+
+
+class RetentionPolicy(ManagedObject):
+    """The policy that deletes rotated indices once every reading in them is `retention_days` old."""
+
+    kind = RETENTION_POLICY
+
+    def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
+        name = properties.index_name
+        super().__init__(domain, owner, name, f"retention policy {name}", adopt=properties.take_over)
+        self._properties = properties
+        self._path = path(*_ISM, "policies", name)
+        self._removable = {Ownership.OWNED}
+
+    @override
+    def unavailable(self) -> str:
+        return "" if self.domain.has(_POLICIES) else "the domain has no Index State Management"
+
+    @override
+    def find(self) -> Document | None:
+        body = self.domain.get(self._path)
+        if body is None:
+            return None
+        numbered = isinstance(body.get("_seq_no"), int) and isinstance(body.get("_primary_term"), int)
+        if not numbered or not isinstance(body.get("policy"), dict):
+            raise UnexpectedResponseError(f"GET {self._path}", "a JSON object that is not a policy")
+        return body
+
+    @override
+    def description(self, found: Document) -> object:
+        return found["policy"].get("description")
+
+    @override
+    def desired(self, ownership: Ownership) -> Document:
+        purpose = f"Deletes indices of {self.name} after {self._properties.retention_days} days."
+        return files.retention_policy(self._properties, self.owner.sign(purpose, ownership))
+
+    @override
+    def same(self, found: Document, desired: Document) -> bool:
+        return _agrees(found["policy"], desired["policy"])
+
+    @override
+    def write(self, desired: Document, found: Document | None) -> None:
+        """Create or replace the policy as it was read; a change in between is a 409, and it is read again."""
+        params = None
+        if found is not None:
+            params = {"if_seq_no": str(found["_seq_no"]), "if_primary_term": str(found["_primary_term"])}
+        self.domain.call("PUT", self._path, desired, params=params)
+
+    @override
+    def ensure(self) -> list[Change]:
+        """Make the policy what it should be; with 0 days, remove it, even one that was taken over."""
+        if self._properties.retention_days:
+            if not self.unavailable():
+                self._check_shards()
+            return super().ensure()
+        self._removable = {Ownership.OWNED, Ownership.ADOPTED}
+        return self.remove()
+
+    @override
+    def follow_up(self, written: Document) -> tuple[bool, str]:
+        """Put the indices on the policy that follow none, or another copy of it; those with another policy keep it."""
+        wanted = self._out_of_line(written)
+        if not wanted:
+            return False, ""
+        names = [name for name, index in wanted.items() if index.policy is not None]
+        closed = self._tell("remove", names)
+        closed |= self._tell("add", [name for name in wanted if name not in closed], {"policy_id": self.name})
+        late = self._out_of_line(written).keys() - closed
+        if late:  # explain is up to a second late
+            raise VerificationError(f"these indices do not follow {self.title} yet: {', '.join(sorted(late))}")
+        changed = len(wanted.keys() - closed)
+        said = [f"{changed} existing indices now follow it"] if changed else []
+        if closed:
+            said.append(f"closed, so they keep what they have until they are opened: {', '.join(sorted(closed))}")
+        return changed > 0, "; ".join(said)
+
+    @override
+    def keep(self, found: Document) -> str:
+        removable = self.owner.ownership_here(self.description(found)) in self._removable
+        return "" if removable else "not made by this stack"
+
+    @override
+    def remove(self) -> list[Change]:
+        """Take the indices off the policy and delete it; one that was taken over stays, but deletes nothing more."""
+        if self.unavailable():
+            return super().remove()
+        found = self.find()
+        if found is None:
+            count = len(self._take_off(ours_only=True))
+            detail = f"{count} indices followed it although it was gone" if count else ""
+            return [Change(self.kind, self.name, Outcome.REMOVED if count else Outcome.ABSENT, detail)]
+        adopted = self.owner.ownership_here(self.description(found)) is Ownership.ADOPTED
+        if adopted and Ownership.ADOPTED not in self._removable:
+            self._release(found)
+            return [Change(self.kind, self.name, Outcome.KEPT, "it was taken over; it deletes nothing any more")]
+        return super().remove()
+
+    @override
+    def delete(self, found: Document) -> None:
+        """Delete the policy, after its indices were taken off it: they would go on following their copies."""
+        self._take_off(ours_only=False)
+        self.domain.delete(self._path)
+
+    def _release(self, found: Document) -> None:
+        empty = {"name": "keep", "actions": [], "transitions": []}
+        purpose = f"Deletes nothing. Was used by {self.owner.name}"
+        kept = {"policy": {"description": purpose, "default_state": "keep", "states": [empty], "ism_template": []}}
+        self._take_off(ours_only=False)
+        self.write(kept, found)
+        written = self.find()
+        if written is None or not _agrees(written["policy"]["states"], kept["policy"]["states"]):
+            raise VerificationError(f"{self.title} reads back otherwise than it was written")
+
+    def _take_off(self, *, ours_only: bool) -> set[str]:
+        """Take the indices off the policy; return their names.
+
+        Args:
+            ours_only: only those whose copy of the policy says that this owner wrote it.
+        """
+        following = {name for name, index in self._indices().items() if self._follows(index, ours_only=ours_only)}
+        closed = self._tell("remove", sorted(following))
+        left = {name for name, index in self._indices().items() if self._follows(index, ours_only=ours_only)} - closed
+        if left:
+            raise VerificationError(f"these indices still follow {self.title}: {', '.join(sorted(left))}")
+        return following - closed
+
+    def _follows(self, index: _Index, *, ours_only: bool) -> bool:
+        if index.policy != self.name:
+            return False
+        said = (index.copy or {}).get("description")
+        return not ours_only or self.owner.ownership_here(said) is not Ownership.FOREIGN
+
+    def _out_of_line(self, policy: Document) -> dict[str, _Index]:
+        """Return the indices that rotation made and that follow nothing, and those with another copy of the policy."""
+        rules = {key: policy["policy"][key] for key in ("default_state", "states")}
+        return {
+            name: index
+            for name, index in self._indices().items()
+            if (index.policy is None and files.is_rotated(name, self.name))
+            or (index.policy == self.name and not _agrees(index.copy, rules))
+        }
+
+    def _indices(self) -> dict[str, _Index]:
+        where = path(*_ISM, "explain", files.rotated_indices(self.name))
+        try:
+            answered = self.domain.call("GET", where, params={"show_policy": "true"})
+        except ResponseError as error:
+            if _NOTHING_MATCHES in str(error):
+                return {}
+            raise
+        body = self.domain.expect_object(f"GET {where}", answered)
+        told = {name: each for name, each in body.items() if name != "total_managed_indices"}
+        if "total_managed_indices" not in body or not all(
+            isinstance(each, dict) and _POLICY_OF_INDEX in each for each in told.values()
+        ):
+            raise UnexpectedResponseError(f"GET {where}", "a JSON object that explains no indices")
+        return {name: _Index(each[_POLICY_OF_INDEX], each.get("policy")) for name, each in told.items()}
+
+    def _tell(self, verb: str, indices: list[str], body: dict[str, str] | None = None) -> set[str]:
+        """Put indices on the policy or take them off it; return those that are closed, which ISM leaves as they are."""
+        closed: set[str] = set()
+        for some in batched(indices, _INDICES_PER_CALL, strict=False):
+            where = path(*_ISM, verb, ",".join(some))
+            try:
+                answered = self.domain.expect_object(f"POST {where}", self.domain.call("POST", where, body))
+            except ResponseError as error:
+                if error.absent:  # one of them is gone by now: then the whole call is refused
+                    raise VerificationError(f"{error}; it vanished at the same moment") from None
+                raise
+            if not isinstance(answered.get("failed_indices"), list):
+                raise UnexpectedResponseError(f"POST {where}", "a JSON object without failed_indices")
+            failed = {each.get("index_name"): each.get("reason") for each in answered["failed_indices"]}
+            closed |= {name for name, reason in failed.items() if reason == _CLOSED}
+            others = [f"{name}: {why}" for name, why in failed.items() if why not in {_CLOSED, _HAS_NONE}]
+            if others:  # one that another request put on a policy: it passes
+                raise CallError(f"ISM {verb} failed for {'; '.join(others)}", retryable=True)
+        return closed
+
+    def _check_shards(self) -> None:
+        """Refuse a retention whose indices have more shards than the domain's nodes hold.
+
+        Raises:
+            PropertiesError: with the arithmetic.
+        """
+        wanted = self._properties
+        health = self.domain.expect_object("GET /_cluster/health", self.domain.call("GET", "/_cluster/health"))
+        nodes = health.get("number_of_data_nodes")
+        if not isinstance(nodes, int):
+            raise UnexpectedResponseError("GET /_cluster/health", "a JSON object without number_of_data_nodes")
+        indices = math.ceil(wanted.retention_hours / wanted.rotation_hours) + 1
+        shards = indices * wanted.number_of_shards * (1 + wanted.number_of_replicas)
+        if shards > _SHARDS_PER_NODE * nodes:
+            raise PropertiesError(
+                f"RetentionDays={wanted.retention_days} with IndexRotationPeriod={wanted.index_rotation_period} keeps "
+                f"{indices} indices of {wanted.number_of_shards} shards with {wanted.number_of_replicas} replicas: "
+                f"{shards} shards, but {nodes} data nodes hold at most {_SHARDS_PER_NODE} each; choose a longer "
+                "rotation period or fewer days"
+            )
+
+
+def _agrees(found: Any, wanted: Any) -> bool:
+    """Return whether everything that is wanted is found so; ISM adds retries, times and a schema version."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(_agrees(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(wanted)
+            and all(_agrees(one, other) for one, other in zip(found, wanted, strict=True))
+        )
+    return bool(found == wanted)

@@ -1,0 +1,131 @@
+"""Delete: a domain that can't be used must not strand the stack; Create and Update stay strict."""
+
+import json
+from typing import Any
+
+import pytest
+import requests
+
+from role_mapper import handler, master_user, response_sender
+from role_mapper.deadline import Deadline
+from role_mapper.errors import SecretError
+from tests.builders import FUNCTION_ENVIRONMENT, custom_resource_event, mapping_properties
+from tests.fake_domain import Clock, FakeDomain, FakeResponse, error
+
+pytestmark = pytest.mark.secrets
+
+
+class Context:
+    """Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds left."""
+        return 600_000
+
+
+@pytest.fixture
+def clock(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time that passes only in waits, at a domain with every plugin whose secret can be read."""
+    fake_domain.installed = {"ism", "dashboards"}
+    secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
+    monkeypatch.setattr(master_user, "_read_secret", lambda *_: secret)
+    for name, value in FUNCTION_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    clock = Clock()
+    monkeypatch.setattr(response_sender, "Deadline", lambda seconds: Deadline(seconds, clock=clock, wait=clock.wait))
+    return clock
+
+
+def invoke(kind: str) -> dict[str, Any]:
+    """Invoke the function; its response."""
+    properties = mapping_properties(IndexRotationPeriod="OneDay", RetentionDays="7")
+    return handler.lambda_handler(
+        custom_resource_event(kind, properties, ResponseURL="", PhysicalResourceId="id"), Context()
+    )
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [error(401), error(403), error(503), requests.ConnectionError("refused"), requests.Timeout("slow")],
+    ids=["401", "403", "503", "refused", "time-out"],
+)
+def test_a_domain_that_lets_nobody_in_for_a_minute_is_left_behind(
+    fake_domain: FakeDomain, clock: Clock, trouble: FakeResponse | Exception
+) -> None:
+    """SUCCESS after about a minute, with the reason, and with everything that stays behind."""
+    assert invoke("Create")["Status"] == "SUCCESS"
+    fake_domain.always = trouble
+    begun = clock.now
+    response = invoke("Delete")
+    assert response["Status"] == "SUCCESS"
+    assert clock.now - begun < 100
+    assert response["Reason"].startswith(
+        "left behind in the domain: Dashboards iot-stream, RetentionPolicy iot-stream,"
+    )
+    assert "gave up after 60 s" in response["Reason"]
+    assert {key: value.split(":")[0] for key, value in response["Data"].items()} == dict.fromkeys(
+        ("Role", "RoleMapping", "IndexTemplate", "RetentionPolicy", "Dashboards"), "left behind"
+    )
+    assert invoke("Update")["Status"] == "FAILED"
+
+
+def test_one_object_that_cannot_be_removed_does_not_keep_the_others(fake_domain: FakeDomain, clock: Clock) -> None:
+    """A refusal of one call: the rest goes, and that one is named."""
+    assert clock.now == 0
+    invoke("Create")
+    serve = fake_domain._serve
+
+    def refuse(call: Any) -> FakeResponse:
+        return error(400) if (call.method, call.path) == ("DELETE", "/_index_template/iot-stream") else serve(call)
+
+    fake_domain._serve = refuse  # type: ignore[method-assign]
+    response = invoke("Delete")
+    assert response["Status"] == "SUCCESS"
+    assert response["Reason"].startswith("left behind in the domain: IndexTemplate iot-stream, because DELETE ")
+    assert not fake_domain.roles
+    assert not fake_domain.mappings
+    assert not fake_domain.policies
+
+
+def test_a_secret_that_is_gone_leaves_everything_behind_at_once(
+    fake_domain: FakeDomain, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not come back by waiting."""
+    invoke("Create")
+
+    def gone(*_: Any) -> str:
+        raise SecretError("GetSecretValue answered ResourceNotFoundException", retryable=False)
+
+    monkeypatch.setattr(master_user, "_read_secret", gone)
+    begun = clock.now
+    response = invoke("Delete")
+    assert (response["Status"], clock.now - begun < 1) == ("SUCCESS", True)
+    assert "because GetSecretValue answered" in response["Reason"]
+    assert fake_domain.roles
+
+
+def test_a_delete_that_hangs_is_a_success_as_well(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog responds; a DELETE_FAILED would need a person."""
+    for name, value in FUNCTION_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    sent: list[str] = []
+
+    class Waiting(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 1000
+
+    def hang(*_: Any, **__: Any) -> None:
+        sender._watchdog.join(20)
+
+    sender: Any = None
+    original = response_sender.ResponseSender.__enter__
+
+    def enter(self: Any) -> Any:
+        nonlocal sender
+        sender = self
+        return original(self)
+
+    monkeypatch.setattr(response_sender.ResponseSender, "__enter__", enter)
+    monkeypatch.setattr(fake_domain, "_answer", hang)
+    sent.append(handler.lambda_handler(custom_resource_event("Delete", ResponseURL=""), Waiting())["Status"])
+    assert sent == ["SUCCESS"]
