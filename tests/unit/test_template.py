@@ -186,15 +186,16 @@ def test_each_processor_parameter_is_one_that_firehose_knows() -> None:
     assert {parameter["ParameterName"] for parameter in processor["Parameters"]} <= set(model.enum)
 
 
-def test_firehose_invokes_the_alias_which_is_rolled_back_by_itself() -> None:
-    """Another time zone alone makes another version; a gradual deployment watches the function's own alarms."""
+def test_firehose_invokes_the_alias_and_each_setting_makes_a_version() -> None:
+    """SAM's hash leaves parameters unresolved; a Version's Description is create-only, so it names them all."""
     function = RESOURCES["EnrichmentFunction"]["Properties"]
-    assert function["AutoPublishAlias"]
-    assert function["AutoPublishAliasAllProperties"] is True
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::Version").schema
+    assert "/properties/Description" in schema["createOnlyProperties"]
+    described = set(re.findall(r"\$\{(\w+)\}", function["VersionDescription"]["Sub"]))
+    assert {each["Ref"] for each in function["Environment"]["Variables"].values()} | {"Architecture"} == described
     [processor] = DESTINATION["ProcessingConfiguration"]["Processors"]
     named = {each["ParameterName"]: each["ParameterValue"] for each in processor["Parameters"]}
     assert named["LambdaArn"] == {"Ref": "EnrichmentFunction.Alias"}
-    assert {"Ref": "FunctionErrorsAlarm"} in function["DeploymentPreference"]["Alarms"]
 
 
 def test_the_custom_resource_waits_longer_than_its_function_runs() -> None:
