@@ -13,7 +13,8 @@ from iot_stream.paths import PROJECT
 
 EVENTS = PROJECT / "events"
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob("cloudformation-*.expected.json"))
-RUNTIME = ("boto3", "botocore", "jmespath", "s3transfer")  # what AWS's Python runtime brings; the rest is packed
+RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six")
+"""boto3 and what it needs, as AWS's Python runtime brings them (urllib3, which it needs too, is packed)."""
 LAMBDA_CALL = """
 import json, sys
 sys.path[:0] = sys.argv[1:]
@@ -34,7 +35,9 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec = importlib.util.find_spec(package)
         assert spec is not None
         assert spec.origin is not None
-        (folder / package).symlink_to(Path(spec.origin).parent)
+        source = Path(spec.origin)
+        source = source.parent if source.name == "__init__.py" else source
+        (folder / source.name).symlink_to(source)
     return folder
 
 

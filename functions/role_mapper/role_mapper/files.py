@@ -1,6 +1,6 @@
-"""What the domain is told beside its role: the files in `opensearch/`, filled in for one stack (pure but for reading).
+"""Fill in the files of `opensearch/` for one stack: template, policy, dashboards (pure but for reading).
 
-The files say what is the same for everybody; what depends on the stack's parameters is put in here.
+The files hold what is the same for every stack; what depends on the stack's parameters is filled in here.
 """
 
 import json
@@ -31,7 +31,7 @@ def _priority(properties: Properties) -> int:
 
 
 def index_template(properties: Properties, description: str) -> dict[str, Any]:
-    """The composable index template: fields, shards, replicas and refresh of every new index of the stream."""
+    """Return the composable index template: fields, shards, replicas and refresh of every new index of the stream."""
     document: dict[str, Any] = json.loads(_read("index-template.json"))
     document["index_patterns"] = [f"{properties.index_name}*"]
     document["priority"] = _priority(properties)
@@ -47,9 +47,9 @@ def index_template(properties: Properties, description: str) -> dict[str, Any]:
 
 
 def retention_policy(properties: Properties, description: str) -> dict[str, Any]:
-    """The policy of Index State Management that deletes an index once it is `retention_days` old.
+    """Return the policy of Index State Management that deletes an index once its last reading is `retention_days` old.
 
-    It holds for rotated indices only: one that is written to for ever is none of them.
+    It matches rotated indices only, never one that is written to without end.
     """
     document: dict[str, Any] = json.loads(_read("retention-policy.json"))
     policy = document["policy"]
@@ -68,16 +68,16 @@ def _age(hours: int) -> str:
 
 
 def rotated_indices(index_name: str) -> str:
-    """The pattern of the indices that rotation makes: it appends `-`, a year of this century, and `-` with the rest."""
+    """Return the pattern of rotated indices: rotation appends `-`, a year of this century, and `-` with the rest."""
     return f"{index_name}-20*-*"
 
 
 def is_rotated(index: str, index_name: str) -> bool:
-    """Whether `index` is one that rotation made of `index_name`: month, week, day or hour behind the year."""
+    """Return whether `index` is one that rotation made of `index_name`: month, week, day or hour behind the year."""
     return re.fullmatch(re.escape(index_name) + r"-20\d\d-(w\d{1,2}|\d\d(-\d\d){0,2})", index) is not None
 
 
 def saved_objects(properties: Properties) -> list[dict[str, Any]]:
-    """The saved objects of OpenSearch Dashboards, for the stream's index: ids, titles of patterns, queries."""
+    """Return the saved objects of OpenSearch Dashboards, for the stream's index: ids, titles of patterns, queries."""
     text = _read("dashboards/saved_objects.ndjson").replace(_DASHBOARDS_INDEX, properties.index_name)
     return [json.loads(line) for line in text.splitlines() if line.strip()]

@@ -22,7 +22,7 @@ _PROTECTIONS = ("reserved", "hidden", "static")
 
 
 def role(index_pattern: str, description: str) -> dict[str, Any]:
-    """The body that creates or replaces the role: writes to `index_pattern`, and nothing else."""
+    """Return the body that creates or replaces the role: it may write to `index_pattern`, and nothing else."""
     return {
         "description": description,
         "cluster_permissions": list(_CLUSTER_PERMISSIONS),
@@ -34,7 +34,7 @@ def role(index_pattern: str, description: str) -> dict[str, Any]:
 
 
 def same_role(found: Document, wanted: Document) -> bool:
-    """Whether the role that was read grants exactly what the wanted one does, whatever the order."""
+    """Return whether the role that was read grants exactly what the wanted one does, whatever the order."""
     return _essence(found) == _essence(wanted)
 
 
@@ -48,7 +48,7 @@ def _essence(document: Document) -> tuple[Any, ...]:
 
 
 def _grant(grant: Document) -> tuple[Any, ...]:
-    """An index permission; one that hides documents or fields is another one."""
+    """Return an index permission to compare; one that hides documents or fields is a different one."""
     return (
         frozenset(grant.get("index_patterns", ())),
         frozenset(grant.get("allowed_actions", ())),
@@ -59,12 +59,12 @@ def _grant(grant: Document) -> tuple[Any, ...]:
 
 
 def new_mapping(arn: str, description: str) -> dict[str, Any]:
-    """The body that creates a mapping with one backend role."""
+    """Return the body that creates a mapping with one backend role."""
     return {"description": description, "backend_roles": [arn]}
 
 
 def addition(mapping: Document, arn: str) -> list[Operation]:
-    """The patch that adds a backend role; empty when it is there.
+    """Return the patch that adds a backend role; empty when it is there.
 
     It appends to what is there when it is applied, so that it commutes with everybody else's changes.
     """
@@ -79,7 +79,7 @@ def addition(mapping: Document, arn: str) -> list[Operation]:
 
 
 def removal(mapping: Document, arn: str) -> list[Operation]:
-    """The patch that removes a backend role; empty when it is not there.
+    """Return the patch that removes a backend role; empty when it is not there.
 
     A patch removes by position, and the plugin knows no `test`. Appending does not move positions; the first two
     operations make the whole patch fail (400) if the list has become shorter since it was read.
@@ -94,12 +94,12 @@ def removal(mapping: Document, arn: str) -> list[Operation]:
 
 
 def is_empty(mapping: Document, *, but: Iterable[str] = ()) -> bool:
-    """Whether nobody is mapped, apart from the backend roles in `but`."""
+    """Return whether nobody is mapped, apart from the backend roles in `but`."""
     return all(set(mapping.get(kind) or ()) <= (set(but) if kind == "backend_roles" else set()) for kind in _MEMBERS)
 
 
 def protection(document: Document) -> str:
-    """Why the plugin lets nobody change this object: `reserved`, `hidden`, `static`, or nothing."""
+    """Return why the plugin does not let this object be changed: `reserved`, `hidden`, `static`, or nothing."""
     return next((kind for kind in _PROTECTIONS if document.get(kind)), "")
 
 

@@ -1,7 +1,7 @@
-"""Saved objects of OpenSearch Dashboards: what to ship, and what is somebody's work by now (pure).
+"""Decide which saved objects of OpenSearch Dashboards to ship, and which ones people have changed (pure).
 
-Nothing in a saved object can say who wrote it last, and Dashboards migrates what it imports. So a record is kept of
-what each object looked like just after it was shipped; one that looks otherwise now was changed by a person.
+A saved object does not say who wrote it last, and Dashboards migrates what it imports. So a record is kept of what each
+object looked like just after it was shipped; one that looks different now was changed by a person.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ _DIGITS = 16
 
 
 def key_of(each: SavedObject) -> str:
-    """What tells an object from all others: `type/id`."""
+    """Return what identifies an object: `type/id`."""
     return f"{each['type']}/{each['id']}"
 
 
 def fingerprint(each: SavedObject) -> str:
-    """The same for two objects that look and behave the same."""
+    """Return a hash that is the same for two objects that look and behave the same."""
     attributes = {key: value for key, value in each["attributes"].items() if key not in _CACHES}
     references = sorted(json.dumps(reference, sort_keys=True) for reference in each.get("references") or ())
     content = json.dumps([attributes, references], sort_keys=True)
@@ -47,19 +47,19 @@ def fingerprint(each: SavedObject) -> str:
 
 
 def recorded(shipped: SavedObject, found: SavedObject) -> dict[str, str]:
-    """What the record says of an object: as it was shipped, and as it read back then."""
+    """Return the record of an object: its hash as it was shipped, and as it read back then."""
     return {"shipped": fingerprint(shipped), "stored": fingerprint(found)}
 
 
 def untouched(found: SavedObject, record: Record | None) -> bool:
-    """Whether the object is as it read back after it was last shipped."""
+    """Return whether the object is as it read back after it was last shipped."""
     return record is not None and fingerprint(found) == record["stored"]
 
 
 def decide(
     wanted: SavedObject, found: SavedObject | None, record: Record | None, *, overwrite: bool
 ) -> tuple[Outcome, str]:
-    """What to do with one object, and why where that is not plain.
+    """Return what to do with one object, and why where that is not obvious.
 
     Args:
         wanted: as this version of the function ships it.
@@ -78,14 +78,14 @@ def decide(
 
 
 def kept_copy(found: SavedObject) -> dict[str, Any]:
-    """The same object under an id and a title of its own; the same change makes the same copy."""
+    """Return the same object under an id and a title of its own; the same change makes the same copy."""
     attributes = {**found["attributes"], "title": f"{found['attributes'].get('title', '')} (kept copy)"}
     copy = {key: found[key] for key in ("type", "references", "migrationVersion") if key in found}
     return copy | {"id": f"{found['id']}-kept-{fingerprint(found)}", "attributes": attributes}
 
 
 def body_of_import(objects: Iterable[SavedObject], boundary: str) -> str:
-    """The multipart form that carries the objects as one file, as the import API wants it."""
+    """Return the multipart form that carries the objects as one file, as the import API wants it."""
     lines = "\n".join(json.dumps(each) for each in objects)
     return (
         f"--{boundary}\r\n"
