@@ -15,7 +15,7 @@ from role_mapper.properties import Properties
 from tests.builders import mapping_properties
 from tests.template import load_template
 
-SOURCES = sorted((PROJECT / "functions/role_mapper/role_mapper").glob("*.py"))
+SOURCES = sorted((PROJECT / "functions/role_mapper/role_mapper").rglob("*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +123,27 @@ def test_the_shipped_files_are_valid_and_hold_nothing_of_one_stack() -> None:
         text = (PROJECT / "functions/role_mapper/opensearch" / name).read_text(encoding="utf-8")
         assert json.loads(text)
         assert "iot-stream" not in text
+
+
+def test_the_scheduled_repair_asks_for_what_a_deployment_asks_for(template: Any, mapping: dict[str, Any]) -> None:
+    """The same owner and the same values, without a ResponseURL; only EventBridge's rule may invoke the function."""
+    (target,) = template["Resources"]["RepairRule"]["Properties"]["Targets"]
+    text, variables = target["Input"]["Sub"]
+    request = json.loads(text)
+    assert (request["RequestType"], request["ResponseURL"], request["LogicalResourceId"]) == (
+        "Create",
+        "",
+        "RoleMapping",
+    )
+    assert request["StackId"] == "${AWS::StackId}"
+    asked = request["ResourceProperties"]
+    assert set(asked) == set(mapping) - {"ServiceToken", "ServiceTimeout", "CodeVersion"}
+    for name, value in asked.items():
+        reference = value.removeprefix("${").removesuffix("}")
+        if name == "IndexPattern":
+            assert variables == {reference: mapping[name]}
+        else:
+            assert mapping[name] in ({"Ref": reference}, {"GetAtt": reference})
+    permission = template["Resources"]["RepairPermission"]["Properties"]
+    assert permission["SourceArn"] == {"GetAtt": "RepairRule.Arn"}
+    assert permission["FunctionName"] == target["Arn"] == mapping["ServiceToken"]
