@@ -18,12 +18,15 @@ from iot_stream.cli import cli
 from iot_stream.local import processes
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import free_port
+from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import Looked, chromium
 
 
 @pytest.fixture(scope="module")
 def live(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address that `iot-stream live` prints."""
+    # As `iot-stream up` does; other tests of the run may have given the role their own index.
+    create_reader_role(local_stack.opensearch, f"{local_stack.stack().output('IndexName')}*")
     port, log = free_port(), tmp_path_factory.mktemp("live") / "log"
     command = [sys.executable, "-m", "iot_stream", "live", "--state", str(local_stack.folder), "--port", str(port)]
     process = processes.start("live page", command, log=log, environment=processes.clean_environment())

@@ -191,7 +191,7 @@ def test_what_keeps_the_pipeline_from_flowing_is_said(opensearch: OpenSearch, lo
     expect(looked.page.locator("#flow")).to_contain_text("10 sent")
     expect(trouble).to_be_hidden()
     counts |= {"pending": 5, "lag_ms": 9_000, "last_error": "OS.403: no permissions"}
-    expect(trouble).to_have_text("Delivery waits. Its last error: OS.403: no permissions")
+    expect(trouble).to_have_text("Delivery is waiting. Last error: OS.403: no permissions")
     counts["delivering"] = False
     expect(trouble).to_contain_text("The delivery worker does not run")
 
