@@ -35,6 +35,7 @@ import msgspec  # noqa: E402 - the paths come first
 from awslambdaric.lambda_runtime_log_utils import JsonFormatter  # noqa: E402
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller  # noqa: E402
 
+from benchmarks import descriptions  # noqa: E402
 from tests.builders import ARRIVED_AT, device_reading, firehose_event, firehose_record, kinesis_metadata  # noqa: E402
 
 MODULES = {
@@ -123,7 +124,11 @@ def check_responses(handlers: dict[str, Handler]) -> None:
 
 def time_batches(handlers: dict[str, Handler], records: int) -> dict[str, list[float]]:
     """Return each candidate's µs a record in every round; in a round all have their turn, in random order."""
-    event = make_event(records)
+    return time_rounds(handlers, make_event(records), records)
+
+
+def time_rounds(handlers: dict[str, Handler], event: dict[str, Any], records: int) -> dict[str, list[float]]:
+    """Return what `time_batches` does, for an event."""
     repeats = max(1, RECORDS_A_TURN // records)
     order = list(handlers)
     chance = random.Random(records)
@@ -138,6 +143,33 @@ def time_batches(handlers: dict[str, Handler], records: int) -> dict[str, list[f
                 handler(event, None)
             taken[name].append((time.process_time() - start) * 1e6 / (records * repeats))
     return taken
+
+
+def time_descriptions() -> dict[str, dict[str, float]]:
+    """Return powertools_pydantic's time by the function's, and both in µs a record, for each description: 500 a batch.
+
+    Before anything is timed, both have to write the same documents, apart from fields that only the function keeps.
+    """
+    figures = {}
+    for name, (_, _, candidate) in descriptions.DESCRIPTIONS.items():
+        handlers = {
+            "enrichment": descriptions.respond_by(name),
+            "powertools_pydantic": getattr(importlib.import_module(MODULES["powertools_pydantic"]), candidate),
+        }
+        event = descriptions.make_event(name, 500)
+        made = {
+            label: [json.loads(b64decode(result["data"])) for result in handler(event, None)["records"]]
+            for label, handler in handlers.items()
+        }
+        for document in made["enrichment"]:
+            document.pop("unknown_fields", None)
+        if made["enrichment"] != made["powertools_pydantic"]:
+            sys.exit(f"not comparable, other documents than enrichment's for {name}: powertools_pydantic")
+        taken = time_rounds(handlers, event, 500)
+        figures[name] = {label: round(statistics.median(values), 2) for label, values in taken.items()} | {
+            "ratio": ratio(taken["powertools_pydantic"], taken["enrichment"])
+        }
+    return figures
 
 
 def runtime_json(handler: Handler) -> Handler:
@@ -289,6 +321,7 @@ def measure() -> dict[str, Any]:
         sizes = batch_sizes()
         handlers["runtime_json"] = runtime_json(handlers["enrichment"])
         rounds = {size: time_batches(handlers, size) for size in sizes}
+        by_description = time_descriptions()
     medians = {
         size: {name: statistics.median(values) for name, values in by_name.items()} for size, by_name in rounds.items()
     }
@@ -308,6 +341,7 @@ def measure() -> dict[str, Any]:
             }
             for size, by_name in rounds.items()
         },
+        "descriptions": by_description,
         **measure_processes(sizes[-1]),
         "zip_bytes": measure_zip(),
         "cost_of_500": {
@@ -336,6 +370,8 @@ def show(report: dict[str, Any]) -> None:
         print(f"  {name:20}" + "".join(f"{c['median']:9.2f} ({c['p25']:.2f}-{c['p75']:.2f})" for c in columns))
     for label in report["ratios"][sizes[0]]:
         print(f"  {label:33}" + "".join(f"{report['ratios'][size][label]:9.2f}" for size in sizes))
+    for name, figures in report["descriptions"].items():
+        print(f"  powertools_pydantic / enrichment, {name:25}", figures["ratio"], figures)
     print("import, ms:         ", report["import_ms"])
     print("zip, bytes:         ", report["zip_bytes"])
     print("peak memory, MB:    ", report["peak_memory_mb"])

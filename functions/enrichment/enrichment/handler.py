@@ -12,7 +12,7 @@ from enrichment.logs import get_logger
 from enrichment.reading import Enricher
 from enrichment.settings import Settings
 
-__all__ = ["lambda_handler"]
+__all__ = ["lambda_handler", "respond"]
 
 _SETTINGS = Settings.from_environment(os.environ)
 _ENRICHER = Enricher(load(), _SETTINGS.device_time_zone)
@@ -20,6 +20,11 @@ _LOGGER = get_logger("enrichment")
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, list[firehose.Result]]:
+    """Transform a Firehose event by the description that the function has, as `respond` does."""
+    return respond(event, _ENRICHER)
+
+
+def respond(event: dict[str, Any], enricher: Enricher) -> dict[str, list[firehose.Result]]:
     """Transform a Firehose event: return each record once, in order, as `Ok` or `ProcessingFailed`.
 
     `Ok` holds the document, `ProcessingFailed` the record's original data. Write one line of metrics for each batch,
@@ -30,7 +35,7 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, list[fi
         firehose.EventError: the event is not a Firehose transformation event.
     """
     start = perf_counter()
-    batch = firehose.transform(event, _ENRICHER)
+    batch = firehose.transform(event, enricher)
     milliseconds = (perf_counter() - start) * 1000
     now = datetime.now(UTC)
     sys.stdout.write(metrics.describe_batch(batch, now, milliseconds, _SETTINGS))

@@ -6,6 +6,7 @@ together as documents. What the typed decoder refuses goes to `lenient`, alone.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import tzinfo
 from typing import Any, Final, cast
 
@@ -88,7 +89,7 @@ class Enricher:
             data: each record's data, None where it is not base64.
             arrivals: as `enrich` has it, of each record.
         """
-        unknown: dict[int, undescribed.Found] = {}
+        unknown: dict[int, Any] = {}
         good, readings, rest = self._decode_all(data, unknown)
         columns = self._take_apart(readings)
         bad: set[int] = set()
@@ -111,15 +112,13 @@ class Enricher:
         timestamps = [*columns[self._time]]
         columns.append(from_epochs([arrivals[index] for index in good] if causes else arrivals))
         if self._keep:
-            columns.append([undescribed.to_json(unknown[index]) if index in unknown else None for index in good])
+            columns.append([unknown.get(index) for index in good])
         dropped = (
             {} if self._keep or not unknown else undescribed.count(unknown[index] for index in good if index in unknown)
         )
         return Enriched([*map(self._document, *columns)], timestamps, causes, dropped)
 
-    def _decode_all(
-        self, data: list[bytes | None], unknown: dict[int, undescribed.Found]
-    ) -> tuple[list[int], list[Any], list[int]]:
+    def _decode_all(self, data: list[bytes | None], unknown: dict[int, Any]) -> tuple[list[int], list[Any], list[int]]:
         """Return positions and structs of the readings in canonical form, and the positions of the rest."""
         decode = self._decode
         all_bytes = cast("list[bytes]", data)  # the usual case; None is a TypeError
@@ -132,9 +131,10 @@ class Enricher:
         for index, raw in enumerate(data):
             reading = None
             if raw is not None and len(raw) <= LARGEST_TEXT:  # no text is longer than what it came in
-                try:
-                    reading = decode(raw.decode())
-                except _REFUSED:
+                if not unknown:  # once one reading has more than is described, the next ones will
+                    with suppress(*_REFUSED):
+                        reading = decode(raw.decode())
+                if reading is None:
                     reading = self._decode_with_unknown(raw, index, unknown)
             if reading is None:
                 rest.append(index)
@@ -143,21 +143,27 @@ class Enricher:
                 readings.append(reading)
         return good, readings, rest
 
-    def _decode_with_unknown(self, raw: bytes, index: int, unknown: dict[int, undescribed.Found]) -> Any:
+    def _decode_with_unknown(self, raw: bytes, index: int, unknown: dict[int, Any]) -> Any:
         """Return the struct of a reading in canonical form but for undescribed fields; None of any other."""
         try:
             text = raw.decode()
             reading = self._decode_tolerant(text)
-            unknown[index] = self._undescribed.find(text)
+            self._note(index, text, msgspec.json.decode(text), unknown)
         except _REFUSED:
             return None
         return reading
+
+    def _note(self, index: int, text: str, reading: dict[str, Any], unknown: dict[int, Any]) -> None:
+        """Note which fields of a reading are not described; with `unknown = "keep"`, what they hold."""
+        found = self._undescribed.find(reading)
+        if found:
+            unknown[index] = undescribed.to_json(text, found) if self._keep else found
 
     def _read_leniently(
         self,
         data: list[bytes | None],
         indices: list[int],
-        unknown: dict[int, undescribed.Found],
+        unknown: dict[int, Any],
         causes: dict[int, tuple[Cause, ...]],
     ) -> dict[int, list[Any]]:
         """Return the documents' values of readings that the typed decoder refused, and add the causes of the others."""
@@ -169,22 +175,14 @@ class Enricher:
                 continue
             try:
                 values, reading = self._lenient.read(raw)
-                undescribed_fields = self._find_undescribed(raw, reading)
+                self._note(index, raw.decode(), reading, unknown)
             except ReadingError as error:
                 causes[index] = error.causes
                 continue
-            if undescribed_fields:
-                unknown[index] = undescribed_fields
+            except (msgspec.DecodeError, RecursionError):  # what is to be kept can't be written, and must not be lost
+                causes[index] = (Cause(Reason.LONE_SURROGATE),)
+                continue
             found[index] = [values.get(name) for name in self._names]
-        return found
-
-    def _find_undescribed(self, raw: bytes, reading: dict[str, Any]) -> undescribed.Found:
-        try:
-            return self._undescribed.find(raw.decode())
-        except (msgspec.DecodeError, RecursionError):
-            found = self._undescribed.find_in(reading)
-        if self._keep and found:  # it can't be written to the document as it was, and must not be lost
-            raise ReadingError([Cause(Reason.LONE_SURROGATE)])
         return found
 
 

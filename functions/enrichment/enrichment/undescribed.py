@@ -1,7 +1,7 @@
 """Fields of a reading that the description does not have: named, and kept if wanted. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
@@ -10,10 +10,10 @@ from enrichment.description import Description
 __all__ = ["Found", "Undescribed", "count", "to_json"]
 
 Found = dict[str, Any]
-"""Undescribed fields by key; a described object that has some is a dict of the same form."""
+"""Undescribed fields by key, each True; a described object that has some is a dict of the same form."""
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")  # within JSON they stand between tokens only
 
-_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,16 +29,8 @@ class Undescribed:
                 branch = branch.setdefault(key, {})
             branch[field.path[-1]] = None
 
-    def find(self, text: str) -> Found:
-        """Return the undescribed fields of a reading, each with its JSON as it was written.
-
-        Raises:
-            msgspec.DecodeError: the text has something that only Python's parser reads, such as a lone surrogate.
-        """
-        return _find_raw(_decode_raw(text), self._described)
-
-    def find_in(self, reading: dict[str, Any]) -> Found:
-        """Return the undescribed fields of a reading as Python has it."""
+    def find(self, reading: dict[str, Any]) -> Found:
+        """Return which fields of a decoded reading are not described."""
         return _find(reading, self._described)
 
 
@@ -51,37 +43,34 @@ def count(readings: Iterable[Found]) -> dict[str, int]:
     return counts
 
 
-def _names(found: Found, prefix: str = "") -> Iterator[str]:
-    for key, value in found.items():
-        if isinstance(value, dict):
-            yield from _names(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key
+def to_json(text: str | msgspec.Raw, found: Found) -> msgspec.Raw:
+    """Return the fields that were found in a reading as one JSON object without line ends; values keep every digit.
 
-
-def to_json(found: Found) -> msgspec.Raw:
-    """Return fields as one JSON object without line ends; values keep every digit."""
-    return msgspec.Raw(_encode(found).translate(_LINE_ENDS))
-
-
-def _find_raw(reading: Mapping[str, msgspec.Raw], described: dict[str, Any]) -> Found:
-    found: Found = {key: value for key, value in reading.items() if key not in described}
-    for key, inner in described.items():
-        if inner is not None and key in reading and bytes(reading[key])[:1] == b"{":
-            deeper = _find_raw(_decode_raw(reading[key]), inner)
-            if deeper:
-                found[key] = deeper
-    return found
+    Raises:
+        msgspec.DecodeError: they can't be written: the text has half a surrogate pair.
+    """
+    fields = _decode(text)
+    kept = {key: fields[key] if below is True else to_json(fields[key], below) for key, below in found.items()}
+    return msgspec.Raw(_encode(kept).translate(_LINE_ENDS))
 
 
 def _find(reading: dict[str, Any], described: dict[str, Any]) -> Found:
     found: Found = {}
     for key, value in reading.items():
-        inner = described.get(key, described)
         if key not in described:
             found[key] = True
-        elif isinstance(inner, dict) and isinstance(value, dict):
-            deeper = _find(value, cast("dict[str, Any]", inner))
-            if deeper:
-                found[key] = deeper
+            continue
+        inner = described[key]
+        if inner is not None and type(value) is dict:
+            below = _find(value, inner)
+            if below:
+                found[key] = below
     return found
+
+
+def _names(found: Found, prefix: str = "") -> Iterator[str]:
+    for key, below in found.items():
+        if below is True:
+            yield prefix + key
+        else:
+            yield from _names(below, f"{prefix}{key}.")
