@@ -56,8 +56,11 @@ setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the 
 
 # ---- the system on this machine ----------------------------------------------------------------------------
 
+# Ctrl-C in a terminal would end make itself with an error; so the command alone gets it, and its exit code counts.
+foreground = if [ -t 0 ]; then bash -c 'set -m; $(1) & fg >/dev/null'; else $(1); fi
+
 run: setup  ## Run the whole system here: make run [FOR=seconds] [RATE=readings/s]
-	@$(BIN)/iot-stream run --rate $(RATE) $(if $(FOR),--for $(FOR))
+	@$(call foreground,$(BIN)/iot-stream run --rate $(RATE) $(if $(FOR),--for $(FOR)))
 
 down: setup  ## Stop the local stack that `iot-stream up` started
 	@$(BIN)/iot-stream down

@@ -4,6 +4,7 @@ Each family of commands is a module of this package, and this module only assemb
 room when it runs, so that `--help` and `status` stay fast.
 """
 
+import io
 import sys
 
 import click
@@ -44,6 +45,9 @@ for command in (
 def main() -> None:
     """Run the command; print an expected error as one line on stderr and exit with 1."""
     treat_sigterm_as_ctrl_c()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 shows "?" for what it lacks
+            stream.reconfigure(errors="replace")
     try:
         cli(standalone_mode=True)
     except IotStreamError as error:

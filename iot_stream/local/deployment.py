@@ -1,10 +1,12 @@
 """Run `sam build` and `sam deploy` of the unmodified template against the local AWS."""
 
+import difflib
 import os
+import re
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,19 +16,24 @@ from iot_stream.local import processes
 from iot_stream.local.ministack import Ministack
 from iot_stream.paths import PROJECT
 
-__all__ = ["build", "deploy"]
+__all__ = ["build", "check_parameters", "deploy", "override"]
 
 _BIN = Path(sys.executable).parent
 _BUILD_SECONDS, _DEPLOY_SECONDS = 600, 900
+# Of the caller's environment, what would send sam elsewhere or pip's packages out of the built folder. What a download
+# needs (proxies, certificates, package index) stays.
+_NOT_FOR_BUILD = ("AWS_", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONPATH", "PYTHONHOME")
 
 
 def build(log: Path) -> None:
-    """Run `sam build` in the caller's own environment, because it downloads packages.
+    """Run `sam build` in the caller's environment, because it downloads packages, but without its AWS settings.
 
     Raises:
         SetupError: it failed; with the end of its output.
     """
-    environment = dict(os.environ) | _sam_settings() | {"PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_BUILD)}
+    path = f"{_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = kept | _sam_settings(log) | {"PATH": path}
     command = [str(_BIN / "sam"), "build", "--config-env", "local"]
     code, output = _run("sam build", command, log, environment, seconds=_BUILD_SECONDS)
     if code:
@@ -56,15 +63,43 @@ def deploy(
     command = [str(_BIN / "sam"), "deploy", "--config-env", "local", "--stack-name", stack]
     if overrides:  # on the command line they replace those of samconfig.toml
         parameters = _configured() | dict(overrides)
-        command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+        command += ["--parameter-overrides", *(override(name, value) for name, value in parameters.items())]
     environment = processes.clean_environment(
-        **aws.environment(), **_sam_settings(), SAM_CLI_POLL_DELAY="1", AWS_MAX_ATTEMPTS="2"
+        **aws.environment(), **_sam_settings(log), SAM_CLI_POLL_DELAY="1", AWS_MAX_ATTEMPTS="2"
     )
     started = datetime.now(UTC)
     code, output = _run("sam deploy", command, log, environment, seconds=_DEPLOY_SECONDS, meanwhile=meanwhile)
     if code:
         reason = _failure(aws.client("cloudformation"), stack, started) or output
         raise StackError(f"the deployment of stack {stack} failed: {reason} (whole log: {log})")
+
+
+def check_parameters(given: Iterable[str]) -> None:
+    """Check that the template has each of the parameters.
+
+    Raises:
+        SetupError: it lacks one; names the nearest that it has.
+    """
+    text = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    section = re.split(r"^Parameters:\n", text, flags=re.MULTILINE)[1]
+    names = re.findall(r"^  (\w+):", re.split(r"^\w", section, flags=re.MULTILINE)[0], re.MULTILINE)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1, 0.4)
+            hint = f"did you mean {near[0]}?" if near else "its parameters are in template.yaml"
+            raise SetupError(f"template.yaml has no parameter {name}: {hint}")
+
+
+def override(name: str, value: str) -> str:
+    """Return one argument of sam's `--parameter-overrides`, in which blanks and quotes stay what they are.
+
+    Raises:
+        SetupError: sam can't be told this value: it treats a backslash as an escape.
+    """
+    if "\\" in value or "\n" in value:
+        raise SetupError(f"the value of {name} holds a backslash or a line break, which sam can't pass on")
+    escaped = value.replace('"', '\\"')
+    return f'{name}="{escaped}"'
 
 
 def _run(
@@ -112,5 +147,6 @@ def _failure(cloudformation: Any, stack: str, started: datetime) -> str:
     return ""
 
 
-def _sam_settings() -> dict[str, str]:
-    return {"SAM_CLI_TELEMETRY": "0"}
+def _sam_settings(log: Path) -> dict[str, str]:
+    """Return sam's settings: no telemetry, and its own files beside the log, not in a home that may be read-only."""
+    return {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(log.parent / "sam")}

@@ -52,7 +52,13 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
         return home
     pinned = {name: digest for folder in lock["folders"].values() for name, digest in folder["files"].items()}
     say(f"OpenSearch {lock['version']}: {len(pinned)} packages, once (~110 MB)")
-    DOWNLOADS.mkdir(parents=True, exist_ok=True)
+    try:
+        DOWNLOADS.mkdir(parents=True, exist_ok=True)
+        (DOWNLOADS / "lock").touch()
+    except OSError as error:
+        raise SetupError(
+            f"the folder of downloads {DOWNLOADS} can't be written: {error}. Set XDG_CACHE_HOME to one that can"
+        ) from error
     # All clones of a user share the cache, where an unfinished download looks like a complete one.
     with (DOWNLOADS / "lock").open("w") as one_at_a_time, ThreadPoolExecutor(8) as pool:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.errors import SetupError, StackError
@@ -162,6 +163,8 @@ def up(
         StackError: the deployment failed, with CloudFormation's reason.
     """
     ports = ports or Ports()
+    deployment.check_parameters(overrides or {})
+    _check_folder(folder)
     earlier = _read(folder)
     if earlier is not None and earlier.alive:
         raise SetupError("a local stack is already running: stop it with `make down`, or use it as it is")
@@ -278,10 +281,30 @@ def _record(folder: Path) -> Path:
     return folder / "machine.json"
 
 
-def _read(folder: Path) -> LocalStack | None:
+def _check_folder(folder: Path) -> None:
+    """Check that state can be written to `folder`, and create it (raises SetupError)."""
     try:
-        record = json.loads(_record(folder).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SetupError(f"the state folder {folder} can't be written: {error}. Choose another with --state") from error
+
+
+def _read(folder: Path) -> LocalStack | None:
+    """Return the local stack recorded in `folder`, None if there is no record.
+
+    A record that can't be understood, as a full disk or a crash leaves it, is one of a stack without processes.
+    """
+    try:
+        text = _record(folder).read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    running = [Process(**process) for process in record["running"]]
-    return LocalStack(folder, Ports(**record["ports"]), Path(record["home"]), record["stack_name"], running)
+    except OSError as error:
+        raise SetupError(f"the state folder {folder} can't be read: {error}. Choose another with --state") from error
+    try:
+        record = json.loads(text)
+        running = [Process(**process) for process in record["running"]]
+        return LocalStack(folder, Ports(**record["ports"]), Path(record["home"]), record["stack_name"], running)
+    except (ValueError, KeyError, TypeError):
+        return LocalStack(folder, Ports(), folder)

@@ -4,13 +4,17 @@ It enforces IAM: an assumed role's credentials allow what the role's policies al
 functions. `_CREDENTIALS` are those of the account's root user.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 
 from iot_stream.errors import SetupError
 from iot_stream.local import processes
@@ -49,14 +53,21 @@ class Ministack:
         }
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of `service` for this ministack, with the root user's credentials."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]  # the stubs list every service by name
+        """Return a boto3 client of `service` for this ministack, with the root user's credentials.
+
+        Nothing of the caller reaches it: no environment variable, configuration file, profile or proxy.
+        """
+        return _session().client(
+            service,
             endpoint_url=self.url,
             region_name=self.region,
             aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(retries={"max_attempts": 3}, s3={"addressing_style": "path"}),
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": 4},
+                s3={"addressing_style": "path"},
+                proxies={},  # None would take the caller's
+            ),
         )
 
     def start(self, *, domain_endpoint: str, ca_file: Path, enforce_iam: bool = True) -> Process:
@@ -111,3 +122,14 @@ class Ministack:
 
     def _ready(self) -> bool:
         return processes.responds(f"{self.url}/_ministack/ready")
+
+
+@cache
+def _session() -> Any:
+    """Return a boto3 session whose every setting has botocore's default, whatever the caller's environment says."""
+    settings = {
+        name: (None, None, default, convert)
+        for name, (_, _, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
+    }
+    settings["config_file"] = settings["credentials_file"] = (None, None, os.devnull, None)
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=settings))

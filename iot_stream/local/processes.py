@@ -6,6 +6,7 @@ processes recorded here are ever stopped.
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -32,6 +33,19 @@ __all__ = [
 ]
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME", "PYTHONDONTWRITEBYTECODE")
+
+# From the most telling to the least. OpenSearch's launcher writes "Likely root cause" (StartupException); the JVM's
+# words for memory are those of os_linux.cpp and of OutOfMemoryError.
+_CAUSES = [
+    re.compile(words)
+    for words in (
+        r"[Aa]ddress already in use",
+        r"insufficient memory|OutOfMemoryError|Could not reserve enough space|Cannot allocate memory",
+        r"No space left on device",
+        r"Likely root cause",
+        r"\bERROR\b|\bFATAL\b",
+    )
+]
 
 _children: list[subprocess.Popen[bytes]] = []  # kept: Python warns of a running child without a reference
 
@@ -92,6 +106,19 @@ class Process:
                 [line for line in text.splitlines() if line.strip() and not line.startswith("\t")][-lines:]
             )
         return ""
+
+    def log_cause(self) -> str:
+        """Return the line of its log that names the cause of its end, else the last line.
+
+        A JVM's last lines are often noise of its shutdown; what it could not bind, find or allocate stands before.
+        """
+        with contextlib.suppress(OSError):
+            lines = Path(self.log).read_text(encoding="utf-8", errors="replace").splitlines()
+            for pattern in _CAUSES:
+                for line in lines:
+                    if pattern.search(line):
+                        return line.strip()
+        return self.log_tail()
 
     def _find(self) -> psutil.Process | None:
         try:
@@ -160,7 +187,7 @@ def wait_until(ready: Callable[[], bool], process: Process, *, seconds: float, w
         if process.alive:
             reason = f"{process.name}: {what} did not arrive within {seconds:.0f} s"
         else:
-            reason = f"{process.name} ended before it was ready: {process.log_tail()}"
+            reason = f"{process.name} ended before it was ready: {process.log_cause()}"
     except BaseException:
         process.stop()
         raise
