@@ -16,7 +16,7 @@ from iot_stream.stack import Stack
 __all__ = ["DomainError", "Report", "ask", "properties"]
 
 _MAPPING = "RoleMapping"  # its logical id in template.yaml, part of whose the objects are
-# A caller's connection is cut off after 60 silent seconds (botocore's default): the function answers before.
+# A caller's connection is cut off after 60 silent seconds (botocore's default): the function responds before.
 _SECONDS = "55"
 _REQUESTS = {"show": "Show", "apply": "Create", "remove": "Delete"}
 _FROM_PARAMETERS = {
@@ -74,11 +74,11 @@ def ask(client: Any, stack: Stack, action: str) -> Report:
     }
     function = stack.output("RoleMapperFunctionArn")
     try:
-        answer = client.invoke(FunctionName=function, Payload=json.dumps(request).encode())
-        document = json.load(answer["Payload"])
+        response = client.invoke(FunctionName=function, Payload=json.dumps(request).encode())
+        document = json.load(response["Payload"])
     except (ClientError, BotoCoreError) as error:
         raise DomainError(f"the role mapper ({function}) could not be invoked: {error}") from error
-    if answer.get("FunctionError") or document.get("Status") != "SUCCESS":
+    if response.get("FunctionError") or document.get("Status") != "SUCCESS":
         reason = document.get("Reason") or document.get("errorMessage") or "no reason given"
         raise DomainError(f"the role mapper could not {action}: {reason}")
     return Report(document.get("Data", {}), document["Reason"])

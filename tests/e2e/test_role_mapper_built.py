@@ -22,8 +22,8 @@ from role_mapper.handler import lambda_handler
 class Context:
     def get_remaining_time_in_millis(self):
         return 600_000
-answer = lambda_handler(json.load(sys.stdin), Context())
-print(json.dumps(answer))
+response = lambda_handler(json.load(sys.stdin), Context())
+print(json.dumps(response))
 """
 
 
@@ -59,8 +59,8 @@ def test_the_built_function_has_all_it_needs(name: str, sam_build: Path, runtime
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    answer = json.loads(run.stdout.splitlines()[-1])
-    assert answer == json.loads((EVENTS / f"{name}.expected.json").read_text(encoding="utf-8"))
+    response = json.loads(run.stdout.splitlines()[-1])
+    assert response == json.loads((EVENTS / f"{name}.expected.json").read_text(encoding="utf-8"))
 
 
 def test_the_built_function_stays_small(sam_build: Path) -> None:

@@ -38,8 +38,8 @@ def master_secret(opensearch: OpenSearch) -> Iterator[str]:
     with opensearch.admin_session() as admin:
         user = f"master-{uuid.uuid4().hex[:8]}"
         path = f"{opensearch.url}{API}/internalusers/{user}"
-        answer = admin.put(path, json={"password": PASSWORD, "opendistro_security_roles": ["all_access"]})
-        assert answer.status_code == 201, answer.text
+        response = admin.put(path, json={"password": PASSWORD, "opendistro_security_roles": ["all_access"]})
+        assert response.status_code == 201, response.text
         yield json.dumps({"username": user, "password": PASSWORD})
         admin.delete(path)
 
@@ -90,8 +90,8 @@ def read(opensearch: OpenSearch) -> Iterator[Callable[[str, str], Any]]:
     with opensearch.admin_session() as admin:
 
         def read(kind: str, name: str) -> Any:
-            answer = admin.get(f"{opensearch.url}{API}/{kind}/{name}")
-            return answer.json()[name] if answer.status_code == 200 else None
+            response = admin.get(f"{opensearch.url}{API}/{kind}/{name}")
+            return response.json()[name] if response.status_code == 200 else None
 
         yield read
 
@@ -100,16 +100,16 @@ def index_one(opensearch: OpenSearch, arn: str, index: str, document: str = '{"u
     """Write one document with a bulk request as the IAM role `arn`; its status."""
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.post(
+        response = session.post(
             f"{opensearch.url}/_bulk",
             data=f'{{"index":{{"_index":"{index}"}}}}\n{document}\n',
             headers={"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {opensearch.token(arn)}"},
             verify=str(opensearch.ca_file),
             timeout=20,
         )
-    if answer.status_code != 200:
-        return answer.status_code
-    status: int = answer.json()["items"][0]["index"]["status"]
+    if response.status_code != 200:
+        return response.status_code
+    status: int = response.json()["items"][0]["index"]["status"]
     return status
 
 
@@ -313,13 +313,13 @@ def test_the_domain_in_memory_answers_as_the_real_one(domain: Domain, wanted: Pr
     real_client = domain
 
     def play(client: Domain) -> list[Any]:
-        answers: list[Any] = []
+        responses: list[Any] = []
         for method, path, body in _script(wanted.role_name):
             try:
-                answers.append((method, path, client.call(method, path, body)))
+                responses.append((method, path, client.call(method, path, body)))
             except ResponseError as refusal:
-                answers.append((method, path, refusal.status, _comparable(str(refusal))))
-        return answers
+                responses.append((method, path, refusal.status, _comparable(str(refusal))))
+        return responses
 
     expected = play(real_client)
     with pytest.MonkeyPatch.context() as patch:

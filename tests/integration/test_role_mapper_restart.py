@@ -35,11 +35,11 @@ def test_a_restart_in_the_middle_is_waited_for(outages: Outages, monkeypatch: py
     call, restart = client.call, threading.Thread(target=outages.start)
 
     def call_and_restart(method: str, path: str, *args: Any, **more: Any) -> Any:
-        answer = call(method, path, *args, **more)
+        response = call(method, path, *args, **more)
         if method == "PUT" and path.endswith(f"/roles/{NAME}") and not restart.ident:
             outages.stop()
             restart.start()
-        return answer
+        return response
 
     monkeypatch.setattr(client, "call", call_and_restart)
     with server.admin_session() as admin:

@@ -73,14 +73,14 @@ def test_properties_are_not_part_of_a_requests_repr() -> None:
 
 
 class Url:
-    """The presigned URL, which fails with each of `failures` before it takes an answer."""
+    """The presigned URL, which fails with each of `failures` before it takes an response."""
 
     def __init__(self, *failures: Callable[[], Exception]) -> None:
         self.failures = list(failures)
         self.bodies: list[Any] = []
 
     def __call__(self, request: urllib.request.Request, timeout: float) -> Any:
-        """Take or refuse an answer."""
+        """Take or refuse an response."""
         assert timeout > 0
         if self.failures:
             failure = self.failures.pop(0)()
@@ -101,7 +101,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, url: Url) -> Url:
-    """Have the URL answer."""
+    """Have the URL response."""
     monkeypatch.setattr(urllib.request, "urlopen", url)
     return url
 

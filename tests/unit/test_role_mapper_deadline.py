@@ -121,7 +121,7 @@ def test_no_step_is_tried_after_the_end() -> None:
 
 
 def test_a_waiting_step_wakes_up_when_the_deadline_is_ended() -> None:
-    """With the real clock: no wait outlives the guard's answer."""
+    """With the real clock: no wait outlives the guard's response."""
     trying = Deadline(3600, jitter=lambda *_: 3600)
 
     def step() -> None:

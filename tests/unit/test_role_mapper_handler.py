@@ -39,7 +39,7 @@ class CloudFormation:
     """Who gets the answers."""
 
     def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
+        self.responses: list[dict[str, Any]] = []
         self.arrived = threading.Event()
 
     def urlopen(self, request: urllib.request.Request, timeout: float) -> Any:
@@ -49,7 +49,7 @@ class CloudFormation:
         assert 0 < timeout <= 10
         assert isinstance(request.data, bytes)
         assert len(request.data) <= MOST_BYTES
-        self.answers.append(json.loads(request.data))
+        self.responses.append(json.loads(request.data))
         self.arrived.set()
         return open("/dev/null", "rb")  # noqa: PTH123  # an empty answer, closed by its reader
 
@@ -89,12 +89,12 @@ def test_create_update_and_delete_are_answered_as_cloudformation_wants_it(
     )
     handler.lambda_handler(update, Context())
     handler.lambda_handler(custom_resource_event("Delete", changed, PhysicalResourceId=PHYSICAL_ID), Context())
-    for answer in cloudformation.answers:
-        assert answer["Status"] == "SUCCESS"
-        assert answer["PhysicalResourceId"] == PHYSICAL_ID
-        assert answer["StackId"] == STACK_ID
-        assert answer["LogicalResourceId"] == "RoleMapping"
-    assert [answer["Data"]["Role"] for answer in cloudformation.answers] == [
+    for response in cloudformation.responses:
+        assert response["Status"] == "SUCCESS"
+        assert response["PhysicalResourceId"] == PHYSICAL_ID
+        assert response["StackId"] == STACK_ID
+        assert response["LogicalResourceId"] == "RoleMapping"
+    assert [response["Data"]["Role"] for response in cloudformation.responses] == [
         "created: kinesis-firehose",
         "created: renamed; removed: kinesis-firehose",
         "removed: renamed",
@@ -105,10 +105,10 @@ def test_create_update_and_delete_are_answered_as_cloudformation_wants_it(
 def test_the_answer_is_also_the_functions_result(cloudformation: CloudFormation) -> None:
     """For people who invoke it by hand; without a ResponseURL nothing is sent at all."""
     result = handler.lambda_handler(custom_resource_event("Create"), Context())
-    assert [result] == cloudformation.answers
+    assert [result] == cloudformation.responses
     again = handler.lambda_handler(custom_resource_event("Create", ResponseURL=""), Context())
     assert again["Data"]["Role"] == "unchanged: kinesis-firehose"
-    assert len(cloudformation.answers) == 1
+    assert len(cloudformation.responses) == 1
 
 
 def test_a_refusal_is_answered_failed_with_the_domains_words(
@@ -117,9 +117,9 @@ def test_a_refusal_is_answered_failed_with_the_domains_words(
     """Never SUCCESS on a 4xx."""
     domain.faults = {1: error(400, "Invalid configuration")}
     handler.lambda_handler(custom_resource_event("Create"), Context())
-    (answer,) = cloudformation.answers
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == (
+    (response,) = cloudformation.responses
+    assert response["Status"] == "FAILED"
+    assert response["Reason"] == (
         "PUT /_plugins/_security/api/roles/kinesis-firehose answered 400: Invalid configuration"
     )
 
@@ -131,9 +131,9 @@ def test_the_rollback_of_a_create_that_was_refused_for_its_properties_succeeds(
     broken = mapping_properties(DeliveryRoleArn="")
     handler.lambda_handler(custom_resource_event("Create", broken), Context())
     handler.lambda_handler(custom_resource_event("Delete", broken, PhysicalResourceId="iot-stream-1ABC"), Context())
-    assert [answer["Status"] for answer in cloudformation.answers] == ["FAILED", "SUCCESS"]
-    assert "DeliveryRoleArn is missing" in cloudformation.answers[0]["Reason"]
-    assert cloudformation.answers[1]["PhysicalResourceId"] == "iot-stream-1ABC"
+    assert [response["Status"] for response in cloudformation.responses] == ["FAILED", "SUCCESS"]
+    assert "DeliveryRoleArn is missing" in cloudformation.responses[0]["Reason"]
+    assert cloudformation.responses[1]["PhysicalResourceId"] == "iot-stream-1ABC"
     assert not domain.calls
 
 
@@ -142,7 +142,7 @@ def test_the_rollback_of_retention_without_rotation_cleans_up(cloudformation: Cl
     harmful = mapping_properties(RetentionDays="7")
     handler.lambda_handler(custom_resource_event("Create", harmful), Context())
     handler.lambda_handler(custom_resource_event("Delete", harmful, PhysicalResourceId=PHYSICAL_ID), Context())
-    assert [answer["Status"] for answer in cloudformation.answers] == ["FAILED", "SUCCESS"]
+    assert [response["Status"] for response in cloudformation.responses] == ["FAILED", "SUCCESS"]
 
 
 def test_a_delete_with_an_id_it_never_made_still_removes_its_own(
@@ -151,7 +151,7 @@ def test_a_delete_with_an_id_it_never_made_still_removes_its_own(
     """After a Create that was never answered, CloudFormation invents the id."""
     handler.lambda_handler(custom_resource_event("Create"), Context())
     handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId="invented"), Context())
-    assert cloudformation.answers[1]["PhysicalResourceId"] == "invented"
+    assert cloudformation.responses[1]["PhysicalResourceId"] == "invented"
     assert domain.state() == FakeDomain().state()
 
 
@@ -167,12 +167,14 @@ def test_another_endpoint_is_another_resource(
         "Update", moved, PhysicalResourceId=PHYSICAL_ID, OldResourceProperties=mapping_properties()
     )
     handler.lambda_handler(update, Context())
-    assert cloudformation.answers[1]["Status"] == "SUCCESS"
-    assert cloudformation.answers[1]["PhysicalResourceId"] == PHYSICAL_ID.replace("builders", "new")
+    assert cloudformation.responses[1]["Status"] == "SUCCESS"
+    assert cloudformation.responses[1]["PhysicalResourceId"] == PHYSICAL_ID.replace("builders", "new")
     state, calls = domain.state(), len(domain.calls)
     handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId=PHYSICAL_ID), Context())
-    assert cloudformation.answers[2]["Status"] == "SUCCESS"
-    assert cloudformation.answers[2]["Reason"].startswith("nothing was removed: DomainEndpoint is not the one in this")
+    assert cloudformation.responses[2]["Status"] == "SUCCESS"
+    assert cloudformation.responses[2]["Reason"].startswith(
+        "nothing was removed: DomainEndpoint is not the one in this"
+    )
     assert (domain.state(), len(domain.calls)) == (state, calls)
 
 
@@ -180,7 +182,7 @@ def test_an_update_from_properties_of_an_older_version_removes_nothing(cloudform
     """What can't be read can't be told to be ours."""
     update = custom_resource_event("Update", OldResourceProperties={"Some": "other"}, PhysicalResourceId=PHYSICAL_ID)
     handler.lambda_handler(update, Context())
-    assert cloudformation.answers[0]["Status"] == "SUCCESS"
+    assert cloudformation.responses[0]["Status"] == "SUCCESS"
 
 
 json_values = st.recursive(
@@ -203,12 +205,12 @@ keys = (
 @given(st.one_of(json_values, st.dictionaries(st.sampled_from(keys), json_values)))
 def test_any_event_is_answered_and_never_successfully_without_a_domain(domain: FakeDomain, event: Any) -> None:
     """Malformed, empty, of another type: an answer within the limits, and FAILED unless there is nothing to remove."""
-    answer = handler.lambda_handler(event, Context())
-    assert set(answer) >= {"Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"}
-    assert 1 <= len(answer["PhysicalResourceId"].encode("utf-8", "replace")) <= 1024
-    assert len(encode(answer)) <= MOST_BYTES
+    response = handler.lambda_handler(event, Context())
+    assert set(response) >= {"Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"}
+    assert 1 <= len(response["PhysicalResourceId"].encode("utf-8", "replace")) <= 1024
+    assert len(encode(response)) <= MOST_BYTES
     deleted = isinstance(event, dict) and event.get("RequestType") == "Delete"
-    assert answer["Status"] == ("SUCCESS" if deleted else "FAILED")
+    assert response["Status"] == ("SUCCESS" if deleted else "FAILED")
     assert not domain.calls
 
 
@@ -222,9 +224,11 @@ def test_a_client_that_cannot_be_imported_is_answered(
     monkeypatch.setitem(sys.modules, "requests_aws4auth", None)
     monkeypatch.delattr("role_mapper.custom_resource", raising=False)
     handler.lambda_handler(custom_resource_event("Create"), Context())
-    (answer,) = cloudformation.answers
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == ("cannot import requests_aws4auth: the function's package is incomplete, run sam build")
+    (response,) = cloudformation.responses
+    assert response["Status"] == "FAILED"
+    assert response["Reason"] == (
+        "cannot import requests_aws4auth: the function's package is incomplete, run sam build"
+    )
 
 
 def test_an_unforeseen_error_is_answered_with_its_place_and_not_its_text(
@@ -237,9 +241,9 @@ def test_an_unforeseen_error_is_answered_with_its_place_and_not_its_text(
 
     monkeypatch.setattr(master_user.InternalUser, "credentials", stumble)
     handler.lambda_handler(custom_resource_event("Create"), Context())
-    (answer,) = cloudformation.answers
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("unexpected UnicodeDecodeError at stumble, line ")
+    (response,) = cloudformation.responses
+    assert response["Status"] == "FAILED"
+    assert response["Reason"].startswith("unexpected UnicodeDecodeError at stumble, line ")
 
 
 def test_a_call_that_hangs_is_answered_before_lambda_ends_the_function(
@@ -258,7 +262,7 @@ def test_a_call_that_hangs_is_answered_before_lambda_ends_the_function(
     monkeypatch.setattr(response_sender, "Deadline", Deadline)
     result = handler.lambda_handler(custom_resource_event("Create"), Context(seconds=1))
     assert released.is_set()
-    assert [result] == cloudformation.answers
+    assert [result] == cloudformation.responses
     assert result["Status"] == "FAILED"
     assert result["Reason"].startswith("not finished within 1 s")
     assert [call.method for call in fake_domain.calls] in ([], ["GET"]), "nothing is written after the answer"
@@ -278,8 +282,8 @@ def test_the_work_ends_with_whoever_stops_listening_first(
     )  # 1 s to try, and the guard 4.5 s later: no stall comes between
     fake_domain.always = error(503)
     event = custom_resource_event("Create", mapping_properties(ServiceTimeout=service_timeout))
-    answer = handler.lambda_handler(event, Context(lambda_seconds))
-    assert answer["Reason"] == (
+    response = handler.lambda_handler(event, Context(lambda_seconds))
+    assert response["Reason"] == (
         "GET /_plugins/_security/api/roles/kinesis-firehose answered 503: "
         "OpenSearch Security not initialized. (gave up after 1 s)"
     )

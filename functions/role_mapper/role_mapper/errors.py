@@ -145,7 +145,7 @@ class UnreachableError(CallError):
     """
 
     def __init__(self, call: str, cause: str, *, unknown_name: bool) -> None:
-        super().__init__(f"{call} got no answer: {cause}", retryable=True)
+        super().__init__(f"{call} got no response: {cause}", retryable=True)
         self.unknown_name = unknown_name
 
 

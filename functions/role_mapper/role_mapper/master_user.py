@@ -22,7 +22,7 @@ __all__ = ["IamMaster", "InternalUser", "sign_in"]
 logging.getLogger("botocore").setLevel(logging.WARNING)
 
 _CLIENT = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
-# What IAM answers while a new role's policy is not effective everywhere, and what passes by itself.
+# What IAM responds while a new role's policy is not effective everywhere, and what passes by itself.
 _PASSING_CODES = {
     "AccessDenied",
     "AccessDeniedException",
@@ -122,4 +122,4 @@ def _read_secret(session: boto3.Session, arn: str) -> str:
     except (NoCredentialsError, NoRegionError) as error:
         raise SecretError(f"{call} is not possible: {redact(str(error))}", retryable=False) from None
     except BotoCoreError as error:
-        raise SecretError(f"{call} got no answer: {redact(str(error))}", retryable=True) from None
+        raise SecretError(f"{call} got no response: {redact(str(error))}", retryable=True) from None

@@ -131,7 +131,7 @@ def remove(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
 def remove_or_leave(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
     """Remove what this owner added, as `remove` does, but leave behind what can't be removed within a minute.
 
-    Once the domain lets nobody in, or does not answer, for that long, the objects that are left are not tried any more.
+    Once the domain lets nobody in or does not respond for that long, the remaining objects are not tried.
     """
     changes: list[Change] = []
     unusable = ""
