@@ -77,6 +77,7 @@ check: $(STAMPS)/dev  ## Check formatting, lint, types and the template; change 
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/iot-stream readings build --check
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1
 
 format:  ## Format, and fix what the linter can fix

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from iot_stream.cli import dashboards, delivery, domain, failures, live, local_stack, plan, sending
+from iot_stream.cli import dashboards, delivery, domain, failures, live, local_stack, plan, readings, sending
 from iot_stream.cli.signals import treat_sigterm_as_ctrl_c
 from iot_stream.errors import IotStreamError
 
@@ -38,6 +38,7 @@ for command in (
     delivery.deliver,
     plan.plan,
     failures.failures,
+    readings.readings,
 ):
     cli.add_command(command)
 

@@ -1,35 +1,17 @@
-"""Commands on the dashboard's files: what OpenSearch Dashboards imports, and snapshots."""
+"""Commands that draw the dashboard."""
 
 from pathlib import Path
 
 import click
 
 from iot_stream.cli import options
-from iot_stream.errors import IotStreamError
 
 __all__ = ["dashboards"]
 
 
 @click.group()
 def dashboards() -> None:
-    """Build the file that OpenSearch Dashboards imports, and draw snapshots of the dashboard."""
-
-
-@dashboards.command()
-@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if the built file is not up to date.")
-def build(*, check: bool) -> None:
-    """Build saved_objects.ndjson from the panels, for OpenSearch Dashboards."""
-    from iot_stream.dashboards.definition import load
-    from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
-
-    content = to_ndjson(build(load()))
-    if FILE.exists() and FILE.read_text(encoding="utf-8") == content:
-        click.echo(f"{FILE.name} is up to date")
-    elif check:
-        raise IotStreamError(f"{FILE.name} is not up to date: run `iot-stream dashboards build` and commit it")
-    else:
-        FILE.write_text(content, encoding="utf-8")
-        click.echo(f"{FILE.name} written: {content.count('\n')} objects")
+    """Draw snapshots of the dashboard."""
 
 
 @dashboards.command()

@@ -1,32 +1,29 @@
-"""Read the dashboard's files: its layout, and each panel's complete Vega-Lite specification.
+"""Read the dashboard: its layout and templates, filled in from the description of a reading.
 
-`dashboard.json` is the layout, `theme.json` the look of everything, `panels/NAME.json` the query of one panel and how
-its response is drawn. A panel's complete specification is the theme, its own file and the thresholds as parameters, so
-that a colour or a threshold is written once. OpenSearch Dashboards, the live page and snapshots all show this text.
+`dashboard.json` is the layout, `theme.json` the look of everything, `panels/NAME.json` the template of one kind of
+panel: its query and how the response is drawn. Which fields there are, their labels, units and thresholds come from the
+description. A panel's complete specification is the theme, its rendered template and the thresholds as parameters.
+OpenSearch Dashboards, the live page and snapshots all show this text.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from iot_stream.dashboards.layout import Grid, arrange
+from iot_stream.dashboards.templates import category_tokens, common_tokens, measure_tokens, render, slugs
+from iot_stream.description import INGESTED_AT, Description, Role, Type
+from iot_stream.description import load as load_description
 from iot_stream.errors import SetupError
 from iot_stream.paths import PROJECT
 
-__all__ = ["DASHBOARDS", "Dashboard", "Grid", "Panel", "Query", "load"]
+__all__ = ["DASHBOARDS", "Dashboard", "Panel", "Query", "load"]
 
 DASHBOARDS = PROJECT / "functions" / "role_mapper" / "opensearch" / "dashboards"
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A place on the dashboard, in columns of 48 and rows of 20 pixels (OpenSearch Dashboards' own units)."""
-
-    x: int
-    y: int
-    w: int
-    h: int
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,12 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of the dashboard, and the complete Vega-Lite specification that draws it."""
+    """One panel of the dashboard, and the complete Vega-Lite specification that draws it.
 
+    `kind` is its template's name.
+    """
+
+    kind: str
     name: str
     title: str
     grid: Grid
@@ -83,20 +84,38 @@ class Panel:
 class Dashboard:
     """Everything on the dashboard, in the order that it is shown."""
 
-    title: str
+    reading: Description
     description: str
     index_pattern: str
-    time_field: str
     time_from: str
     time_to: str
     refresh_ms: int
-    thresholds: Mapping[str, float]
     filters: tuple[Mapping[str, str], ...]
     filters_grid: Grid
     panels: tuple[Panel, ...]
     latest_title: str
-    latest_columns: tuple[str, ...]
     latest_grid: Grid
+
+    @property
+    def title(self) -> str:
+        """The dashboard's title."""
+        return self.reading.title
+
+    @property
+    def time_field(self) -> str:
+        """The field with a reading's device time."""
+        return self.reading.time.name
+
+    @property
+    def latest_columns(self) -> tuple[str, ...]:
+        """The fields shown of the latest readings, beside the device time."""
+        hidden = {Role.TIME, Role.IDENTITY}
+        return (*(field.name for field in self.reading.fields if field.role not in hidden), INGESTED_AT)
+
+    @property
+    def date_columns(self) -> tuple[str, ...]:
+        """The fields that are dates."""
+        return (*(field.name for field in self.reading.fields if field.type is Type.DATE), INGESTED_AT)
 
     def grid_without_filters(self, panel: Panel) -> Grid:
         """Return where `panel` is shown when the filters aren't: the panel beside them takes the whole row."""
@@ -114,39 +133,82 @@ class Dashboard:
         return replace(self, index_pattern=pattern, panels=tuple(panels))
 
 
-def load(folder: Path = DASHBOARDS) -> Dashboard:
-    """Read the dashboard's files.
+def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashboard:
+    """Read the dashboard's files and fill them in.
+
+    Args:
+        folder: where the files are.
+        reading: the description of a reading; by default the project's own.
 
     Raises:
         SetupError: a file is missing, is not valid JSON or lacks a member; says which.
+        DescriptionError: the project's own description is not valid.
     """
+    reading = reading or load_description()
     whole = _read(folder / "dashboard.json")
     theme = _read(folder / "theme.json")
     try:
-        thresholds = [{"name": name, "value": value} for name, value in whole["thresholds"].items()]
-        panels = []
-        for entry in whole["panels"]:
-            own = _read(folder / "panels" / f"{entry['name']}.json")
-            spec = {**theme, **own, "params": [*thresholds, *own.get("params", [])]}
-            panels.append(Panel(entry["name"], entry["title"], Grid(**entry["grid"]), spec))
+        common = common_tokens(reading, whole["index_pattern"], INGESTED_AT)
+        filters_grid = Grid(**whole["filters_grid"])
+        rows = [
+            [(entry, tokens) for entry in row for tokens in _instances(entry.get("each", []), reading)]
+            for row in whole["rows"]
+        ]
+        sizes = [[(entry["w"], entry["h"]) for entry, _ in row] for row in rows]
+        grids, bottom = arrange(sizes, filters_grid)
+        panels = [
+            _panel(folder, entry, common | tokens, grid, reading)
+            for (entry, tokens), grid in zip((each for row in rows for each in row), grids, strict=True)
+        ]
         return Dashboard(
-            title=whole["title"],
+            reading=reading,
             description=whole["description"],
             index_pattern=whole["index_pattern"],
-            time_field=whole["time_field"],
             time_from=whole["time_from"],
             time_to=whole["time_to"],
             refresh_ms=whole["refresh_ms"],
-            thresholds=whole["thresholds"],
-            filters=tuple(whole["filters"]),
-            filters_grid=Grid(**whole["filters_grid"]),
-            panels=tuple(panels),
+            filters=tuple(
+                {"field": field.name, "label": field.label} for field in (reading.device, *reading.categories)
+            ),
+            filters_grid=filters_grid,
+            panels=tuple(replace(panel, spec={**theme, **panel.spec}) for panel in panels),
             latest_title=whole["latest"]["title"],
-            latest_columns=tuple(whole["latest"]["columns"]),
-            latest_grid=Grid(**whole["latest"]["grid"]),
+            latest_grid=Grid(x=0, y=bottom, w=48, h=whole["latest"]["h"]),
         )
     except (KeyError, TypeError) as error:
         raise SetupError(f"{folder / 'dashboard.json'}: {error!r} is missing or not as expected") from error
+
+
+def _instances(each: list[str], reading: Description) -> Iterator[dict[str, Any]]:
+    """Yield the tokens of each panel that an entry of dashboard.json stands for."""
+    names = slugs((*reading.measures, *reading.categories))
+    choices = {
+        "measure": [measure_tokens(field, names[field.name]) for field in reading.measures],
+        "category": [category_tokens(field, names[field.name]) for field in reading.categories],
+    }
+    for combination in product(*(choices[name] for name in each)):
+        tokens: dict[str, Any] = {}
+        for part in combination:
+            tokens |= part
+        yield tokens
+
+
+def _panel(
+    folder: Path, entry: Mapping[str, Any], tokens: Mapping[str, Any], grid: Grid, reading: Description
+) -> Panel:
+    name, title = render(entry["name"], tokens), render(entry["title"], tokens)
+    own = render(_read(folder / "panels" / f"{entry['panel']}.json"), {**tokens, "name": name.replace("-", "_")})
+    thresholds: dict[str, float | None] = {"silent_after": reading.silent_after}
+    for measure in reading.measures:
+        prefix = "" if tokens.get("measure") == measure.name else f"{measure.name}_"
+        thresholds |= {f"{prefix}alert_above": measure.alert_above, f"{prefix}alert_below": measure.alert_below}
+    text = json.dumps(own)
+    parameters = [
+        {"name": key, "value": value}
+        for key, value in thresholds.items()
+        if value is not None and re.search(rf"\b{key}\b", text)
+    ]
+    return Panel(entry["panel"], name, title, grid, {**own, "params": [*parameters, *own.get("params", [])]})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iot_stream.dashboards.definition import DASHBOARDS, Dashboard, Grid, Panel
+from iot_stream.dashboards.definition import DASHBOARDS, Dashboard, Panel
+from iot_stream.dashboards.index_template import index_template, pattern_fields
+from iot_stream.dashboards.layout import Grid
 
 __all__ = ["FILE", "build", "to_ndjson"]
 
@@ -45,7 +47,14 @@ def to_ndjson(objects: Sequence[SavedObject]) -> str:
 
 
 def _index_pattern(dashboard: Dashboard) -> SavedObject:
-    attributes = {"title": dashboard.index_pattern, "timeFieldName": dashboard.time_field}
+    utc = {"id": "date", "params": {"pattern": "YYYY-MM-DD HH:mm:ss.SSS [UTC]", "timezone": "UTC"}}
+    attributes = {
+        "title": dashboard.index_pattern,
+        "timeFieldName": dashboard.time_field,
+        # Generated, because without them a dashboard opened before the first document stays broken until a reload.
+        "fields": _compact(pattern_fields(index_template(dashboard.reading))),
+        "fieldFormatMap": _compact(dict.fromkeys(dashboard.date_columns, utc)),  # one time zone, that of the panels
+    }
     return _saved("index-pattern", INDEX_PATTERN_ID, attributes)
 
 
@@ -72,7 +81,8 @@ def _filters(dashboard: Dashboard) -> SavedObject:
     ]
     parameters = {"controls": controls, "updateFiltersOnChange": True, "useTimeFilter": True, "pinFilters": False}
     references = [_to_index_pattern(str(control["indexPatternRefName"])) for control in controls]
-    words = " and ".join(entry["label"].lower() for entry in dashboard.filters)
+    *labels, last = (entry["label"].lower() for entry in dashboard.filters)
+    words = f"{', '.join(labels)} and {last}" if labels else last
     return _visualization(
         "input_control_vis",
         "filters",

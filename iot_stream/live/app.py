@@ -53,7 +53,8 @@ _HEADERS = {
 _LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 30.0
 _EXACT = 2**53
-_LINE_DIGITS = 9  # of a number of a line
+_DIGITS = 9
+_FAILURES, _MOST_FAILURES = 100, 1_000
 
 
 class FailureSource(Protocol):
@@ -165,7 +166,7 @@ class _Page:
                 "refresh_ms": shown.refresh_ms,
                 "filters": [dict(entry) for entry in shown.filters],
                 "panels": panels,
-                "latest": {"title": shown.latest_title, "columns": shown.latest_columns},
+                "latest": {"title": shown.latest_title, "columns": shown.latest_columns, "dates": shown.date_columns},
             }
         )
 
@@ -191,9 +192,12 @@ class _Page:
         self._last_request = time.monotonic()
         return JSONResponse(asdict(self._state))
 
-    async def failures(self, _: Request) -> Response:
-        """The newest failed records, without the records, and the function's reasons."""
-        failures = await run_in_threadpool(self._sources.failures.recent)
+    async def failures(self, request: Request) -> Response:
+        """The newest failed records, `limit` at most, without the records, and the function's reasons."""
+        limit = _number(request.query_params.get("limit", str(_FAILURES)))
+        if limit is None:
+            return JSONResponse({"error": "limit must be a number"}, status_code=400)
+        failures = await run_in_threadpool(self._sources.failures.recent, min(limit, _MOST_FAILURES))
         reasons = await run_in_threadpool(self._sources.reasons)
         return JSONResponse(
             {"failures": [asdict(failure) for failure in failures], "reasons": [asdict(reason) for reason in reasons]}
@@ -201,10 +205,10 @@ class _Page:
 
     async def payload(self, request: Request) -> Response:
         """One failed record, for `key` and `line`."""
-        key, line = request.query_params.get("key", ""), request.query_params.get("line", "")
-        if not (line.isdecimal() and len(line) <= _LINE_DIGITS):
+        key, line = request.query_params.get("key", ""), _number(request.query_params.get("line", ""))
+        if line is None:
             return JSONResponse({"error": "line must be a number"}, status_code=400)
-        return JSONResponse({"payload": await run_in_threadpool(self._sources.failures.payload, key, int(line))})
+        return JSONResponse({"payload": await run_in_threadpool(self._sources.failures.payload, key, line)})
 
     def _filters(self, values: Callable[[Any], Sequence[str]]) -> list[Mapping[str, Any]]:
         fields = [entry["field"] for entry in self._dashboard.filters]
@@ -239,6 +243,11 @@ def _exact(value: Any) -> Any:
     if isinstance(value, list):
         return [_exact(item) for item in value]
     return str(value) if isinstance(value, int) and abs(value) > _EXACT else value
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number of at most nine ASCII digits, or None."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def _not_found(_: Request, error: Exception) -> Response:

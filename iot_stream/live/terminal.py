@@ -1,8 +1,8 @@
-"""Show the pipeline and the devices' temperature in a terminal, e.g. over SSH."""
+"""Show the pipeline and the devices' measures in a terminal, e.g. over SSH."""
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -16,6 +16,7 @@ from rich.text import Text
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import Dashboard
 from iot_stream.dashboards.search import Responses, SearchError, fetch
+from iot_stream.description import Field
 from iot_stream.live.app import Sources
 from iot_stream.live.pipeline import DelayMeter, Pipeline, State
 
@@ -44,7 +45,7 @@ def show(dashboard: Dashboard, sources: Sources, *, every: float, start: str, on
             state = pipeline.look()
         context = Context(TimeRange.parse(start, "now", datetime.now(UTC)))
         responses = fetch(sources.search, dashboard, context)
-        return frame(state, responses, alert_celsius=dashboard.thresholds["alert_celsius"])
+        return frame(state, responses, dashboard)
 
     if once or not console.is_terminal:
         console.print(draw(_LOOK_SECONDS))  # a rate and a delay need two looks
@@ -59,33 +60,40 @@ def show(dashboard: Dashboard, sources: Sources, *, every: float, start: str, on
                 screen.update(Text(str(error), style="red"), refresh=True)
 
 
-def frame(state: State, responses: Responses, *, alert_celsius: float) -> Group:
-    """Return what is shown at one moment: the strip, then temperature and records per second as small charts.
+def frame(state: State, responses: Responses, dashboard: Dashboard) -> Group:
+    """Return what is shown at one moment: the strip, then measures and records per second as small charts.
 
     `responses` are those to the dashboard's queries.
     """
-    buckets = _buckets(responses, "temperature-over-time")
-    averages = [bucket["celsius"]["avg"] for bucket in buckets]
-    maxima = [bucket["celsius"]["max"] for bucket in buckets]
-    rates = [
-        bucket["doc_count"] * 1000 / (after["key"] - bucket["key"])
-        for bucket, after in pairwise(_buckets(responses, "records-per-second"))
-    ]
-    known = [value for value in maxima if value is not None]
-    hottest = max(known, default=None)
     parts: list[Any] = [_strip(state)]
     if not responses.has_index:
         parts.append(Text("No readings yet. Send some, for example: iot-stream send --rate 100", style="dim"))
-    parts.append(_Chart("Average temperature", averages, "{:.1f} °C"))
-    parts.append(_Chart("Records per second", rates[1:], "{:.0f}/s"))  # the first interval is cut by the range
-    if buckets:
-        begin, end = (datetime.fromtimestamp(buckets[place]["key"] / 1000).astimezone() for place in (0, -1))
-        alert = hottest is not None and hottest > alert_celsius
-        highest = "" if hottest is None else f" · maximum {hottest:.1f} °C{' ▲ above the threshold' if alert else ''}"
-        parts.append(Text(f"{begin:%H:%M:%S} to {end:%H:%M:%S}{highest}", style="red" if alert else "dim"))
+    measured = [panel for panel in dashboard.panels if panel.kind == "measure-over-time"]
+    for panel, measure in zip(measured, dashboard.reading.measures, strict=True):
+        parts += _measure(measure, _buckets(responses, panel.name))
+    for panel in dashboard.panels:
+        if panel.kind == "records-per-second":
+            buckets = _buckets(responses, panel.name)
+            rates = [bucket["doc_count"] * 1000 / (after["key"] - bucket["key"]) for bucket, after in pairwise(buckets)]
+            parts.append(_Chart(panel.title, rates[1:], "{:.0f}/s"))  # the first interval is cut by the range
+            if buckets:
+                begin, end = (datetime.fromtimestamp(buckets[place]["key"] / 1000, UTC) for place in (0, -1))
+                parts.append(Text(f"{begin:%H:%M:%S} to {end:%H:%M:%S} UTC", style="dim"))
     if state.trouble:
         parts.append(Text(state.trouble, style="red"))
     return Group(*parts)
+
+
+def _measure(measure: Field, buckets: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """Yield a measure's chart, and a line where it is beyond a threshold."""
+    unit = f" {measure.unit}" if measure.unit else ""
+    yield _Chart(f"{measure.label}, average", [bucket["measure"]["avg"] for bucket in buckets], "{:.1f}" + unit)
+    highest = max((each for b in buckets if (each := b["measure"]["max"]) is not None), default=None)
+    lowest = min((each for b in buckets if (each := b["measure"]["min"]) is not None), default=None)
+    if highest is not None and measure.alert_above is not None and highest > measure.alert_above:
+        yield Text(f"▲ {measure.label}: maximum {highest:.1f}{unit}, above {measure.alert_above:g}{unit}", style="red")
+    if lowest is not None and measure.alert_below is not None and lowest < measure.alert_below:
+        yield Text(f"▼ {measure.label}: minimum {lowest:.1f}{unit}, below {measure.alert_below:g}{unit}", style="red")
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:

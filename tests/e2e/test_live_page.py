@@ -85,7 +85,7 @@ def test_the_terminal_shows_the_same(local_stack: LocalStack, live: str) -> None
     assert live
     result = CliRunner().invoke(cli, ["watch", "--once", "--state", str(local_stack.folder)], catch_exceptions=False)
     assert result.exit_code == 0
-    for words in ("Transform", "Deliver", "Average temperature", "Records per second"):
+    for words in ("Transform", "Deliver", "Temperature, average", "Records per second"):
         assert words in result.output
 
 

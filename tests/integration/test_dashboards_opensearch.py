@@ -70,13 +70,13 @@ def marks(svg: str, kind: str) -> int:
 @pytest.mark.parametrize(
     ("panel", "kind", "one", "at_least"),
     [
-        ("hottest-devices", "point", 2, 20),
+        ("devices-by-temperature", "point", 2, 20),
         ("temperature-by-activity", "bar", 1, 5),
         ("silent-devices", "bar", 1, 10),
         ("activity-mix", "rect mark", 1, 5 * 25),
-        ("activity-heatmap", "rect mark", 1, 5 * 25),
+        ("temperature-by-activity-over-time", "rect mark", 1, 5 * 25),
         ("records-per-second", "bar", 85, 85),
-        ("key-figures", "text mark", 5, 5),
+        ("key-figures", "text mark", 6, 6),
     ],
 )
 def test_a_panel_draws_what_is_there(
@@ -102,7 +102,7 @@ def test_figures_are_those_of_opensearch(opensearch: OpenSearch, states: dict[st
     with opensearch.admin_session() as session:
         direct = session.post(f"{opensearch.url}/panels-full/_search", json=body).json()["aggregations"]
     figures = states["full"].panels["key-figures"]["aggregations"]
-    assert figures["average"]["value"] == pytest.approx(direct["mean"]["value"])
+    assert figures["temp_celsius_average"]["value"] == pytest.approx(direct["mean"]["value"])
     assert figures["devices"]["value"] == direct["who"]["value"]
     assert figures["records"]["value"] == 2_000
 
@@ -112,7 +112,7 @@ def test_filters_and_choices(search: Reader, states: dict[str, Responses]) -> No
     narrowed = responses_of(
         search, "panels-full", terms_filter("device_id", ["7", "8"]), terms_filter("activity_type", ["Running"])
     )
-    buckets = narrowed.panels["hottest-devices"]["aggregations"]["devices"]["buckets"]
+    buckets = narrowed.panels["devices-by-temperature"]["aggregations"]["devices"]["buckets"]
     assert {bucket["key"] for bucket in buckets} == {7, 8}
     assert {reading["activity_type"] for reading in narrowed.latest} == {"Running"}
     assert narrowed.choices == states["full"].choices

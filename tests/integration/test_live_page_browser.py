@@ -123,7 +123,9 @@ def test_a_click_filters_and_a_second_one_stops(opensearch: OpenSearch, look: Op
     """Clicking a device in the picture narrows everything; the address keeps it over a reload."""
     fill(opensearch, "browsed-clicked", 300)
     looked = look("browsed-clicked")
-    mark = looked.page.locator("[data-name=hottest-devices] [role=graphics-symbol][aria-roledescription=point]").first
+    mark = looked.page.locator(
+        "[data-name=devices-by-temperature] [role=graphics-symbol][aria-roledescription=point]"
+    ).first
     device = re.search(r"Device: (\d+)", mark.get_attribute("aria-label") or "")
     assert device
     mark.click()
@@ -144,7 +146,7 @@ def test_an_activity_filters_too(opensearch: OpenSearch, look: Open) -> None:
     box = looked.page.locator('[data-name=temperature-by-activity] [aria-roledescription=bar][aria-label*="Running"]')
     box.click()
     expect(looked.page.locator("#chips button")).to_contain_text(["Activity Running"])
-    expect(looked.page.locator("#latest-body td:nth-child(5)")).to_have_text(["Running"] * 12)
+    expect(looked.page.locator("#latest-body td:nth-child(6)")).to_have_text(["Running"] * 12)
 
 
 def test_everything_can_be_done_by_keyboard(opensearch: OpenSearch, look: Open) -> None:
@@ -193,7 +195,7 @@ def test_what_keeps_the_pipeline_from_flowing_is_said(opensearch: OpenSearch, lo
     counts |= {"pending": 5, "lag_ms": 9_000, "last_error": "OS.403: no permissions"}
     expect(trouble).to_have_text("Delivery is waiting. Last error: OS.403: no permissions")
     counts["delivering"] = False
-    expect(trouble).to_contain_text("The delivery worker does not run")
+    expect(trouble).to_contain_text("The delivery worker is not running")
 
 
 def test_the_range_narrows(opensearch: OpenSearch, look: Open) -> None:

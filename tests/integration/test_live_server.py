@@ -107,7 +107,7 @@ def records(response: dict[str, Any]) -> int:
         ("from=yesterday", 400, "is not a valid time"),
         ("from=now&to=now-1h", 400, "before it begins"),
         ("device_id=oven", 400, "rejected a search"),
-        ("from=0001-01-01T00:00:00%2B14:00", 400, "is outside the years 1 to 9999"),
+        ("from=0001-01-01T00:00:00%2B14:00", 400, "outside the years"),
     ],
     ids=["word", "backwards", "no-number", "no-calendar"],
 )

@@ -74,8 +74,8 @@ def test_only_fields_of_the_index_template_are_used() -> None:
 
 @every_panel
 def test_panel_leaves_the_query_to_the_dashboard(panel: Panel) -> None:
-    """It follows the filters, brings no query of its own and asks for no documents."""
-    assert panel.query.use_filters
+    """It follows the filters, unless its title says otherwise, has no query of its own and asks for no documents."""
+    assert panel.query.use_filters is (panel.kind != "silent-devices")
     assert "query" not in panel.query.body
     assert panel.query.body["size"] == 0
 
@@ -83,13 +83,13 @@ def test_panel_leaves_the_query_to_the_dashboard(panel: Panel) -> None:
 @every_panel
 def test_only_the_silent_devices_look_beyond_the_time_range(panel: Panel) -> None:
     """A device that fell silent before the range began would otherwise never be shown."""
-    expected = None if panel.name == "silent-devices" else DASHBOARD.time_field
+    expected = None if panel.kind == "silent-devices" else DASHBOARD.time_field
     assert panel.query.time_field == expected
 
 
 @every_panel
-def test_panel_survives_an_answer_without_aggregations(panel: Panel) -> None:
-    """Before the first record there is no index, and the answer then has no `aggregations`."""
+def test_panel_survives_a_response_without_aggregations(panel: Panel) -> None:
+    """Before the first record there is no index, and the response then has no `aggregations`."""
     assert "format" not in panel.spec["data"]
     first = panel.spec["transform"][0]["calculate"]
     assert first.startswith("isValid(datum.aggregations) ?")
@@ -105,21 +105,25 @@ def test_expressions_hold_nothing_that_dashboards_refuses(panel: Panel) -> None:
 
 @every_panel
 def test_thresholds_come_as_parameters(panel: Panel) -> None:
-    """A threshold is written in dashboard.json alone; no panel repeats its number."""
-    parameters = {entry["name"]: entry.get("value") for entry in panel.spec["params"]}
-    assert DASHBOARD.thresholds.items() <= parameters.items()
+    """A threshold is written in the description alone; no panel repeats its number."""
+    (measure,) = DASHBOARD.reading.measures
+    thresholds = {float(DASHBOARD.reading.silent_after), float(measure.alert_above or 0)}
+    parameters = {entry["value"] for entry in panel.spec["params"] if "value" in entry}
+    assert parameters <= thresholds
+    uses = {name for name in ("alert_above", "silent_after") if name in json.dumps(panel.spec["layer"])}
+    assert uses <= {entry["name"] for entry in panel.spec["params"]}
     for key, expression in walk(panel.spec):
         if key in EXPRESSION_KEYS and isinstance(expression, str):
             compared = {float(number) for number in re.findall(r"[<>]=?\s*([\d.]+)", expression)}
-            assert not compared & set(DASHBOARD.thresholds.values())
+            assert not compared & thresholds
 
 
 @every_panel
 def test_axes_have_titles(panel: Panel) -> None:
-    """Each quantity on an axis says what it is, temperatures with their unit."""
+    """Each quantity on an axis says what it is, measures with their unit."""
     titled: dict[str, bool] = {}
     for key, channel in walk(panel.spec):
-        if key in {"x", "y"} and isinstance(channel, dict) and "field" in channel and "axis" not in channel:
+        if key in {"x", "y"} and isinstance(channel, dict) and "field" in channel:
             titled[key] = titled.get(key, False) or bool(channel.get("title"))
     assert all(titled.values()), titled
     text = json.dumps(panel.spec, ensure_ascii=False)
@@ -131,7 +135,7 @@ def test_names_are_given_once() -> None:
     names = [value["name"] for panel in DASHBOARD.panels for key, value in walk(panel.spec) if key == "data"]
     assert len(names) == len(set(names))
     files = {path.stem for path in (DASHBOARDS / "panels").glob("*.json")}
-    assert files == {panel.name for panel in DASHBOARD.panels}
+    assert files == {panel.kind for panel in DASHBOARD.panels}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -153,4 +157,4 @@ def test_a_device_is_not_called_silent_for_waiting_in_firehoses_buffers() -> Non
     """With the template's defaults the newest searchable reading is up to both intervals old, in each cycle."""
     parameters = load_template()["Parameters"]
     names = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
-    assert DASHBOARD.thresholds["silent_seconds"] >= sum(parameters[name]["Default"] for name in names) + 30
+    assert DASHBOARD.reading.silent_after >= sum(parameters[name]["Default"] for name in names) + 30

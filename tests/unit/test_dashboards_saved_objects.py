@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.index_template import index_template
 from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
+from tests.template import load_template
 
 OBJECTS = build(load())
 # Attributes of exports that OpenSearch Dashboards itself wrote (its sample data, and
 # aws-solutions/centralized-logging-with-opensearch), without those that may be left out.
 EXPORTED = {
-    "index-pattern": {"title", "timeFieldName"},
+    "index-pattern": {"title", "timeFieldName", "fields", "fieldFormatMap"},
     "visualization": {"title", "description", "version", "uiStateJSON", "visState", "kibanaSavedObjectMeta"},
     "search": {"title", "description", "hits", "version", "columns", "sort", "kibanaSavedObjectMeta"},
     "dashboard": {
@@ -30,7 +32,7 @@ def only(kind: str) -> dict[str, Any]:
 
 
 def test_the_built_file_is_up_to_date() -> None:
-    """What the role mapper ships is what the files say; else run `iot-stream dashboards build`."""
+    """What the role mapper ships is what the files say; else run `iot-stream readings build`."""
     assert FILE.read_text(encoding="utf-8") == to_ndjson(OBJECTS)
 
 
@@ -118,3 +120,30 @@ def test_filters_exist_for_device_and_activity() -> None:
     ]
     # Dashboards offers this many of a number's values and lets nobody search for others; the generator has 51 devices.
     assert all(control["options"]["size"] >= 1000 for control in controls)
+
+
+def test_the_index_pattern_has_its_fields_before_the_first_document() -> None:
+    """Else each consumer says "No matching indices found", and filters stay broken until the page is loaded again."""
+    attributes = only("index-pattern")["attributes"]
+    fields = {field["name"]: field for field in json.loads(attributes["fields"])}
+    properties = index_template(load().reading)["template"]["mappings"]["properties"]
+    assert fields.keys() == {"_id", "_index", "_score", "_source", "_type", *properties}
+    assert fields[attributes["timeFieldName"]]["type"] == "date"
+    assert (fields["temp_celsius"]["type"], fields["temp_celsius"]["esTypes"]) == ("number", ["scaled_float"])
+    assert all(fields[name]["aggregatable"] and fields[name]["readFromDocValues"] for name in properties)
+
+
+def test_every_date_is_shown_in_the_time_zone_of_the_panels() -> None:
+    """The saved search and the panels stand side by side: both are UTC."""
+    formats = json.loads(only("index-pattern")["attributes"]["fieldFormatMap"])
+    assert formats.keys() == {"timestamp", "ingested_at"}
+    assert all(each["params"]["timezone"] == "UTC" for each in formats.values())
+
+
+def test_the_stacks_output_leads_to_the_dashboard_in_the_shared_tenant() -> None:
+    """Without `security_tenant` a person lands in a private tenant, where nothing was imported."""
+    url = load_template()["Outputs"]["DashboardsUrl"]["Value"]["Sub"]
+    path, _, view = url.partition("#")
+    assert path.endswith("/_dashboards/app/dashboards?security_tenant=global")
+    # The role mapper puts IndexName in the place of iot-stream, in ids as well.
+    assert view == f"/view/{only('dashboard')['id']}".replace("iot-stream", "${IndexName}")

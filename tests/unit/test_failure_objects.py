@@ -11,7 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -26,8 +25,8 @@ from iot_stream.failure_objects import (
     NoSuchFailureError,
     failed_records,
 )
-from iot_stream.paths import PROJECT
 from iot_stream.stack import Stack
+from tests.template import load_template
 
 BUCKET = "backup"
 TIME = "2026/11/22/10/"
@@ -106,12 +105,7 @@ def test_an_error_prefix_with_expressions_is_recognized() -> None:
 
 def test_the_stacks_prefixes_are_those_of_its_template() -> None:
     """`BackupLocation.of` relies on it: both prefixes are the parameter that the output repeats."""
-
-    class Loader(yaml.SafeLoader):
-        """CloudFormation's short tags, as their text."""
-
-    Loader.add_multi_constructor("!", lambda _, tag, node: f"{tag} {node.value}")
-    template = yaml.load((PROJECT / "template.yaml").read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
+    template = load_template()
     (stream,) = (r for r in template["Resources"].values() if r["Type"] == "AWS::KinesisFirehose::DeliveryStream")
     s3 = stream["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
     output = template["Outputs"]["BackupPrefix"]["Value"]

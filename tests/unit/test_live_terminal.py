@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.search import Responses
 from iot_stream.live.pipeline import Delay, State
 from iot_stream.live.terminal import frame, sparkline
 
+DASHBOARD = load()
 VALUES = st.lists(st.none() | st.floats(-1e6, 1e6), max_size=300)
 
 
@@ -38,7 +40,7 @@ def test_a_sparkline_fits_whatever_the_values(values: list[float | None], width:
 def printed(state: State, responses: Responses) -> str:
     """A frame as text, 100 columns wide."""
     console = Console(file=StringIO(), width=100)
-    console.print(frame(state, responses, alert_celsius=38))
+    console.print(frame(state, responses, DASHBOARD))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -46,14 +48,14 @@ def printed(state: State, responses: Responses) -> str:
 def responses(buckets: list[dict[str, Any]]) -> Responses:
     """Responses whose two panels over time have these buckets."""
     response = {"aggregations": {"time": {"buckets": buckets}}} if buckets else {}
-    panels = {"temperature-over-time": response, "records-per-second": response}
+    panels = {panel.name: response for panel in DASHBOARD.panels}
     return Responses(panels, [], {}, has_index=bool(buckets))
 
 
 def test_a_frame_shows_the_strip_and_the_newest_figures() -> None:
     """Rates, totals, delay, failures; a maximum above the threshold is marked by more than colour."""
     celsius = {"min": 28.0, "avg": 31.5, "max": 40.0}
-    buckets = [{"key": 1_763_806_530_000 + 10_000 * n, "doc_count": 250, "celsius": celsius} for n in range(4)]
+    buckets = [{"key": 1_763_806_530_000 + 10_000 * n, "doc_count": 250, "measure": celsius} for n in range(4)]
     counts = {"sent": 1200, "transformed": 1100, "delivered": 1000, "failed": 3, "searchable": 990, "pending": 100}
     state = State(counts, {"sent": 25.0}, Delay(1500.0, 2750.0))
     text = printed(state, responses(buckets))

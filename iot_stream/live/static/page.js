@@ -1,11 +1,12 @@
 // The page: the choices, the refreshes, and where the responses go. The choices are kept in the address.
 
 import { Panels } from "./panels.js";
-import { makeStrip, showFailures, showReasons, troubleOf, updateStrip } from "./strip.js";
+import { filterFailures, makeStrip, showFailures, showReasons, troubleOf, updateStrip } from "./strip.js";
 
 const element = (id) => document.getElementById(id);
 const STRIP_MS = 1000;
-const UTC_COLUMNS = ["timestamp", "ingested_at"]; // the panels use the browser's time zone
+const FAILURES = 100; // a page
+const MOST_FAILURES = 1000;
 
 const chosen = { from: "", refresh: 0, paused: false, filters: new Map() };
 let dashboard;
@@ -73,14 +74,23 @@ function listen() {
   element("failed").addEventListener("click", async () => {
     element("failures").showModal();
     try {
-      const { failures, reasons } = await get("/api/failures");
-      showReasons(element("reasons"), reasons);
-      showFailures(element("failures-list"), failures, payload);
+      await listFailures(FAILURES);
     } catch (error) {
       element("failures-list").textContent = error.message;
     }
   });
+  element("failures-more").addEventListener("click", () => listFailures(Number(element("failures-more").value)));
+  element("failures-filter").addEventListener("input", ({ target }) => filterFailures(element("failures-list"), target.value));
   document.addEventListener("visibilitychange", () => !document.hidden && !chosen.paused && refresh());
+}
+
+async function listFailures(limit) {
+  const { failures, reasons } = await get(`/api/failures?${new URLSearchParams({ limit })}`);
+  showReasons(element("reasons"), reasons);
+  showFailures(element("failures-list"), failures, payload);
+  filterFailures(element("failures-list"), element("failures-filter").value);
+  element("failures-more").hidden = failures.length < limit || limit >= MOST_FAILURES;
+  element("failures-more").value = limit + FAILURES;
 }
 
 function choose(change) {
@@ -132,7 +142,8 @@ async function watchStrip() {
     try {
       const state = await get("/api/pipeline");
       updateStrip(element("flow"), element("failed"), state);
-      setText(element("trouble"), troubleOf(state));
+      const trouble = troubleOf(state);
+      setText(element("trouble"), trouble === element("notice").textContent ? "" : trouble);
     } catch {
       // the page's own refresh shows what is wrong
     }
@@ -169,7 +180,7 @@ function showAge() {
 
 function notice(text, kind = "alert") {
   element("notice").dataset.kind = kind;
-  setText(element("notice"), text);
+  setText(element("notice"), text && text === element("trouble").textContent ? "" : text); // not the same twice
 }
 
 function setText(line, text) {
@@ -179,7 +190,8 @@ function setText(line, text) {
 
 function showEmptiness(response) {
   const filtered = [...chosen.filters.values()].some((values) => values.size);
-  if (!response.has_index) notice("No readings yet. Send some, for example: iot-stream send --rate 100", "calm");
+  const none = "No readings yet (or every index is closed). Send some, for example: iot-stream send --rate 100";
+  if (!response.has_index) notice(none, "calm");
   else if (!response.latest.length) notice(`No readings in this range${filtered ? " with these filters" : ""}.`, "calm");
   else notice("");
 }
@@ -237,7 +249,7 @@ function showLatest(readings) {
   if (!element("latest-head").rows.length) {
     const head = element("latest-head").insertRow();
     for (const column of columns) {
-      const name = column.replaceAll("_", " ") + (UTC_COLUMNS.includes(column) ? " (UTC)" : "");
+      const name = column.replaceAll("_", " ") + (dashboard.latest.dates.includes(column) ? " (UTC)" : "");
       head.append(Object.assign(document.createElement("th"), { textContent: name, scope: "col" }));
     }
   }

@@ -49,6 +49,7 @@ export class Panels {
     await this.#drawing;
     this.#rows = responses;
     await Promise.all(this.#shown.map(({ panel, view }) => view.data(panel.data, [responses[panel.name]]).runAsync()));
+    restoreTip();
   }
 
   view(name) {
@@ -106,6 +107,20 @@ function figure(panel) {
 }
 
 let tip;
+let pointer;
+
+document.addEventListener("pointermove", (event) => event.isTrusted && (pointer = event), { passive: true });
+
+// A refresh replaces the marks, also the one under the pointer: let Vega look again, so that a tooltip stays.
+function restoreTip() {
+  if (!pointer) return;
+  const { clientX, clientY } = pointer;
+  const mark = document.elementFromPoint(clientX, clientY);
+  if (!mark?.closest(".view")) return;
+  for (const type of ["pointermove", "mousemove"]) {
+    mark.dispatchEvent(new PointerEvent(type, { clientX, clientY, bubbles: true, cancelable: true, view: window }));
+  }
+}
 
 // A tooltip by text alone: nothing that a device sent becomes markup.
 function showTip(_, event, __, value) {

@@ -20,6 +20,11 @@ const HINTS = {
   Watch: "From a reading's device time to its being searchable: half of the last minute's readings were faster",
 };
 
+function utc(ms) {
+  const at = new Date(ms ?? NaN);
+  return Number.isNaN(at.getTime()) ? "" : at.toISOString().slice(0, 19).replace("T", " ");
+}
+
 function known(value) {
   return value === undefined || value === null ? "–" : number.format(value);
 }
@@ -65,6 +70,13 @@ export function showReasons(holder, reasons) {
   holder.textContent = `Reasons given by the function in the last hour: ${parts.join(" · ")}`;
 }
 
+// Show only the failures whose row has a text.
+export function filterFailures(holder, text) {
+  for (const row of holder.querySelectorAll("tbody tr")) {
+    row.hidden = !row.textContent.toLowerCase().includes(text.trim().toLowerCase());
+  }
+}
+
 // Fill the dialog with the newest failures; a record is fetched when its button is pressed.
 export function showFailures(holder, failures, fetchPayload) {
   if (!failures.length) {
@@ -73,13 +85,13 @@ export function showFailures(holder, failures, fetchPayload) {
   }
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
-  for (const title of ["Arrived", "At", "Why", "Tries", "Record"]) {
+  for (const title of ["Arrived (UTC)", "At", "Why", "Tries", "Record"]) {
     head.append(Object.assign(document.createElement("th"), { textContent: title, scope: "col" }));
   }
   const body = table.createTBody();
   for (const failure of failures) {
     const row = body.insertRow();
-    row.insertCell().textContent = failure.arrived_ms ? new Date(failure.arrived_ms).toLocaleTimeString() : "";
+    row.insertCell().textContent = utc(failure.arrived_ms);
     row.insertCell().textContent = failure.step;
     const why = row.insertCell();
     why.append(Object.assign(document.createElement("strong"), { textContent: failure.code }), ` ${failure.message}`);

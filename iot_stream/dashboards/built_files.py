@@ -1,0 +1,40 @@
+"""The files that are built from the description of a reading: index template and saved objects."""
+
+from pathlib import Path
+
+from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.index_template import INDEX_TEMPLATE, index_template, to_json
+from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
+from iot_stream.description import Description
+
+__all__ = ["built_files", "outdated", "write"]
+
+
+def built_files(reading: Description) -> dict[Path, str]:
+    """Return the content that each built file should have.
+
+    Raises:
+        SetupError: a template of the dashboard can't be read.
+    """
+    return {
+        INDEX_TEMPLATE: to_json(index_template(reading)),
+        FILE: to_ndjson(build(load(reading=reading))),
+    }
+
+
+def outdated(reading: Description) -> list[Path]:
+    """Return the built files that are missing or don't follow from the description."""
+    return [
+        path
+        for path, content in built_files(reading).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != content
+    ]
+
+
+def write(reading: Description) -> list[Path]:
+    """Write the built files that are out of date, and return them."""
+    contents = built_files(reading)
+    paths = outdated(reading)
+    for path in paths:
+        path.write_text(contents[path], encoding="utf-8")
+    return paths
