@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -74,6 +75,18 @@ def test_built_function_refuses_a_bad_setting_at_its_start(artefact):
     run = run_alone(artefact, {"records": []}, DEVICE_TIME_ZONE="Mars/Olympus")
     assert run.returncode != 0
     assert "'Mars/Olympus', which is not an IANA time zone" in run.stderr
+
+
+def test_built_function_refuses_a_wrong_description_at_its_start(artefact, tmp_path):
+    """The description travels with the function; a mistake in it stops the start, with its line, not a batch."""
+    wrong = tmp_path / "function"
+    shutil.copytree(artefact, wrong)
+    description = (wrong / "readings.toml").read_text(encoding="utf-8")
+    (wrong / "readings.toml").write_text(description.replace('role = "time"', 'role = "clock"'), encoding="utf-8")
+    run = run_alone(wrong, {"records": []})
+    assert run.returncode != 0
+    line = description[: description.index('role = "time"')].count("\n") + 1
+    assert f"readings.toml, line {line}, field timestamp: role is 'clock': write one of time, device" in run.stderr
 
 
 def test_zip_is_below_three_megabytes(artefact):
