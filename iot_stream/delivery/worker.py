@@ -9,16 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
 
 from iot_stream.delivery.core.commands import Command, Confirm, Index, Invoke, Store
-from iot_stream.delivery.core.metrics import Statistic
-from iot_stream.delivery.core.settings import Settings
+from iot_stream.delivery.core.settings import LogTarget, Settings
 from iot_stream.delivery.core.state_machine import Delivery
 from iot_stream.delivery.core.transformation import Stream
+from iot_stream.delivery.edges import log
 from iot_stream.delivery.edges.aws import AwsClients, JsonApi
 from iot_stream.delivery.edges.cloudwatch import CloudWatch, log_fields
 from iot_stream.delivery.edges.describe import describe_delivery_stream, find_endpoint
@@ -91,6 +91,7 @@ class Worker:
         self._events: queue.SimpleQueue[Callable[[int], None]] = queue.SimpleQueue()
         self._behind: dict[str, int] = {}
         self._stopping = threading.Event()
+        self._occasional: set[str] = set()
         self._saved = progress
         self._source = Source(
             JsonApi(self._clients, "kinesis", settings.source_role_arn),
@@ -116,7 +117,9 @@ class Worker:
             self._state.save_status(msgspec.structs.replace(self._delivery.status(_now(), behind), state="stopped"))
             self._state.close()
             self._claim.close()
-        self._publish(self._delivery.metrics.drain(), _now())  # last, because CloudWatch may be unreachable
+        # Last, because CloudWatch may be unreachable.
+        self._cloudwatch.put_metrics(self._options.delivery_stream, self._delivery.metrics.drain(), _now())
+        self._put_log_entries(self._log_fields(_now(), flush=True), _now())
         _log.info("stopped")
 
     def _deliver(self) -> None:
@@ -132,10 +135,11 @@ class Worker:
                 self._save_all(now)
                 save_at = now + _SAVE_EVERY
             if now >= publish_at:
-                self._spawn(self._publish, self._delivery.metrics.drain(), now)
+                self._publish(now)
                 publish_at = now + _PUBLISH_EVERY
             if now >= describe_at:
-                self._spawn(self._describe)
+                if "describe" not in self._occasional:
+                    self._spawn_single("describe", self._describe)
                 describe_at = now + _DESCRIBE_EVERY
             if self._stopping.is_set() and drain_until is None:
                 _log.info("stopping: delivering what is in flight")
@@ -165,7 +169,7 @@ class Worker:
         for command in commands:
             self._spawn(self._carry_out, command)
         self._source.set_room(self._delivery.room())
-        self._log_entries(now)
+        self._report_errors(now)
         return now
 
     # ---- in other threads ------------------------------------------------------------------------------------
@@ -178,6 +182,18 @@ class Worker:
                 self._events.put(partial(_raise, error))
 
         threading.Thread(target=guarded, daemon=True).start()
+
+    def _spawn_single(self, name: str, work: Callable[..., None], *arguments: object) -> None:
+        """Run occasional work in a thread, one at a time for each name: a slow service never piles up threads."""
+        self._occasional.add(name)
+
+        def run() -> None:
+            try:
+                work(*arguments)
+            finally:
+                self._events.put(lambda _: self._occasional.discard(name))
+
+        self._spawn(run)
 
     def _carry_out(self, command: Command) -> None:
         neighbours, delivery = self._neighbours, self._delivery
@@ -247,9 +263,6 @@ class Worker:
 
         self._events.put(change)
 
-    def _publish(self, statistics: dict[str, Statistic], now: int) -> None:
-        self._cloudwatch.put_metrics(self._options.delivery_stream, statistics, now)
-
     # ---- state and error log ---------------------------------------------------------------------------------
 
     def _save_all(self, now: int) -> None:
@@ -263,15 +276,31 @@ class Worker:
             self._state.save_progress(progress)
             self._saved = progress
 
-    def _log_entries(self, now: int) -> None:
-        entries, self._delivery.log_entries = self._delivery.log_entries, []
+    def _publish(self, now: int) -> None:
+        if "metrics" not in self._occasional:  # else they are aggregated further
+            statistics = self._delivery.metrics.drain()
+            self._spawn_single("metrics", self._cloudwatch.put_metrics, self._options.delivery_stream, statistics, now)
+
+    def _report_errors(self, now: int) -> None:
+        if "log" not in self._occasional:  # else they are counted further
+            entries = self._log_fields(now)
+            if any(entries.values()):
+                self._spawn_single("log", self._put_log_entries, entries, now)
+
+    def _log_fields(self, now: int, *, flush: bool = False) -> dict[LogTarget, list[dict[str, Any]]]:
+        """Return the error log entries to put now, by log stream; write each to the worker's own log."""
         settings = self._delivery.settings
-        for of_bucket, target in ((False, settings.log), (True, settings.bucket.log)):
-            chosen = [log_fields(e, settings, self._neighbours.url) for e in entries if e.of_bucket is of_bucket]
-            for fields in chosen:
-                _log.warning("%s: %s", fields["errorCode"], fields["message"])
-            if chosen and target:
-                self._spawn(self._cloudwatch.put_log_entries, target, chosen, now)
+        by_target: dict[LogTarget, list[dict[str, Any]]] = {}
+        for entry in self._delivery.error_log.due(now, flush=flush):
+            _log.warning("%s: %s", entry.code, entry.message)
+            target = settings.bucket.log if entry.of_bucket else settings.log
+            if target:
+                by_target.setdefault(target, []).append(log_fields(entry, settings, self._neighbours.url))
+        return by_target
+
+    def _put_log_entries(self, by_target: dict[LogTarget, list[dict[str, Any]]], now: int) -> None:
+        for target, entries in by_target.items():
+            self._cloudwatch.put_log_entries(target, entries, now)
 
 
 def serve(options: Options) -> None:
@@ -280,8 +309,7 @@ def serve(options: Options) -> None:
     Raises:
         DeliveryError, SettingsError: see `Worker`.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    log.set_up()
     worker = Worker(options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

@@ -18,6 +18,7 @@ from iot_stream.delivery.core.bulk import IndexingError, is_one_line
 from iot_stream.delivery.core.bulk import wire_size as document_size
 from iot_stream.delivery.core.checkpoint import CHUNK, CheckpointTracker
 from iot_stream.delivery.core.commands import Command, Confirm, ErrorLogEntry, Index, Invoke, Store
+from iot_stream.delivery.core.error_log import ErrorLog
 from iot_stream.delivery.core.failure_lines import document_failure, processing_failure
 from iot_stream.delivery.core.metrics import BACKUP, INDEX, Metrics
 from iot_stream.delivery.core.naming import index_name
@@ -58,7 +59,7 @@ class Delivery:
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.log_entries: list[ErrorLogEntry] = []
+        self.error_log = ErrorLog()
         self.flushing = False
         self._floor = floor
         self._origin = (progress.stream, progress.created)
@@ -327,7 +328,7 @@ class Delivery:
 
     def _report(self, entry: ErrorLogEntry) -> None:
         self._last_error = f"{entry.code}: {entry.message}"
-        self.log_entries.append(entry)
+        self.error_log.add(entry)
 
 
 def _known(time: int | None) -> list[int]:

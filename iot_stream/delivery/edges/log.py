@@ -1,0 +1,77 @@
+"""The worker's own log on stderr: repeated lines are counted, and a log file is rotated."""
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, Final, TextIO
+
+__all__ = ["RepeatFilter", "RotatingHandler", "set_up"]
+
+_INTERVAL: Final = 60.0
+_LINES: Final = 100
+_MAX_SIZE: Final = 5 * 1024 * 1024
+
+
+class RepeatFilter(logging.Filter):
+    """Passes a line once a minute, then with the number of lines that it suppressed meanwhile."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is logged."""
+        line, now = record.getMessage(), self._clock()
+        with self._lock:
+            passed_at, suppressed = self._seen.pop(line, (None, 0))
+            if passed_at is not None and now - passed_at < _INTERVAL:
+                self._seen[line] = (passed_at, suppressed + 1)
+                return False
+            self._seen[line] = (now, 0)
+            if len(self._seen) > _LINES:
+                self._seen.popitem(last=False)
+        if suppressed:
+            record.msg, record.args = f"{line} ({suppressed} more times before)", ()
+        return True
+
+
+class RotatingHandler(logging.StreamHandler[TextIO]):
+    """Writes to a stream; when that is a file above 5 MB, copies it to FILE.1 and truncates it.
+
+    The file is the one that the parent process opened for appending, so it cannot be replaced by another one.
+    """
+
+    def __init__(self, stream: TextIO | None = None, max_size: int = _MAX_SIZE) -> None:
+        super().__init__(stream)
+        self._max_size = max_size
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, then rotate the file if it is too large."""
+        super().emit(record)
+        with contextlib.suppress(OSError, ValueError):
+            self._rotate()
+
+    def _rotate(self) -> None:
+        number = self.stream.fileno()
+        status = os.fstat(number)
+        if S_ISREG(status.st_mode) and status.st_size > self._max_size:
+            path = Path(f"/proc/self/fd/{number}").readlink()
+            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+            os.ftruncate(number, 0)
+
+
+def set_up() -> None:
+    """Log to stderr, without repeated lines and rotated."""
+    handler: Any = RotatingHandler()
+    handler.addFilter(RepeatFilter())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler])
+    logging.getLogger("botocore").setLevel(logging.WARNING)

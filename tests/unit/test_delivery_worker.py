@@ -1,0 +1,193 @@
+"""The worker's loop with fake edges: what it reports, and that it stays small while its neighbours are away."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from iot_stream.delivery import worker as worker_module
+from iot_stream.delivery.core.bulk import IndexingError
+from iot_stream.delivery.core.commands import Store
+from iot_stream.delivery.core.record import Document, Record, record_id
+from iot_stream.delivery.core.settings import LogTarget
+from iot_stream.delivery.core.status import DeliveryStatus
+from iot_stream.delivery.edges.kinesis import ShardBatch
+from iot_stream.delivery.edges.state_folder import read_status
+from iot_stream.delivery.worker import Options, Worker
+from tests.delivery_settings import make_settings
+
+SHARD: Final = "shardId-000000000000"
+
+
+class Edges:
+    """The neighbours of one worker; a cleared event makes calls of that kind hang."""
+
+    def __init__(self) -> None:
+        self.settings = make_settings(log=LogTarget("group", "stream"), retry_duration=0)
+        self.error: IndexingError | None = None
+        self.cloudwatch_works = threading.Event()
+        self.describe_works = threading.Event()
+        self.cloudwatch_works.set()
+        self.describe_works.set()
+        self.entries: list[dict[str, Any]] = []
+        self.metrics: list[str] = []
+        self.described = 0
+        self.stored: list[Store] = []
+        self.url = "https://domain"
+        self.domain = self.bucket = self
+        self.post: Callable[[ShardBatch], threading.Event]
+
+    def describe(self, *_: object, **__: object) -> Any:
+        """Return the settings, as `describe_delivery_stream` does."""
+        self.described += 1
+        if self.described > 1:
+            self.describe_works.wait()
+        return self.settings
+
+    def put_metrics(self, _: str, statistics: dict[str, Any], __: int) -> None:
+        """Take metrics, as `CloudWatch` does."""
+        self.cloudwatch_works.wait()
+        self.metrics += statistics
+
+    def put_log_entries(self, _: LogTarget, entries: list[dict[str, Any]], __: int) -> None:
+        """Take log entries, as `CloudWatch` does."""
+        self.cloudwatch_works.wait()
+        self.entries += entries
+
+    def transform(self, records: list[Record]) -> Any:
+        """Return documents."""
+        return [b"{}"] * len(records)
+
+    def index(self, documents: list[Document]) -> list[IndexingError | None]:
+        """Return the error, or None for each document, as `Domain` does."""
+        return [self.error] * len(documents)
+
+    def put(self, store: Store) -> None:
+        """Take an object, as `BackupBucket` does."""
+        self.stored.append(store)
+
+    def source(self, *_: object, post: Any, spawn: object) -> "Edges":
+        """Stand in for `Source`: the test posts the batches."""
+        del spawn
+        self.post = post
+        return self
+
+    def start(self) -> None:
+        """Do nothing: the test posts the batches."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def set_room(self, _: int) -> None:
+        """Do nothing: the test decides how much it posts."""
+
+    def close(self) -> None:
+        """Release the claim."""
+
+
+class Running:
+    """A worker that runs in a thread."""
+
+    def __init__(self, edges: Edges, folder: Path) -> None:
+        self.edges = edges
+        self.folder = folder
+        self.sequence = 0
+        self.worker = Worker(Options("d", folder, "eu-west-1"))
+        self.thread = threading.Thread(target=self.worker.run)
+        self.thread.start()
+
+    def read(self, count: int, behind: int = 0) -> None:
+        """Post records and wait until the worker has taken them."""
+        names = [f"{self.sequence + n:020d}" for n in range(count)]
+        self.sequence += count
+        now = time.time_ns() // 1_000_000
+        records = [Record(SHARD, name, None, "k", now, "e30=", record_id(SHARD, name, None), 2) for name in names]
+        assert self.edges.post(ShardBatch(SHARD, records, behind, ended=False)).wait(10)
+
+    def until(self, condition: Callable[[DeliveryStatus], bool]) -> DeliveryStatus:
+        """Return the first status for which the condition holds."""
+        deadline = time.monotonic() + 20
+        while True:
+            status = read_status(self.folder)
+            if condition(status):
+                return status
+            assert time.monotonic() < deadline, status
+            threading.Event().wait(0.01)
+
+
+@pytest.fixture
+def edges() -> Edges:
+    """Return neighbours that work."""
+    return Edges()
+
+
+@pytest.fixture
+def running(edges: Edges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """Run a worker with these neighbours."""
+    for name, fake in {
+        "describe_delivery_stream": edges.describe,
+        "_Neighbours": lambda *_: edges,
+        "CloudWatch": lambda _: edges,
+        "AwsClients": lambda *_, **__: None,
+        "JsonApi": lambda *_: edges,
+        "Source": edges.source,
+        "claim": lambda *_: edges,
+        "_PUBLISH_EVERY": 5,
+        "_DESCRIBE_EVERY": 5,
+        "_SAVE_EVERY": 10,
+    }.items():
+        monkeypatch.setattr(worker_module, name, fake)
+    started = Running(edges, tmp_path)
+    yield started
+    edges.cloudwatch_works.set()
+    edges.describe_works.set()
+    started.worker.stop()
+    started.thread.join(20)
+    assert not started.thread.is_alive()
+
+
+def test_the_status_tells_how_far_reading_is_behind(running: Running) -> None:
+    """`lag_ms` follows MillisBehindLatest, and `pending` falls to 0 when everything is delivered."""
+    running.read(3, behind=50_000)
+    status = running.until(lambda status: status.delivered == 3)
+    assert (status.lag_ms, status.pending) == (50_000, 0)
+    running.read(0, behind=0)
+    running.until(lambda status: status.lag_ms == 0)
+
+
+def test_an_update_is_in_force_within_moments(edges: Edges, running: Running) -> None:
+    """A new version of the settings is described, applied and reported, without a restart."""
+    assert running.until(lambda status: status.updated_at > 0).version == "1"
+    edges.settings = replace(edges.settings, version="2")
+    running.until(lambda status: status.version == "2")
+
+
+def test_a_slow_cloudwatch_takes_one_thread_for_each_kind(edges: Edges, running: Running) -> None:
+    """Hundreds of errors while CloudWatch and DescribeDeliveryStream hang add three threads at most."""
+    edges.cloudwatch_works.clear()
+    edges.describe_works.clear()
+    before = threading.active_count()
+    most = 0
+    for batch in range(1, 101):
+        edges.error = IndexingError(400 + batch, "each time another error")
+        running.read(1)
+        running.until(lambda status, failed=batch: status.failed == failed)  # type: ignore[misc]
+        most = max(most, threading.active_count())
+    assert most <= before + 3 + 3  # and one each for the requests that are in flight
+    edges.cloudwatch_works.set()
+
+
+def test_errors_are_reported_when_cloudwatch_is_back(edges: Edges, running: Running) -> None:
+    """Nothing is lost while it was away: the repeats are counted, and reported at the end."""
+    edges.error = IndexingError(429, "busy")
+    for _ in range(5):
+        running.read(1)
+    running.until(lambda status: status.failed == 5)
+    running.worker.stop()
+    running.thread.join(20)
+    assert [entry["errorCode"] for entry in edges.entries] in (["OS.429"], ["OS.429", "OS.429"])
+    assert "DeliveryToAmazonOpenSearchService.Success" in edges.metrics
