@@ -235,6 +235,8 @@ class Worker:
         if batch.records:
             metrics.add("DataReadFromKinesisStream.Records", len(batch.records))
             metrics.add("DataReadFromKinesisStream.Bytes", sum(r.size for r in batch.records), "Bytes")
+        if batch.restarted:
+            self._delivery.restart_shard(batch.shard)
         if not self._stopping.is_set():
             self._delivery.arrived(batch.shard, batch.records, now, ended=batch.ended)
         if batch.ended:

@@ -49,18 +49,56 @@ def test_progress_is_saved_whole(tmp_path: Path) -> None:
         assert state.load("arn", 1.5) == kept
 
 
-def test_a_later_delivery_stream_of_the_same_name_starts_over(tmp_path: Path) -> None:
-    """The old positions do not apply to another creation time or another ARN."""
+def test_a_later_delivery_stream_of_the_same_name_starts_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The old positions do not apply to another creation time or another ARN, and a line says so."""
     with closing(StateFolder(tmp_path)) as state:
         state.save_progress(Progress("arn", 1.0, outcomes={Outcome.INDEXED: 5}))
         assert state.load("arn", 2.0) == Progress("arn", 2.0)
         assert state.load("other", 1.0) == Progress("other", 1.0)
+        assert all("of another delivery stream" in line for line in caplog.messages)
+        assert len(caplog.messages) == 2
 
 
-def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
+GOOD = Progress("arn", 1.0, {"shardId-1": ShardProgress("12")}, {Outcome.INDEXED: 5})
+NEWER = Progress("arn", 1.0, {"shardId-1": ShardProgress("13")}, {Outcome.INDEXED: 6})
+DAMAGED = {
+    "empty": b"",
+    "cut": b'{"stream":"arn","created":1.0,"shards":{"shardId-1":{"posi',
+    "garbage": b"\x00\xff\xfe" * 100,
+    "nested": b"[" * 100_000,
+    "another shape": b'{"stream":"arn","created":1.0,"shards":[]}',
+    "no stream": b"{}",
+    "a position that is none": b'{"stream":"arn","created":1.0,"shards":{"shardId-1":{"position":"LATEST"}}}',
+    "a backup that is none": b'{"stream":"arn","created":1.0,"shards":{"shardId-1":{"backed_up":["x",0]}}}',
+}
+
+
+@pytest.mark.parametrize("content", [*DAMAGED.values(), None], ids=[*DAMAGED, "missing"])
+def test_a_damaged_file_is_replaced_by_its_copy(
+    tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last good copy is used, which one line says; the damaged file is kept, and never becomes the copy."""
+    with closing(StateFolder(tmp_path)) as state:
+        state.save_progress(GOOD)
+        state.save_progress(NEWER)
+        path = tmp_path / "progress.json"
+        path.unlink() if content is None else path.write_bytes(content)
+        assert state.load("arn", 1.0) == GOOD
+        assert len(caplog.messages) == 1
+        assert "continuing with its copy" in caplog.messages[0]
+        state.save_progress(NEWER)
+        assert state.load("arn", 1.0) == NEWER
+        path.unlink()
+        assert state.load("arn", 1.0) == GOOD  # still: the damaged file did not take its place
+    if content is not None:
+        assert (tmp_path / "progress.damaged.json").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_without_a_copy_is_an_error(tmp_path: Path, content: bytes) -> None:
     """Starting over silently would deliver everything twice."""
-    (tmp_path / "progress.json").write_text("{", encoding="utf-8")
-    with closing(StateFolder(tmp_path)) as state, pytest.raises(DeliveryError, match="damaged"):
+    (tmp_path / "progress.json").write_bytes(content)
+    with closing(StateFolder(tmp_path)) as state, pytest.raises(DeliveryError, match=r"is damaged .*remove it"):
         state.load("arn", 1.0)
 
 

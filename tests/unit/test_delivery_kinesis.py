@@ -53,6 +53,7 @@ class FakeKinesis:
             return json.dumps({"Shards": [self._describe(name) for name in self.shards]}).encode()
         if operation == "GetShardIterator":
             start = int(parameters.get("StartingSequenceNumber", 0))
+            start -= parameters["ShardIteratorType"] == "AT_SEQUENCE_NUMBER"
             self.iterators += 1
             return json.dumps({"ShardIterator": f"{parameters['ShardId']}:{start}:{self.iterators}"}).encode()
         if parameters["ShardIterator"] in self.expired:
@@ -75,7 +76,7 @@ class FakeKinesis:
                 }
                 for n, data in enumerate(taken)
             ],
-            "MillisBehindLatest": 5,
+            "MillisBehindLatest": 5 if after < len(self.shards[shard]) else 0,
         }
         if not (shard in self.closed and after == len(self.shards[shard])):
             response["NextShardIterator"] = f"{shard}:{after}:0"
@@ -158,6 +159,36 @@ def test_a_restart_continues_after_the_position() -> None:
     progress = {"1": ShardProgress("1", ended=True), "2": ShardProgress("1")}
     with reading(kinesis, records, progress) as batches:
         assert [(record.shard, record.data) for record in records(batches)] == [("2", "Yw==")]
+
+
+def test_a_position_that_the_shard_does_not_have_is_read_from_the_start() -> None:
+    """A position in the future would skip records in silence: the shard is read again, and says so."""
+    kinesis = FakeKinesis({"1": [b"a", b"b", b"c"]}, {}, set())
+    with reading(kinesis, lambda items: len(records(items)) == 3, {"1": ShardProgress("99")}) as batches:
+        assert [record.sequence for record in records(batches)] == ["1", "2", "3"]
+        assert [item.restarted for item in batches if item.records] == [True, False]
+
+
+def test_a_position_that_kinesis_rejects_is_read_from_the_start() -> None:
+    """InvalidArgumentException for a position of another stream ("GetShardIterator" in the Kinesis API)."""
+
+    class Strict(FakeKinesis):
+        def _respond(self, operation: str, parameters: dict[str, Any]) -> bytes:
+            if parameters.get("StartingSequenceNumber") == "99":
+                raise ClientError({"Error": {"Code": "InvalidArgumentException"}}, operation)
+            return super()._respond(operation, parameters)
+
+    with reading(Strict({"1": [b"a"]}, {}, set()), records, {"1": ShardProgress("99")}) as batches:
+        assert [(record.sequence, batches[0].restarted) for record in records(batches)] == [("1", True)]
+
+
+def test_progress_of_an_unknown_shard_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """A shard that the stream does not list is named once; the others are read."""
+    with reading(FakeKinesis({"1": [b"a"]}, {}, set()), records, {"7": ShardProgress("3")}) as batches:
+        assert [record.shard for record in records(batches)] == ["1"]
+    assert [line for line in caplog.messages if "not listed" in line] == [
+        "7 has progress but is not listed: past the stream's retention, or another stream's"
+    ]
 
 
 def test_throttling_and_expired_iterators_lose_nothing() -> None:

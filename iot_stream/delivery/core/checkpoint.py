@@ -89,6 +89,10 @@ class CheckpointTracker:
         self._advance(state)
         return deliver, back_up
 
+    def restart(self, shard: str) -> None:
+        """Forget the saved positions of a shard, before any of its records is admitted."""
+        self._shards[shard] = _ShardState(ShardProgress())
+
     def complete(self, record: Record, outcome: Outcome) -> None:
         """Record a record's outcome."""
         chunk = record.chunk

@@ -5,7 +5,7 @@ import msgspec
 from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.record import Outcome
 
-__all__ = ["Intent", "Position", "Progress", "ShardProgress"]
+__all__ = ["Intent", "Position", "Progress", "ShardProgress", "decode_progress"]
 
 type Position = tuple[str, int]  # sequence number, subsequence number
 
@@ -56,3 +56,20 @@ class Progress(msgspec.Struct):
     outcomes: dict[Outcome, int] = {}
     stored: dict[str, Outcome] = {}
     intents: dict[str, Intent] = {}
+
+
+def decode_progress(content: bytes) -> Progress:
+    """Decode a progress file.
+
+    Raises:
+        msgspec.DecodeError: it is not JSON, has another shape, or a position that is not a sequence number.
+        UnicodeDecodeError, RecursionError: for some bytes that are not JSON.
+    """
+    progress = msgspec.json.decode(content, type=Progress)
+    positions = [shard.position for shard in progress.shards.values() if shard.position is not None]
+    backed_up = [shard.backed_up for shard in progress.shards.values() if shard.backed_up is not None]
+    backed_up += [position for intent in progress.intents.values() for position in intent.backed_up.values()]
+    for sequence in (*positions, *(sequence for sequence, _ in backed_up)):
+        if not (sequence.isascii() and sequence.isdecimal()):
+            raise msgspec.ValidationError(f"{sequence!r} is not a sequence number")
+    return progress

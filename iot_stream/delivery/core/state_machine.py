@@ -104,6 +104,10 @@ class Delivery:
             for record in deliver:
                 self._add_document(record, transformation.decode(record.data), now, attempt=0)
 
+    def restart_shard(self, shard: str) -> None:
+        """Forget a shard's saved positions, which do not exist in the stream; its records arrive from the start."""
+        self._checkpoint.restart(shard)
+
     def transformed(self, done: Invoke, result: list[Verdict] | ProcessingError, now: int, duration: float = 0) -> None:
         """Take in the result of an invocation: a verdict for each record, or an error for the whole batch.
 

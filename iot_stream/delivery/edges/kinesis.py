@@ -28,6 +28,7 @@ _BYTES: Final = 10 * 1024 * 1024  # … and bytes: Kinesis enforces it, ministac
 _FIRST_LIMIT: Final = 100  # while the records' size is unknown
 _THROTTLED: Final = {"ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException"}
 _NOT_FOUND: Final = "ResourceNotFoundException"
+_INVALID: Final = {"InvalidArgumentException", "ValidationException"}
 
 
 class _KinesisRecord(msgspec.Struct):
@@ -72,6 +73,7 @@ class ShardBatch(NamedTuple):
         behind: MillisBehindLatest.
         ended: whether the shard is closed and these are its last records.
         throttled: the operation that Kinesis throttled (GetRecords or GetShardIterator), with nothing read.
+        restarted: whether the shard has no record at its saved position, so that it is read from the start again.
     """
 
     shard: str
@@ -79,6 +81,7 @@ class ShardBatch(NamedTuple):
     behind: int
     ended: bool
     throttled: str | None = None
+    restarted: bool = False
 
 
 class Source:
@@ -135,7 +138,7 @@ class Source:
             self._has_room.clear()
 
     def _watch_shards(self) -> None:
-        attempt = 0
+        attempt, known = 0, set(self._progress)
         while not self._stopped.is_set():
             self._changed.clear()
             try:
@@ -146,6 +149,11 @@ class Source:
                 _log.warning("ListShards failed (%s): retrying", error_code(error))
                 self._stopped.wait(backoff.READ.wait(attempt) / 1000)
                 continue
+            for name in sorted(known - {shard.id for shard in shards} - self._finished):
+                _log.warning(
+                    "%s has progress but is not listed: past the stream's retention, or another stream's", name
+                )
+            known = set()
             for name in readable(shards, self._progress, self._finished):
                 if name not in self._being_read:
                     self._being_read.add(name)
@@ -167,47 +175,51 @@ class Source:
     def _read_shard(self, shard: str) -> None:
         """Read one shard to its end."""
         progress = self._progress.get(shard)
-        after = progress.position if progress else None
-        iterator: str | None = None
-        attempt, limit = 0, _FIRST_LIMIT
+        reader = _Reader(shard, progress.position if progress else None)
         while not self._stopped.is_set():
             if not self._has_room.wait(1) or self._stopped.is_set():
                 continue
             began = time.monotonic()
-            try:
-                iterator = iterator or self._get_iterator(shard, after)
-                request = {"ShardIterator": iterator, "Limit": limit, "StreamARN": self._stream_arn}
-                response = self._api.call("GetRecords", request, _parse_records)
-                attempt = 0
-            except AWS_ERRORS as error:
-                code = error_code(error)
-                if code == _NOT_FOUND and self._has_expired(shard):
-                    _log.warning("%s is past the stream's retention", shard)
-                    response = _GetRecordsResponse([])
-                else:
-                    attempt += 1
-                    iterator = None  # it may have expired: a new one continues after the last record
-                    if code in _THROTTLED:
-                        self._post(ShardBatch(shard, [], 0, ended=False, throttled=_operation(error))).wait()
-                    _log.warning("reading %s failed (%s): retrying", shard, code)
-                    self._stopped.wait(backoff.READ.wait(attempt) / 1000)
-                    continue
-            iterator = response.NextShardIterator
-            if response.Records:
-                after = response.Records[-1].SequenceNumber
-            if iterator is None:
+            response = self._get_records(reader)
+            if response is None or not reader.accept(response):
+                continue
+            if reader.iterator is None:
                 self._finished.add(shard)
             records = _to_records(shard, response)
-            processed = self._post(ShardBatch(shard, records, response.MillisBehindLatest, ended=iterator is None))
+            processed = self._post(reader.batch(records, response.MillisBehindLatest))
             if records:
-                limit = self._next_limit(response, records)
+                reader.limit = self._next_limit(response, records)
             while not processed.wait(1):
                 if self._stopped.is_set():
                     return
-            if iterator is None:
+            if reader.iterator is None:
                 self._changed.set()
                 return
             self._stopped.wait(_PAUSE - (time.monotonic() - began))
+
+    def _get_records(self, reader: "_Reader") -> _GetRecordsResponse | None:
+        """Read on; return None, after a wait, when that failed and has to be retried."""
+        try:
+            reader.iterator = reader.iterator or self._get_iterator(reader)
+            request = {"ShardIterator": reader.iterator, "Limit": reader.limit, "StreamARN": self._stream_arn}
+            response = self._api.call("GetRecords", request, _parse_records)
+        except AWS_ERRORS as error:
+            code = error_code(error)
+            if code in _INVALID and not reader.verified:
+                return _GetRecordsResponse([])
+            if code == _NOT_FOUND and self._has_expired(reader.shard):
+                _log.warning("%s is past the stream's retention", reader.shard)
+                reader.verified = True
+                return _GetRecordsResponse([])
+            reader.attempt += 1
+            reader.iterator = None  # it may have expired: a new one continues after the last record
+            if code in _THROTTLED:
+                self._post(ShardBatch(reader.shard, [], 0, ended=False, throttled=_operation(error))).wait()
+            _log.warning("reading %s failed (%s): retrying", reader.shard, code)
+            self._stopped.wait(backoff.READ.wait(reader.attempt) / 1000)
+            return None
+        reader.attempt = 0
+        return response
 
     def _has_expired(self, shard: str) -> bool:
         """Return whether the stream no longer lists the shard: one ResourceNotFoundException does not prove it."""
@@ -223,14 +235,59 @@ class Source:
         in_memory = self._room * count // sum(map(footprint, records))
         return max(1, min(_LIMIT, in_response, in_memory))
 
-    def _get_iterator(self, shard: str, after: str | None) -> str:
-        request: dict[str, Any] = {"StreamARN": self._stream_arn, "ShardId": shard}
-        if after is None:
+    def _get_iterator(self, reader: "_Reader") -> str:
+        request: dict[str, Any] = {"StreamARN": self._stream_arn, "ShardId": reader.shard}
+        if reader.after is None:
             # LATEST at the moment the delivery stream became ACTIVE, whenever this worker started.
             request |= {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._start}
         else:
-            request |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
+            kind = "AFTER_SEQUENCE_NUMBER" if reader.verified else "AT_SEQUENCE_NUMBER"
+            request |= {"ShardIteratorType": kind, "StartingSequenceNumber": reader.after}
         return self._api.call("GetShardIterator", request, _parse_iterator).ShardIterator
+
+
+class _Reader:
+    """How far the reading of one shard is.
+
+    A saved position is verified by reading its record again: Kinesis accepts a position in the future, and reading from
+    there would be LATEST in silence.
+    """
+
+    def __init__(self, shard: str, after: str | None) -> None:
+        self.shard = shard
+        self.after = after
+        self.verified = after is None
+        self.iterator: str | None = None
+        self.limit = _FIRST_LIMIT
+        self.attempt = 0
+        self._restarted = False
+
+    def accept(self, response: _GetRecordsResponse) -> bool:
+        """Take a response's position, and drop the record at the saved position from it.
+
+        Returns:
+            False when the shard has no record at or after the saved position: then it is read from the start.
+        """
+        self.iterator = response.NextShardIterator
+        if not self.verified:
+            if response.Records:
+                self.verified = True
+                if response.Records[0].SequenceNumber == self.after:
+                    del response.Records[0]
+            elif response.MillisBehindLatest == 0:
+                _log.warning(
+                    "%s has no record at its saved position: reading from the delivery stream's start", self.shard
+                )
+                self.after, self.iterator, self.verified, self._restarted = None, None, True, True
+                return False
+        if response.Records:
+            self.after = response.Records[-1].SequenceNumber
+        return True
+
+    def batch(self, records: list[Record], behind: int) -> ShardBatch:
+        """Return what was read."""
+        restarted, self._restarted = self._restarted, False
+        return ShardBatch(self.shard, records, behind, self.iterator is None, restarted=restarted)
 
 
 def _to_records(shard: str, response: _GetRecordsResponse) -> list[Record]:

@@ -1,20 +1,25 @@
 """Progress and status on disk. Each file is replaced as a whole, so no reader and no crash ever sees a partial one."""
 
+import contextlib
 import fcntl
 import hashlib
+import logging
 import socket
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from iot_stream.delivery.core.progress import Progress
+from iot_stream.delivery.core.progress import Progress, decode_progress
 from iot_stream.delivery.core.status import DeliveryStatus
-from iot_stream.delivery.errors import DeliveryError
+from iot_stream.delivery.errors import DECODE_ERRORS, DeliveryError
 
 __all__ = ["StateFolder", "claim", "read_status"]
 
-_PROGRESS, _STATUS, _LOCK = "progress.json", "status.json", "lock"
+_PROGRESS, _COPY, _DAMAGED = "progress.json", "progress.copy.json", "progress.damaged.json"
+_STATUS, _LOCK = "status.json", "lock"
+
+_log = logging.getLogger(__name__)
 
 
 def read_status(folder: Path) -> DeliveryStatus:
@@ -73,26 +78,43 @@ class StateFolder:
     def load(self, stream: str, created: float) -> Progress:
         """Return where an earlier worker of this delivery stream stopped, or empty progress.
 
+        When the progress file is missing or damaged, it is set aside and the copy beside it, which is at most one save
+        older, takes its place; deliveries since then are repeated. Each such decision is one line in the log.
+
         Raises:
-            DeliveryError: the file is damaged.
+            DeliveryError: both are damaged, or the only one there is.
         """
-        path = self._folder / _PROGRESS
-        try:
-            progress = msgspec.json.decode(path.read_bytes(), type=Progress)
-        except FileNotFoundError:
-            return Progress(stream, created)
-        except msgspec.DecodeError as error:
-            raise DeliveryError(f"{path} is damaged ({error}): remove it to start over") from error
-        # A delivery stream of the same name that was created later has another source, or none of the old positions.
-        return progress if (progress.stream, progress.created) == (stream, created) else Progress(stream, created)
+        damaged: list[str] = []
+        for name in (_PROGRESS, _COPY):
+            path = self._folder / name
+            try:
+                progress = decode_progress(path.read_bytes())
+            except FileNotFoundError:
+                continue
+            except DECODE_ERRORS as error:
+                damaged.append(f"{path} is damaged ({error})")
+                continue
+            if (progress.stream, progress.created) != (stream, created):
+                # A delivery stream of the same name that was created later: its source may be another, too.
+                _log.warning("%s is of another delivery stream, or of one that was created again: not used", path)
+                continue
+            if damaged or name == _COPY:
+                _log.warning("%s: continuing with its copy", damaged[0] if damaged else f"{_PROGRESS} is missing")
+                self._set_aside()
+            return progress
+        if damaged:
+            raise DeliveryError(f"{', and '.join(damaged)}: remove it to start over, which repeats deliveries")
+        return Progress(stream, created)
 
     def save_progress(self, progress: Progress) -> None:
         """Save the progress.
 
         It survives the end of the process, however it ends. It is not synced to the disk: twice a second, that would
         make delivery as slow as the disk at its worst; after a power failure, an older position only repeats
-        deliveries.
+        deliveries. The file before it is kept as a copy, in case this one is damaged later.
         """
+        with contextlib.suppress(FileNotFoundError):
+            (self._folder / _PROGRESS).replace(self._folder / _COPY)
         self._replace(_PROGRESS, msgspec.json.encode(progress))
 
     def save_status(self, status: DeliveryStatus) -> None:
@@ -102,6 +124,11 @@ class StateFolder:
     def close(self) -> None:
         """Release the folder to another worker."""
         self._lock.close()
+
+    def _set_aside(self) -> None:
+        """Keep a damaged progress file for inspection, so that the next save does not make it the copy."""
+        with contextlib.suppress(FileNotFoundError):
+            (self._folder / _PROGRESS).replace(self._folder / _DAMAGED)
 
     def _replace(self, name: str, content: bytes) -> None:
         new = self._folder / f".{name}.new"
