@@ -164,7 +164,7 @@ class Worker:
                 break
         now = _now()
         commands = self._delivery.commands(now)
-        if any(isinstance(command, Store) for command in commands):
+        if any(isinstance(command, Index | Store) for command in commands):
             self._save()
         for command in commands:
             self._spawn(self._carry_out, command)

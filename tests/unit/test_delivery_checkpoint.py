@@ -1,10 +1,12 @@
 """Checkpoints: how far a shard's position may move, and what a later worker does not repeat."""
 
 from iot_stream.delivery.core.checkpoint import CheckpointTracker, footprint
-from iot_stream.delivery.core.progress import Progress, ShardProgress
+from iot_stream.delivery.core.naming import IndexNaming, Rotation
+from iot_stream.delivery.core.progress import IndexDecision, Progress, ShardProgress
 from iot_stream.delivery.core.record import Outcome, Record, record_id
 
 SHARD = "shardId-000000000000"
+NAMING = IndexNaming("i", Rotation.NONE)
 
 
 def users(sequence: int, count: int) -> list[Record]:
@@ -22,7 +24,7 @@ def test_the_position_moves_over_whole_chunks_in_order() -> None:
     """Records complete out of order; the position stays before the first chunk with a record in flight."""
     tracker = CheckpointTracker(Progress("arn", 1.0), chunk=2)
     records = singles(1, 6)
-    tracker.admit(SHARD, records, backup=False, ended=False)
+    tracker.admit(SHARD, records, NAMING, backup=False, ended=False)
     for n in (5, 4, 3, 2, 0):
         tracker.complete(records[n], Outcome.INDEXED)
     assert tracker.shards()[SHARD].position is None
@@ -37,7 +39,7 @@ def test_a_kpl_record_is_passed_whole() -> None:
     """No position lies within an aggregated record: a restart would lose the rest of it."""
     tracker = CheckpointTracker(Progress("arn", 1.0), chunk=4)
     records = users(1, 10) + users(2, 1)
-    tracker.admit(SHARD, records, backup=False, ended=False)
+    tracker.admit(SHARD, records, NAMING, backup=False, ended=False)
     for record in records[:9]:
         tracker.complete(record, Outcome.INDEXED)
     assert tracker.shards()[SHARD].position is None
@@ -51,7 +53,9 @@ def test_backup_continues_within_a_kpl_record() -> None:
     """An object of source records may end within an aggregated record; the next object continues after it."""
     progress = Progress("arn", 1.0, {SHARD: ShardProgress(backed_up=("9", 2))})
     tracker = CheckpointTracker(progress)
-    deliver, back_up = tracker.admit(SHARD, singles(8, 1) + users(9, 5) + singles(10, 1), backup=True, ended=False)
+    deliver, back_up = tracker.admit(
+        SHARD, singles(8, 1) + users(9, 5) + singles(10, 1), NAMING, backup=True, ended=False
+    )
     assert len(deliver) == 7
     assert [(record.sequence, record.subsequence) for record in back_up] == [("9", 3), ("9", 4), ("10", None)]
 
@@ -60,10 +64,10 @@ def test_a_record_waits_for_its_backup_too() -> None:
     """With AllDocuments, the position passes a record only when it is both delivered and backed up."""
     tracker = CheckpointTracker(Progress("arn", 1.0))
     records = singles(1, 2)
-    tracker.admit(SHARD, records, backup=True, ended=False)
+    tracker.admit(SHARD, records, NAMING, backup=True, ended=False)
     for record in records:
         tracker.complete(record, Outcome.INDEXED)
-    assert tracker.shards()[SHARD] == ShardProgress()
+    assert tracker.shards()[SHARD].position is None
     tracker.back_up(records)
     assert tracker.shards()[SHARD] == ShardProgress("2", backed_up=("2", 0))
 
@@ -72,9 +76,34 @@ def test_what_is_in_a_failure_object_is_not_delivered_again() -> None:
     """After a restart, such a record is read again, counted and skipped; once passed, it is forgotten."""
     known, other = singles(1, 2)
     tracker = CheckpointTracker(Progress("arn", 1.0, stored={known.id: Outcome.PROCESSING_FAILED}))
-    deliver, _ = tracker.admit(SHARD, [known, other], backup=False, ended=False)
+    deliver, _ = tracker.admit(SHARD, [known, other], NAMING, backup=False, ended=False)
     assert deliver == [other]
     assert tracker.outcomes == {Outcome.PROCESSING_FAILED: 1}
     tracker.complete(other, Outcome.INDEXED)
     assert tracker.stored == {}
     assert tracker.shards()[SHARD].position == "2"
+
+
+def test_a_records_index_is_decided_when_it_is_first_read() -> None:
+    """After a restart with other settings, records that were read before go where they went before."""
+    tracker = CheckpointTracker(Progress("arn", 1.0))
+    tracker.admit(SHARD, singles(1, 2), NAMING, backup=False, ended=False)
+    other = IndexNaming("other", Rotation.DAY)
+    tracker.admit(SHARD, singles(3, 1), other, backup=False, ended=False)
+    progress = Progress("arn", 1.0, tracker.shards())
+    assert progress.shards[SHARD].decisions == [IndexDecision("2", NAMING), IndexDecision("3", other)]
+    again = singles(1, 4)
+    CheckpointTracker(progress).admit(SHARD, again, IndexNaming("third", Rotation.NONE), backup=False, ended=False)
+    assert [record.index for record in again] == ["i", "i", "other-1970-01-01", "third"]
+
+
+def test_decisions_are_forgotten_behind_the_position() -> None:
+    """What is delivered needs no decision any more: there are as many as there were changes in flight."""
+    tracker = CheckpointTracker(Progress("arn", 1.0))
+    records = singles(1, 3)
+    tracker.admit(SHARD, records[:2], NAMING, backup=False, ended=False)
+    tracker.admit(SHARD, records[2:], NAMING, backup=False, ended=False)
+    assert tracker.shards()[SHARD].decisions == [IndexDecision("3", NAMING)]
+    for record in records:
+        tracker.complete(record, Outcome.INDEXED)
+    assert tracker.shards()[SHARD].decisions == []

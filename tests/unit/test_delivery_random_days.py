@@ -20,6 +20,7 @@ from iot_stream.delivery.core import backoff
 from iot_stream.delivery.core.buffer import Bounds
 from iot_stream.delivery.core.bulk import IndexingError
 from iot_stream.delivery.core.commands import Command, Confirm, ErrorLogEntry, Index, Invoke, Store
+from iot_stream.delivery.core.naming import Rotation
 from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.progress import Progress
 from iot_stream.delivery.core.record import Record, record_id
@@ -67,6 +68,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.in_flight: list[Command] = []
         self.indexed: dict[str, int] = {}  # how often each document was written, by id
         self.dropped: set[str] = set()
+        self.index_of: dict[str, str] = {}
         self.objects: dict[str, Store] = {}
         self.doubtful: set[str] = set()  # complete, but no later worker can know
 
@@ -146,7 +148,9 @@ class DeliveryMachine(RuleBasedStateMachine):
         groups = self.stream[shard][start : start + most]
         self.read_up_to[shard] += len(groups)
         # New objects, as after a new GetRecords: a worker's marks are lost with it.
-        records = [msgspec.structs.replace(record, outcome=None, chunk=None) for group in groups for record in group]
+        records = [
+            msgspec.structs.replace(record, outcome=None, chunk=None, index="") for group in groups for record in group
+        ]
         self.delivery.arrived(shard, records, self.now)
 
     @rule(milliseconds=st.sampled_from([0, 1, 250, 1_000, 6_000]), results=st.lists(RESULTS, max_size=12))
@@ -167,7 +171,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     def begin_commands(self) -> None:
         """Begin the commands, as the worker does."""
         commands = self.delivery.commands(self.now)
-        if any(isinstance(command, Store) for command in commands):
+        if any(isinstance(command, Index | Store) for command in commands):
             self.save()
         for command in commands:
             self.check_bounds(command)
@@ -179,9 +183,18 @@ class DeliveryMachine(RuleBasedStateMachine):
         """Save the progress, as the worker does now and then."""
         self.saved = msgspec.json.encode(self.delivery.snapshot())
 
-    @rule(data=st.data(), saved=st.booleans(), spared=st.integers(0, 3))
-    def kill(self, data: st.DataObject, spared: int, *, saved: bool) -> None:
-        """Kill the worker, perhaps just after a save: commands in flight took effect, or did not."""
+    @rule(index=st.sampled_from(["index", "other"]), rotation=st.sampled_from([Rotation.NONE, Rotation.HOUR]))
+    def update(self, index: str, rotation: Rotation) -> None:
+        """Change the index of the delivery stream."""
+        self.settings = replace(self.settings, index=index, rotation=rotation)
+        self.delivery.configure(self.settings)
+
+    @rule(data=st.data(), saved=st.booleans(), spared=st.integers(0, 3), index=st.sampled_from(["index", "other"]))
+    def kill(self, data: st.DataObject, spared: int, index: str, *, saved: bool) -> None:
+        """Kill the worker, perhaps just after a save: commands in flight took effect, or did not.
+
+        The settings may have changed when the next worker starts.
+        """
         if saved:
             self.save()
         if spared:
@@ -196,6 +209,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 if group[0].sequence > (position or ""):
                     ended = {record.id for record in group} & (self.indexed.keys() | self.dropped)
                     self.doubtful |= ended - progress.stored.keys()
+        self.settings = replace(self.settings, index=index)
         self.restart()
 
     # ---- the neighbours --------------------------------------------------------------------------------------
@@ -252,6 +266,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                     found.append(IndexingError(400, "mapper_parsing_exception"))
                     continue
                 name = document.record.id
+                assert self.index_of.setdefault(name, document.index) == document.index
                 self.indexed[name] = self.indexed.get(name, 0) + 1
                 found.append(None)
         return found

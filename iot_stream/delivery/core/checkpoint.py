@@ -8,7 +8,8 @@ failure object.
 from collections import Counter, deque
 from itertools import batched
 
-from iot_stream.delivery.core.progress import Position, Progress, ShardProgress
+from iot_stream.delivery.core.naming import IndexNaming
+from iot_stream.delivery.core.progress import IndexDecision, Position, Progress, ShardProgress
 from iot_stream.delivery.core.record import Chunk, Outcome, Record
 
 __all__ = ["CHUNK", "CheckpointTracker", "backup_positions", "footprint"]
@@ -31,6 +32,7 @@ class _ShardState:
         self.position = progress.position
         self.ended = progress.ended
         self.backed_up = progress.backed_up
+        self.decisions = list(progress.decisions)
         self.chunks: deque[Chunk] = deque()
         self.read_to_end = progress.ended
 
@@ -39,6 +41,24 @@ class _ShardState:
             return False
         sequence, subsequence = self.backed_up
         return (int(record.sequence), record.subsequence or 0) <= (int(sequence), subsequence)
+
+    def decide_indices(self, records: list[Record], naming: IndexNaming) -> None:
+        """Give each record its index: the one decided when it was first read, else the one of `naming`."""
+        undecided = 0 if self.decisions else None
+        for number, record in enumerate(records):
+            if undecided is not None:
+                sequence = int(record.sequence)
+                earlier = next((each for each in self.decisions if sequence <= int(each.last)), None)
+                if earlier is not None:
+                    record.index = earlier.naming.index_for(record.arrived)
+                    undecided = number + 1
+                    continue
+                undecided = None  # sequence numbers increase
+            record.index = naming.index_for(record.arrived)
+        if records and undecided != len(records):
+            if self.decisions and self.decisions[-1].naming == naming:
+                self.decisions.pop()
+            self.decisions.append(IndexDecision(records[-1].sequence, naming))
 
 
 class CheckpointTracker:
@@ -61,15 +81,23 @@ class CheckpointTracker:
         self.memory = 0
 
     def admit(
-        self, shard: str, records: list[Record], *, backup: bool, ended: bool
+        self, shard: str, records: list[Record], naming: IndexNaming, *, backup: bool, ended: bool
     ) -> tuple[list[Record], list[Record]]:
-        """Take in records that were read from a shard, in order; `ended` says that these were its last.
+        """Take in records that were read from a shard, in order, and decide their indices.
+
+        Args:
+            shard: the shard's id.
+            records: the records.
+            naming: for records that are read for the first time.
+            backup: whether source records are backed up.
+            ended: whether these are the shard's last records.
 
         Returns:
             the records to deliver, and the records to back up (with `backup`, all that are not backed up already).
         """
         state = self._shards.setdefault(shard, _ShardState(ShardProgress()))
         state.read_to_end = state.read_to_end or ended
+        state.decide_indices(records, naming)
         deliver: list[Record] = []
         back_up: list[Record] = []
         for run in _runs(records, self._chunk):
@@ -129,7 +157,8 @@ class CheckpointTracker:
     def shards(self) -> dict[str, ShardProgress]:
         """Return how far each shard is complete."""
         return {
-            name: ShardProgress(state.position, state.ended, state.backed_up) for name, state in self._shards.items()
+            name: ShardProgress(state.position, state.ended, state.backed_up, list(state.decisions))
+            for name, state in self._shards.items()
         }
 
     def committed(self) -> dict[Outcome, int]:
@@ -161,6 +190,8 @@ class CheckpointTracker:
             self._committed.update(chunk.outcomes)
             for record in chunk.records:
                 self.stored.pop(record.id, None)
+        while state.decisions and state.position and int(state.decisions[0].last) <= int(state.position):
+            del state.decisions[0]
         if state.read_to_end and not chunks:
             state.ended = True
 

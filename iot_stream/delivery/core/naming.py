@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from iot_stream.delivery.core.object_kind import ObjectKind
 
-__all__ = ["Rotation", "check_prefixes", "index_name", "object_key"]
+__all__ = ["IndexNaming", "Rotation", "check_prefixes", "index_name", "object_key"]
 
 MAX_PREFIX: Final = 512
 _EXPRESSION = re.compile(r"!\{([A-Za-z]+):([^}]*)\}")
@@ -53,6 +53,17 @@ def index_name(name: str, rotation: Rotation, arrived: int) -> str:
         return f"{name}-{saturday.year}-w{(saturday.timetuple().tm_yday + 6) // 7:02d}"
     form = {Rotation.HOUR: "%Y-%m-%d-%H", Rotation.DAY: "%Y-%m-%d", Rotation.MONTH: "%Y-%m"}[rotation]
     return f"{name}-{time:{form}}"
+
+
+class IndexNaming(NamedTuple):
+    """The settings that decide a document's index: `IndexName` and `IndexRotationPeriod`."""
+
+    name: str
+    rotation: Rotation
+
+    def index_for(self, arrived: int) -> str:
+        """Return the index of a document whose record arrived at that time (epoch ms)."""
+        return index_name(self.name, self.rotation, arrived)
 
 
 def check_prefixes(prefix: str, error_prefix: str) -> str | None:

@@ -2,12 +2,20 @@
 
 import msgspec
 
+from iot_stream.delivery.core.naming import IndexNaming
 from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.record import Outcome
 
-__all__ = ["Intent", "Position", "Progress", "ShardProgress", "decode_progress"]
+__all__ = ["IndexDecision", "Intent", "Position", "Progress", "ShardProgress", "decode_progress"]
 
 type Position = tuple[str, int]  # sequence number, subsequence number
+
+
+class IndexDecision(msgspec.Struct, frozen=True):
+    """Records up to `last` (sequence number) that no earlier decision covers go to the indices of `naming`."""
+
+    last: str
+    naming: IndexNaming
 
 
 class ShardProgress(msgspec.Struct):
@@ -17,11 +25,14 @@ class ShardProgress(msgspec.Struct):
         position: sequence number up to which every record has its outcome; None before the first.
         ended: whether the shard is closed and its last record has its outcome.
         backed_up: the last record in an object of source records (S3BackupMode AllDocuments).
+        decisions: for records behind the position that were read already, in order: which index they go to, whatever
+            the settings say when they are read again.
     """
 
     position: str | None = None
     ended: bool = False
     backed_up: Position | None = None
+    decisions: list[IndexDecision] = []
 
 
 class Intent(msgspec.Struct):
@@ -66,10 +77,11 @@ def decode_progress(content: bytes) -> Progress:
         UnicodeDecodeError, RecursionError: for some bytes that are not JSON.
     """
     progress = msgspec.json.decode(content, type=Progress)
+    decided = [decision.last for shard in progress.shards.values() for decision in shard.decisions]
     positions = [shard.position for shard in progress.shards.values() if shard.position is not None]
     backed_up = [shard.backed_up for shard in progress.shards.values() if shard.backed_up is not None]
     backed_up += [position for intent in progress.intents.values() for position in intent.backed_up.values()]
-    for sequence in (*positions, *(sequence for sequence, _ in backed_up)):
+    for sequence in (*decided, *positions, *(sequence for sequence, _ in backed_up)):
         if not (sequence.isascii() and sequence.isdecimal()):
             raise msgspec.ValidationError(f"{sequence!r} is not a sequence number")
     return progress

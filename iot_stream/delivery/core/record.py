@@ -59,6 +59,7 @@ class Record(msgspec.Struct, eq=False):
         data: what the producer sent, in base64.
         id: see `record_id`.
         size: bytes of the decoded data.
+        index: the index of its document, decided once: when the record was first read.
         outcome: None while it is in flight.
         chunk: the chunk that it is checkpointed with.
     """
@@ -71,6 +72,7 @@ class Record(msgspec.Struct, eq=False):
     data: str
     id: str
     size: int
+    index: str = ""
     outcome: Outcome | None = None
     chunk: Chunk | None = None
 

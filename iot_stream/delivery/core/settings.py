@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iot_stream.delivery.core.buffer import Bounds
-from iot_stream.delivery.core.naming import Rotation, check_prefixes
+from iot_stream.delivery.core.naming import IndexNaming, Rotation, check_prefixes
 from iot_stream.delivery.errors import SettingsError
 
 __all__ = ["Bucket", "Function", "LogTarget", "Settings", "parse_settings"]
@@ -97,6 +97,11 @@ class Settings:
     function: Function | None
     bucket: Bucket
     log: LogTarget | None
+
+    @property
+    def naming(self) -> IndexNaming:
+        """Return what decides a document's index."""
+        return IndexNaming(self.index, self.rotation)
 
     @property
     def region(self) -> str:

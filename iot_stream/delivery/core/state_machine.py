@@ -1,7 +1,7 @@
 """The delivery stream as a state machine: events go in, commands come out, time is an argument.
 
 It performs no I/O and is called from one thread. The worker carries out the commands and reports each one's result;
-before it carries out a Store, it saves `snapshot()` where a later worker finds it.
+before it carries out a Store or an Index, it saves `snapshot()` where a later worker finds it.
 """
 
 import heapq
@@ -21,7 +21,6 @@ from iot_stream.delivery.core.commands import Command, Confirm, ErrorLogEntry, I
 from iot_stream.delivery.core.error_log import ErrorLog
 from iot_stream.delivery.core.failure_lines import document_failure, processing_failure
 from iot_stream.delivery.core.metrics import BACKUP, INDEX, Metrics
-from iot_stream.delivery.core.naming import index_name
 from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.progress import Progress
 from iot_stream.delivery.core.record import Document, Outcome, Record
@@ -94,7 +93,7 @@ class Delivery:
     def arrived(self, shard: str, records: list[Record], now: int, *, ended: bool = False) -> None:
         """Take in records that were read from a shard, in order; `ended` says that these were its last."""
         deliver, back_up = self._checkpoint.admit(
-            shard, records, backup=self.settings.bucket.all_documents, ended=ended
+            shard, records, self.settings.naming, backup=self.settings.bucket.all_documents, ended=ended
         )
         self._backup.add_sources(back_up, now)
         if self.settings.function:
@@ -306,8 +305,7 @@ class Delivery:
         return bound - self._checkpoint.memory
 
     def _add_document(self, record: Record, body: bytes, now: int, attempt: int) -> None:
-        settings = self.settings
-        document = Document(record, body.rstrip(b"\r\n"), index_name(settings.index, settings.rotation, record.arrived))
+        document = Document(record, body.rstrip(b"\r\n"), record.index)
         self._transformed += 1
         if is_one_line(document.body):
             self._documents.add(document, document_size(document), now)
