@@ -64,9 +64,8 @@ def deploy(
     if overrides:  # on the command line they replace those of samconfig.toml
         parameters = _configured() | dict(overrides)
         command += ["--parameter-overrides", *(override(name, value) for name, value in parameters.items())]
-    environment = processes.clean_environment(
-        **aws.environment(), **_sam_settings(log), SAM_CLI_POLL_DELAY="1", AWS_MAX_ATTEMPTS="2"
-    )
+    settings = aws.environment() | {"AWS_CONFIG_FILE": str(aws.write_profile()), "AWS_MAX_ATTEMPTS": "2"}
+    environment = processes.clean_environment(**settings, **_sam_settings(log), SAM_CLI_POLL_DELAY="1")
     started = datetime.now(UTC)
     code, output = _run("sam deploy", command, log, environment, seconds=_DEPLOY_SECONDS, meanwhile=meanwhile)
     if code:

@@ -21,11 +21,12 @@ from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import Process
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import LOCAL
-from iot_stream.stack import DEFAULT_STACK_NAME, Stack, find_stack
+from iot_stream.stack import Stack, find_stack
 
-__all__ = ["DEFAULT_FOLDER", "LocalStack", "Ports", "deliver", "deploy", "find", "stop", "up"]
+__all__ = ["DEFAULT_FOLDER", "STACK_NAME", "LocalStack", "Ports", "deliver", "deploy", "find", "stop", "up"]
 
 DEFAULT_FOLDER = LOCAL / "stack"
+STACK_NAME = "iot-stream-local"  # as in samconfig.toml; never that of a stack on AWS
 _WORKER = "the delivery worker"
 _PART_SECONDS = 180
 _IOT_STREAM = (sys.executable, "-m", "iot_stream")
@@ -47,7 +48,7 @@ class LocalStack:
     folder: Path
     ports: Ports
     home: Path
-    stack_name: str = DEFAULT_STACK_NAME
+    stack_name: str = STACK_NAME
     running: list[Process] = field(default_factory=list)
 
     @property

@@ -21,9 +21,10 @@ from iot_stream.local import processes
 from iot_stream.local.processes import Process
 from iot_stream.paths import MINISTACK_PYTHON
 
-__all__ = ["ACCOUNT", "Ministack"]
+__all__ = ["ACCOUNT", "PROFILE", "Ministack"]
 
 ACCOUNT = "000000000000"
+PROFILE = "iot-stream-local"
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _START_SECONDS = 180
 
@@ -51,6 +52,18 @@ class Ministack:
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def write_profile(self) -> Path:
+        """Write an AWS configuration file with the profile that samconfig.toml's `local` environment names.
+
+        Without the file there is no such profile, so that `sam deploy --config-env local` never reaches AWS.
+        """
+        path = self.folder / "config"
+        lines = [f"[profile {PROFILE}]", f"region = {self.region}", f"endpoint_url = {self.url}"]
+        lines += [f"{name.lower()} = {value}" for name, value in _CREDENTIALS.items()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of `service` for this ministack, with the root user's credentials.

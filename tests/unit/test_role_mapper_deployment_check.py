@@ -76,6 +76,9 @@ def test_the_templates_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch
         "deployment-check:BackupMode=FailedDocumentsOnly:DeliveryStreamName=kinesis-Opensearch:ShardCount=0"
         ":StreamName=iot-data-stream-2"
     )
+    assert response.data == {"Nodes": "1", "LowStorageMiB": "2560"}
+    larger = check(monkeypatch, real_function, InstanceCount="3", DedicatedMasters="true", VolumeSizeGiB="90")
+    assert larger.data == {"Nodes": "6", "LowStorageMiB": "23040"}, "three masters, and a quarter of 90 GiB"
 
 
 def test_a_functions_own_words_are_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +141,10 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"AlarmDelaySeconds": "120"}, "AlarmDelaySeconds=120 would ring without end"),
         ({"InstanceCount": "4", "NumberOfReplicas": "4"}, "NumberOfReplicas=4 needs 5 nodes, and InstanceCount is 4"),
         ({"VolumeSizeGiB": "101"}, "VolumeSizeGiB=101 is too large: t3.small.search takes 100 GiB at most"),
+        ({"InstanceCount": "4", "AvailabilityZones": "3"}, "InstanceCount=4 must be a multiple of AvailabilityZones=3"),
+        ({"Standby": "true"}, "Standby is not available for t3.small.search"),
+        ({"DeliveryBufferSizeInMBs": "10"}, "makes requests that t3.small.search refuses: use 9 or less"),
+        ({"DeliveryBufferSizeInMBs": "10", "InstanceType": "m6g.large.search"}, "refuses: use 9 or less"),
         ({"OpenSearchRoleIndexPattern": "iot-stream-*"}, "does not cover the index iot-stream "),
         (
             {"OpenSearchRoleIndexPattern": "iot-stream-2026*", "IndexRotationPeriod": "OneDay"},
@@ -159,6 +166,9 @@ def test_a_contradiction_is_refused(changed: dict[str, str], words: str) -> None
         {"AlarmDelaySeconds": "121"},
         {"InstanceType": "m7g.large.search", "VolumeSizeGiB": "500"},
         {"InstanceType": "t3.medium.search", "VolumeSizeGiB": "200"},
+        {"InstanceCount": "6", "AvailabilityZones": "3", "Standby": "true", "InstanceType": "r7g.large.search"},
+        {"DeliveryBufferSizeInMBs": "90", "InstanceType": "r6g.large.search"},
+        {"DeliveryBufferSizeInMBs": "90", "InstanceType": "m6g.xlarge.search"},
         {"OpenSearchRoleIndexPattern": "*"},
         {"OpenSearchRoleIndexPattern": "iot-stream-*", "IndexRotationPeriod": "OneDay"},
     ],

@@ -7,13 +7,17 @@ import itertools
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
+from iot_stream.local.local_stack import STACK_NAME
+from iot_stream.local.ministack import PROFILE, Ministack
 from iot_stream.paths import PROJECT
+from role_mapper.deployment_rules import problems
 from tests.template import load_template
 
 PARAMETERS = load_template()["Parameters"]
@@ -219,9 +223,42 @@ def test_no_output_shows_a_password() -> None:
     assert "resolve:secretsmanager" not in str(OUTPUTS)
 
 
-def test_the_local_environment_sets_only_parameters_that_exist() -> None:
+@pytest.mark.parametrize("environment", ["prod", "local"])
+def test_an_environment_sets_only_parameters_that_exist(environment: str) -> None:
     """One unmodified template serves AWS and this machine; what differs are parameters that make sense on both."""
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text())
-    overrides = dict(entry.split("=") for entry in config["local"]["deploy"]["parameters"]["parameter_overrides"])
+    overrides = _overrides(environment)
     assert overrides.keys() <= PARAMETERS.keys()
+    for name, value in overrides.items():
+        parameter = PARAMETERS[name]
+        assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value), name
+        assert value in map(str, parameter.get("AllowedValues", [value])), name
+        assert str(parameter["Default"]) != value, f"{name} has this value anyway"
     assert "parameter_overrides" not in config["default"]["deploy"]["parameters"]
+
+
+def _overrides(environment: str) -> dict[str, str]:
+    config = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    return dict(entry.split("=", 1) for entry in config[environment]["deploy"]["parameters"]["parameter_overrides"])
+
+
+def test_prod_contradicts_nothing() -> None:
+    """What the deployment check and the template's rules want of zones, masters, copies, buffers and alarms."""
+    defaults = {name: str(parameter["Default"]) for name, parameter in PARAMETERS.items()}
+    assert list(problems(defaults | _overrides("prod"), {})) == []
+    assert list(problems(defaults | _overrides("local"), {})) == []
+
+
+def test_a_local_deployment_never_reaches_aws(tmp_path: Path) -> None:
+    """It names a profile that only `iot-stream up` writes, with the local endpoint, and a stack of its own."""
+    config = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    names = [config[environment]["global"]["parameters"]["stack_name"] for environment in ("default", "prod", "local")]
+    assert len(set(names)) == len(names)
+    assert names[2] == STACK_NAME
+    assert config["local"]["deploy"]["parameters"]["profile"] == PROFILE
+    ministack = Ministack(tmp_path, 14566)
+    session = botocore.session.Session(profile=PROFILE)
+    session.set_config_variable("config_file", str(ministack.write_profile()))
+    client = session.create_client("cloudformation")
+    assert client.meta.endpoint_url == ministack.url
+    assert session.get_credentials().access_key == "test"

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
-from role_mapper.deployment_rules import problems, remembered
+from role_mapper.deployment_rules import derived, problems, remembered
 from role_mapper.errors import CallError, PropertiesError
 
 __all__ = ["handle"]
@@ -59,7 +59,7 @@ def handle(request: Request, deadline: Deadline) -> Response:
     sample = parameters.get("SampleReading", "")
     client = boto3.client("lambda", config=_CONFIG)
     deadline.retry(lambda: _expect_document(client, function, sample))
-    return Response("SUCCESS", _physical_id(remembered(parameters)))
+    return Response("SUCCESS", _physical_id(remembered(parameters)), data=derived(parameters))
 
 
 def _expect_document(client: Any, function: str, sample: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
-__all__ = ["problems", "remembered"]
+__all__ = ["derived", "problems", "remembered"]
 
 _KEPT: Final = ("BackupMode", "DeliveryStreamName", "ShardCount", "StreamName")
 """Parameters whose earlier values decide what an update may do."""
@@ -46,6 +46,15 @@ def remembered(parameters: Mapping[str, str]) -> dict[str, str]:
     return {name: parameters[name] for name in _KEPT if name in parameters}
 
 
+def derived(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the numbers that the template can't calculate, for `Fn::GetAtt`: thresholds of its alarms."""
+    masters = 3 if parameters["DedicatedMasters"] == "true" else 0
+    return {
+        "Nodes": str(int(parameters["InstanceCount"]) + masters),
+        "LowStorageMiB": str(int(parameters["VolumeSizeGiB"]) * 1024 // 4),
+    }
+
+
 def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
     transform, deliver, delay = (
         int(parameters[name])
@@ -62,9 +71,27 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
             f"NumberOfReplicas={replicas} needs {replicas + 1} nodes, and InstanceCount is {nodes}: the domain would "
             "stay yellow"
         )
+    zones = int(parameters["AvailabilityZones"])
+    if nodes % zones:
+        yield f"InstanceCount={nodes} must be a multiple of AvailabilityZones={zones}"
+    if parameters["Standby"] == "true" and parameters["InstanceType"].startswith("t3."):
+        yield f"Standby is not available for {parameters['InstanceType']}: choose another InstanceType"
+    buffer, limit = int(parameters["DeliveryBufferSizeInMBs"]), _largest_buffer(parameters["InstanceType"])
+    if buffer > limit:
+        yield (
+            f"DeliveryBufferSizeInMBs={buffer} makes requests that {parameters['InstanceType']} refuses: use {limit} "
+            "or less"
+        )
     volume, largest = int(parameters["VolumeSizeGiB"]), _LARGEST_VOLUMES.get(parameters["InstanceType"])
     if largest is not None and volume > largest:
         yield f"VolumeSizeGiB={volume} is too large: {parameters['InstanceType']} takes {largest} GiB at most"
+
+
+def _largest_buffer(instance_type: str) -> int:
+    """Return MB that fit into one request with what `_bulk` adds ("Network quotas": 10 MiB or 100 MiB)."""
+    family, size = instance_type.split(".")[:2]
+    small = family.startswith("t") or (family[0] in "cm" and size in {"medium", "large"})
+    return 9 if small else 90
 
 
 def _names(parameters: Mapping[str, str]) -> Iterator[str]:
