@@ -79,6 +79,7 @@ check: $(STAMPS)/dev  ## Check formatting, lint, types and the template; change 
 	$(BIN)/mypy
 	$(BIN)/iot-stream readings build --check
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1
+	$(BIN)/cfn-lint --template template.yaml --regions us-east-1 eu-central-1 ap-southeast-2 sa-east-1 eu-north-1
 
 format:  ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .

@@ -73,8 +73,8 @@ def test_the_templates_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch
     response = check(monkeypatch, real_function)
     assert response.status == "SUCCESS"
     assert response.physical_id == (
-        "deployment-check:BackupMode=FailedDocumentsOnly:DeliveryStreamName=kinesis-Opensearch:ShardCount=0"
-        ":StreamName=iot-data-stream-2"
+        "deployment-check:BackupMode=FailedDocumentsOnly:CustomerManagedKey=false:DeliveryStreamName=kinesis-Opensearch"
+        ":DomainName=builders:ShardCount=0:StreamName=iot-data-stream-2"
     )
     assert response.data == {"Nodes": "1", "LowStorageMiB": "2560"}
     larger = check(monkeypatch, real_function, InstanceCount="3", DedicatedMasters="true", VolumeSizeGiB="90")
@@ -189,6 +189,7 @@ def test_the_default_pattern_covers_every_index_that_comes(rotation: Rotation, a
     ("changed", "words"),
     [
         ({"BackupMode": "AllDocuments"}, "BackupMode can't be changed"),
+        ({"CustomerManagedKey": "true"}, "CustomerManagedKey can't be changed to true"),
         ({"StreamName": "other"}, "StreamName can't be changed to other alone"),
         ({"ShardCount": "9"}, "deploy ShardCount=8 first"),
         ({"ShardCount": "1"}, "deploy ShardCount=2 first"),
@@ -208,6 +209,7 @@ def test_an_update_that_aws_refuses_is_refused_at_once(changed: dict[str, str], 
         {"ShardCount": "2"},
         {"ShardCount": "0"},
         {"BackupMode": "AllDocuments", "DeliveryStreamName": "second"},
+        {"CustomerManagedKey": "true", "DomainName": "second"},
         {"StreamName": "other", "DeliveryStreamName": "second", "ShardCount": "100"},
     ],
 )

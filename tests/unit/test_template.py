@@ -213,7 +213,7 @@ def test_fine_grained_access_control_has_what_it_needs() -> None:
     domain = RESOURCES["Domain"]["Properties"]
     assert domain["AdvancedSecurityOptions"]["Enabled"] is True
     assert domain["DomainEndpointOptions"]["EnforceHTTPS"] is True
-    assert domain["EncryptionAtRestOptions"] == {"Enabled": True}
+    assert domain["EncryptionAtRestOptions"]["Enabled"] is True
     assert domain["NodeToNodeEncryptionOptions"] == {"Enabled": True}
     assert domain["AdvancedOptions"]["rest.action.multi.allow_explicit_index"] == "true"
 

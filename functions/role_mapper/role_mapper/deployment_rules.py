@@ -9,7 +9,7 @@ from typing import Final
 
 __all__ = ["derived", "problems", "remembered"]
 
-_KEPT: Final = ("BackupMode", "DeliveryStreamName", "ShardCount", "StreamName")
+_KEPT: Final = ("BackupMode", "CustomerManagedKey", "DeliveryStreamName", "DomainName", "ShardCount", "StreamName")
 """Parameters whose earlier values decide what an update may do."""
 
 _FRACTIONS: Final = {"TransformBufferSizeInMBs"}
@@ -121,6 +121,14 @@ def _changes(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterat
                 f"StreamName can't be changed to {parameters['StreamName']} alone, because a delivery stream keeps its "
                 "source: change DeliveryStreamName with it"
             )
+    if (
+        before["DomainName"] == parameters["DomainName"]
+        and before["CustomerManagedKey"] != parameters["CustomerManagedKey"]
+    ):
+        yield (
+            f"CustomerManagedKey can't be changed to {parameters['CustomerManagedKey']} on a domain that exists (its "
+            "KmsKeyId is create-only): change DomainName with it, and move the indices by a snapshot"
+        )
     shards, old = int(parameters["ShardCount"]), int(before["ShardCount"])
     if before["StreamName"] == parameters["StreamName"] and shards and old and not old <= 2 * shards <= 4 * old:
         step = 2 * old if shards > old else -(-old // 2)

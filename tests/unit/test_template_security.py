@@ -1,0 +1,136 @@
+"""What a security review asks of the template: keys, transport, other accounts, boundaries, logs, least privilege."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+
+from tests.template import load_template
+
+TEMPLATE = load_template()
+RESOURCES = TEMPLATE["Resources"]
+KEY = {"GetAtt": "Key.Arn"}
+
+
+def _of_type(kind: str) -> dict[str, Any]:
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+def _with_own_key(value: Any) -> Any:
+    """Return a value as it is with CustomerManagedKey true."""
+    return value["If"][1] if isinstance(value, dict) and value.get("If", [""])[0] == "OwnKey" else value
+
+
+def test_one_key_encrypts_everything_that_keeps_data() -> None:
+    """Stream, bucket, domain, secret, alarm topic and every log group take the same key."""
+    bucket = RESOURCES["BackupBucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+    keys = [
+        RESOURCES["Stream"]["Properties"]["StreamEncryption"]["KeyId"],
+        bucket["ServerSideEncryptionByDefault"]["KMSMasterKeyID"],
+        RESOURCES["Domain"]["Properties"]["EncryptionAtRestOptions"]["KmsKeyId"],
+        RESOURCES["MasterUserSecret"]["Properties"]["KmsKeyId"],
+        RESOURCES["AlarmTopic"]["Properties"]["KmsMasterKeyId"],
+        *(group["KmsKeyId"] for group in _of_type("AWS::Logs::LogGroup").values()),
+    ]
+    assert [_with_own_key(key) for key in keys] == [KEY] * len(keys)
+    assert _with_own_key(bucket["ServerSideEncryptionByDefault"]["SSEAlgorithm"]) == "aws:kms"
+    assert RESOURCES["Key"]["Properties"]["EnableKeyRotation"] is True
+
+
+def test_the_key_is_used_only_through_the_service_that_needs_it() -> None:
+    """Each statement on it names the service (kms:ViaService), whose form is the same in every partition."""
+    found = set()
+    for name, role in RESOURCES.items():
+        text = json.dumps(role.get("Properties", {}))
+        if role["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"} and '"kms:' in text:
+            found.add(
+                (name, *re.findall(r'"kms:ViaService": \{"Sub": "(\w+)\.\$\{AWS::Region\}\.amazonaws\.com"', text))
+            )
+    assert found == {("IngestPolicy", "kinesis"), ("BackupPolicy", "s3"), ("RoleMapperRole", "secretsmanager")}
+
+
+def test_the_bucket_refuses_plain_http_and_other_accounts() -> None:
+    """Whatever the caller's own policies allow; AWS's services, such as log delivery, are no accounts."""
+    policy = RESOURCES["BackupBucketAccess"]["Properties"]["PolicyDocument"]["Statement"]
+    statements = {statement["Sid"]: statement for statement in policy}
+    assert all(statement["Effect"] == "Deny" and statement["Principal"] == "*" for statement in policy)
+    assert statements["NoPlainHttp"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statements["NoOtherAccounts"]["Condition"]["StringNotEquals"] == {
+        "aws:PrincipalAccount": {"Ref": "AWS::AccountId"}
+    }
+    assert TEMPLATE["Parameters"]["BackupBucketPolicy"]["Default"] == "Strict"
+
+
+@pytest.mark.parametrize("name", _of_type("AWS::IAM::Role"))
+def test_a_role_can_be_bounded(name: str) -> None:
+    """An organisation's permissions boundary holds for every role of the template."""
+    boundary = RESOURCES[name]["Properties"]["PermissionsBoundary"]
+    assert boundary == {"If": ["RolesAreBounded", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+
+
+def test_the_domain_may_write_its_logs_and_no_other_domain_may() -> None:
+    """Source account and ARN keep OpenSearch Service from being used for another account's domain (confused deputy)."""
+    document = json.loads(RESOURCES["DomainLogPolicy"]["Properties"]["PolicyDocument"]["Sub"])
+    [statement] = document["Statement"]
+    assert statement["Principal"] == {"Service": "es.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "${AWS::AccountId}"}
+    assert statement["Condition"]["ArnLike"]["aws:SourceArn"].endswith(":domain/${DomainName}")
+    kinds = botocore.session.get_session().get_service_model("opensearch").shape_for("LogType").enum
+    published = RESOURCES["Domain"]["Properties"]["LogPublishingOptions"]["If"][1]
+    assert set(published) == set(kinds)
+
+
+def test_a_producer_may_write_and_nothing_else() -> None:
+    """The output is a policy document, with the key's statement where there is a key."""
+    separator, parts = TEMPLATE["Outputs"]["ProducerPolicy"]["Value"]["Join"]
+    for chosen in (1, 2):
+        texts = [part["If"][chosen] if isinstance(part, dict) and "If" in part else part for part in parts]
+        document = json.loads(separator.join(text["Sub"] if isinstance(text, dict) else text for text in texts))
+        actions = [statement["Action"] for statement in document["Statement"]]
+        assert actions == [["kinesis:PutRecord", "kinesis:PutRecords"], "kms:GenerateDataKey"][: 3 - chosen]
+
+
+def test_every_action_exists() -> None:
+    """As an operation of the service in botocore's model, or a permission without one that AWS's pages name."""
+    services = {
+        "kinesis": "kinesis",
+        "lambda": "lambda",
+        "logs": "logs",
+        "secretsmanager": "secretsmanager",
+        "kms": "kms",
+    }
+    without_operation = {
+        *(
+            "es:ESHttpGet",
+            "es:ESHttpPost",
+            "es:ESHttpPut",
+            "es:ESHttp*",
+        ),  # "Identity-based policies" of OpenSearch Service
+        "lambda:InvokeFunction",  # the operation is called Invoke
+        "sts:AssumeRole",
+        "sns:Publish",
+        *("s3:AbortMultipartUpload", "s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:*"),
+        "s3:ListBucketMultipartUploads",  # "Actions, resources, and condition keys for Amazon S3"
+        *("es:DescribeDomain", "es:DescribeDomains", "es:DescribeDomainConfig"),
+        *("kms:*", "kms:GenerateDataKey*", "kms:ReEncrypt*"),
+        "logs:PutLogEventsBatch",  # "Monitoring OpenSearch logs with Amazon CloudWatch Logs"
+    }
+    session = botocore.session.get_session()
+    for action in set(_actions(RESOURCES)) - without_operation:
+        service, operation = action.split(":")
+        assert operation in session.get_service_model(services[service]).operation_names, action
+
+
+def _actions(value: Any) -> Iterator[str]:
+    """Yield each action of each statement within `value`."""
+    if isinstance(value, dict):
+        if "Effect" in value and "Action" in value:
+            yield from [value["Action"]] if isinstance(value["Action"], str) else value["Action"]
+        for each in value.values():
+            yield from _actions(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _actions(each)
