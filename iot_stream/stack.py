@@ -7,9 +7,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
 
-__all__ = ["DEFAULT_STACK_NAME", "Stack", "find_stack"]
+__all__ = ["Stack", "find_stack"]
 
-DEFAULT_STACK_NAME = "iot-stream"
+_DEFAULT_NAME = "iot-stream"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Stack:
             ) from None
 
 
-def find_stack(cloudformation: Any, name: str = DEFAULT_STACK_NAME) -> Stack:
+def find_stack(cloudformation: Any, name: str = _DEFAULT_NAME) -> Stack:
     """Return the deployed stack `name`.
 
     Args:

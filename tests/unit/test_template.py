@@ -3,6 +3,7 @@
 What CloudFormation itself can check (types, values, references) is `sam validate --lint`'s part, in `make check`.
 """
 
+import copy
 import itertools
 import re
 import tomllib
@@ -13,6 +14,8 @@ from typing import Any
 import botocore.session
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
 
 from iot_stream.local.local_stack import STACK_NAME
 from iot_stream.local.ministack import PROFILE, Ministack
@@ -196,10 +199,41 @@ def test_firehose_invokes_the_alias_and_each_setting_makes_a_version() -> None:
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::Version").schema
     assert "/properties/Description" in schema["createOnlyProperties"]
     described = set(re.findall(r"\$\{(\w+)\}", function["VersionDescription"]["Sub"]))
-    assert {each["Ref"] for each in function["Environment"]["Variables"].values()} | {"Architecture"} == described
+    settings = [*function["Environment"]["Variables"].values(), function["MemorySize"]]
+    assert {each["Ref"] for each in settings} | {"Architecture"} == described
     [processor] = DESTINATION["ProcessingConfiguration"]["Processors"]
     named = {each["ParameterName"]: each["ParameterValue"] for each in processor["Parameters"]}
     assert named["LambdaArn"] == {"Ref": "EnrichmentFunction.Alias"}
+
+
+@pytest.mark.parametrize("gradual", ["true", "false"])
+def test_a_gradual_deployment_rolls_back_on_the_functions_alarms(gradual: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SAM, given the parameter, makes CodeDeploy's resources or leaves them out."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # SAM asks for the partition's region
+    template = copy.deepcopy(load_template())
+    for function in (each for each in template["Resources"].values() if each["Type"] == "AWS::Serverless::Function"):
+        function["Properties"]["CodeUri"] = "s3://bucket/key"
+    for node in _nodes(template):  # SAM knows the long forms only
+        for short in ("If", "Sub", "GetAtt", "Equals", "Not", "Or", "And", "Join", "Contains"):
+            if short in node:
+                value = node.pop(short)
+                node[f"Fn::{short}"] = value.split(".", 1) if short == "GetAtt" else value
+    made = transform(template, {"GradualDeployment": gradual}, ManagedPolicyLoader(None))["Resources"]
+    groups = [each["Properties"] for each in made.values() if each["Type"] == "AWS::CodeDeploy::DeploymentGroup"]
+    assert len(groups) == (gradual == "true")
+    for group in groups:
+        assert {"Name": {"Ref": "FunctionErrorsAlarm"}} in group["AlarmConfiguration"]["Alarms"]
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every mapping within `value`, outermost last."""
+    if isinstance(value, dict):
+        for each in list(value.values()):
+            yield from _nodes(each)
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _nodes(each)
 
 
 def test_the_custom_resource_waits_longer_than_its_function_runs() -> None:
