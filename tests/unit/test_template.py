@@ -89,6 +89,15 @@ def test_a_parameter_is_described_and_bounded(name: str) -> None:
         assert "AllowedValues" in parameter or {"MinValue", "MaxValue"} <= parameter.keys()
 
 
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_parameter_is_used_and_documented(name: str) -> None:
+    """One that nothing reads is a promise that is not kept; one without a page is found by nobody."""
+    used = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    assert re.search(rf"!Ref {name}\b|\$\{{{name}\}}", used)
+    pages = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]
+    assert any(re.search(rf"\b{name}\b", page.read_text(encoding="utf-8")) for page in pages)
+
+
 def test_every_parameter_is_in_one_group_of_the_console() -> None:
     """The form people fill in follows the flow."""
     groups = load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
