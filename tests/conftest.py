@@ -11,6 +11,7 @@ import pytest
 from iot_stream.local import deployment
 from iot_stream.local import opensearch as local_opensearch
 from iot_stream.local.distribution import assemble
+from iot_stream.local.gateway import process as gateway
 from iot_stream.local.local_stack import LocalStack, Ports, deliver, deploy
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
@@ -102,12 +103,21 @@ def opensearch(outages: Outages) -> OpenSearch:
 
 
 @pytest.fixture(scope="session")
-def ministack(opensearch: OpenSearch, local_folder: Path) -> Iterator[Ministack]:
-    """AWS's APIs with IAM enforced; every domain's endpoint is the session's OpenSearch."""
+def domain_port() -> int:
+    """Port of every domain's endpoint: the gateway in front of the session's OpenSearch."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def ministack(opensearch: OpenSearch, local_folder: Path, domain_port: int) -> Iterator[Ministack]:
+    """AWS's APIs with IAM enforced, and the gateway that is every domain's endpoint."""
     aws = Ministack(local_folder / "aws", free_port())
-    process = aws.start(domain_endpoint=f"127.0.0.1:{opensearch.port}", ca_file=opensearch.ca_file)
+    endpoint = gateway.launch(opensearch, aws, domain_port, local_folder / "logs" / "gateway.log")
+    process = aws.start(domain_endpoint=f"127.0.0.1:{domain_port}", ca_file=opensearch.ca_file)
+    gateway.wait(endpoint, opensearch, domain_port)
     yield aws
     process.stop()
+    endpoint.stop()
 
 
 @pytest.fixture(scope="session")
@@ -119,11 +129,11 @@ def sam_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def local_stack(
-    sam_build: Path, opensearch: OpenSearch, ministack: Ministack, local_folder: Path
+    sam_build: Path, opensearch: OpenSearch, ministack: Ministack, local_folder: Path, domain_port: int
 ) -> Iterator[LocalStack]:
     """The whole local stack: the built template deployed by sam, and the delivery worker at work on it."""
     assert sam_build.exists()
-    ports = Ports(opensearch=opensearch.port, aws=ministack.port)
+    ports = Ports(opensearch=opensearch.port, aws=ministack.port, domain=domain_port)
     whole = LocalStack(local_folder, ports, opensearch.home)
     whole.save()
     deliver(whole, deploy(whole))

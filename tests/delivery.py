@@ -251,7 +251,7 @@ class World:
         command = [sys.executable, "-m", "iot_stream", "deliver", "--delivery-stream", self.name]
         command += ["--endpoint-url", self.aws.url, "--region", self.aws.region, "--state", str(self.state)]
         command += ["--sign-in", "jwt", "--jwt-key", str(self.opensearch.jwt_key_file)]
-        command += ["--ca", str(self.opensearch.ca_file)]
+        command += ["--domain-url", self.opensearch.url, "--ca", str(self.opensearch.ca_file)]
         with self.log.open("ab") as log:
             worker = subprocess.Popen(
                 command, stdout=log, stderr=log, env=clean_environment(**self.aws.environment()), start_new_session=True

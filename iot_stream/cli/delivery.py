@@ -34,6 +34,11 @@ __all__ = ["deliver"]
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Certificate authority to verify the domain's certificate with (PEM).",
 )
+@click.option(
+    "--domain-url",
+    metavar="URL",
+    help="Where to reach the domain, e.g. through a tunnel into its VPC.  [default: its endpoint]",
+)
 @click.option("--own-credentials", is_flag=True, help="Call AWS with your own credentials, not as the delivery role.")
 def deliver(delivery_stream: str, state: Path | None, *, own_credentials: bool, **given: Any) -> None:
     """Stand in for Amazon Data Firehose: deliver from a delivery stream's Kinesis stream to its domain.

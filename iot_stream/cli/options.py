@@ -73,6 +73,9 @@ state = click.option(
 local_stack_options = _all_of(
     state,
     click.option("--opensearch-port", type=click.IntRange(1, 65535), default=19200, help="HTTPS port of OpenSearch."),
+    click.option(
+        "--domain-port", type=click.IntRange(1, 65535), default=19201, help="HTTPS port of the domain's endpoint."
+    ),
     click.option("--aws-port", type=click.IntRange(1, 65535), default=14566, help="Port of the local AWS."),
     click.option("--live-port", type=click.IntRange(1, 65535), default=8600, help="Port of the live page."),
     click.option(
@@ -120,4 +123,6 @@ def make_ports(ports: dict[str, int]) -> "Ports":
     """Return the ports of `local_stack_options`, from their keyword arguments."""
     from iot_stream.local.local_stack import Ports
 
-    return Ports(opensearch=ports["opensearch_port"], aws=ports["aws_port"], live=ports["live_port"])
+    return Ports(
+        opensearch=ports["opensearch_port"], aws=ports["aws_port"], domain=ports["domain_port"], live=ports["live_port"]
+    )

@@ -50,6 +50,7 @@ class Options:
     sign_in: str = "sigv4"
     jwt_key: Path | None = None
     ca_file: Path | None = None
+    domain_url: str | None = None
     assume_roles: bool = True
 
 
@@ -57,7 +58,7 @@ class _Neighbours:
     """The function, the domain and the bucket that the settings name."""
 
     def __init__(self, options: Options, clients: AwsClients, settings: Settings) -> None:
-        self.url = find_endpoint(clients, settings)
+        self.url = options.domain_url or find_endpoint(clients, settings)
         auth = sign_in(options.sign_in, clients, settings.role_arn, settings.region, options.jwt_key)
         self.domain = Domain(self.url, auth, options.ca_file, with_ids=settings.with_ids)
         self.bucket = BackupBucket(clients, settings.bucket)

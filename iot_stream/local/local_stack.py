@@ -15,6 +15,7 @@ from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.errors import SetupError, StackError
 from iot_stream.local import deployment, distribution, opensearch, processes
 from iot_stream.local.certificates import certificates_in
+from iot_stream.local.gateway import process as gateway
 from iot_stream.local.master_user import create_master_user
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
@@ -38,6 +39,7 @@ class Ports:
 
     opensearch: int = 19200
     aws: int = 14566
+    domain: int = 19201
     live: int = 8600
 
 
@@ -174,6 +176,7 @@ def up(
             f"{folder} holds files that are not a local stack's and would be deleted: choose another --state"
         )
     processes.claim_port(ports.opensearch, what="OpenSearch", option="--opensearch-port")
+    processes.claim_port(ports.domain, what="the domain's endpoint", option="--domain-port")
     processes.claim_port(ports.aws, what="the local AWS", option="--aws-port")
     processes.claim_port(ports.live, what="the live page", option="--live-port")
     home = distribution.assemble(say)
@@ -194,11 +197,15 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
     say("OpenSearch with its security plugin is starting")
     process = server.launch()
     local_stack.add(process)
+    endpoint = gateway.launch(server, local_stack.aws, local_stack.ports.domain, local_stack.logs / "gateway.log")
+    local_stack.add(endpoint)
     say("sam build")
     deployment.build(local_stack.logs / "sam-build.log")
     server.wait(process)
     say(f"OpenSearch is up: {server.url}")
-    local_stack.add(local_stack.aws.start(domain_endpoint=f"127.0.0.1:{server.port}", ca_file=server.ca_file))
+    gateway.wait(endpoint, server, local_stack.ports.domain)
+    domain_endpoint = f"127.0.0.1:{local_stack.ports.domain}"
+    local_stack.add(local_stack.aws.start(domain_endpoint=domain_endpoint, ca_file=server.ca_file))
     say(f"AWS's APIs are up: {local_stack.aws.url}")
     say("sam deploy")
     stack = deploy(local_stack, overrides)
@@ -216,13 +223,13 @@ def deploy(local_stack: LocalStack, overrides: Mapping[str, str] | None = None) 
     Raises:
         StackError: the deployment failed, with CloudFormation's reason.
     """
-    cloudformation, secrets = (local_stack.aws.client(name) for name in ("cloudformation", "secretsmanager"))
+    clients = {name: local_stack.aws.client(name) for name in ("cloudformation", "iam", "secretsmanager")}
     server = local_stack.opensearch
     made = ""
 
     def make_master_user() -> None:
         nonlocal made
-        made = create_master_user(cloudformation, secrets, local_stack.stack_name, server, made)
+        made = create_master_user(clients.__getitem__, local_stack.stack_name, server, made)
 
     log = local_stack.logs / "sam-deploy.log"
     deployment.deploy(
@@ -243,7 +250,9 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     command = [*_IOT_STREAM, "deliver", "--delivery-stream", stack.output("DeliveryStreamName")]
     command += ["--endpoint-url", local_stack.aws.url]
     command += ["--region", local_stack.aws.region, "--state", str(local_stack.delivery_state)]
-    command += ["--sign-in", "jwt", "--jwt-key", str(server.jwt_key_file), "--ca", str(server.ca_file)]
+    # Straight to OpenSearch: every document through the gateway would cost time and prove nothing more.
+    command += ["--domain-url", server.url, "--ca", str(server.ca_file)]
+    command += ["--sign-in", "jwt", "--jwt-key", str(server.jwt_key_file)]
     environment = processes.clean_environment(**local_stack.aws.environment())
     process = processes.start(_WORKER, command, log=local_stack.logs / "deliver.log", environment=environment)
     local_stack.add(process)

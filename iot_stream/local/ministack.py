@@ -27,6 +27,7 @@ ACCOUNT = "000000000000"
 PROFILE = "iot-stream-local"
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _START_SECONDS = 180
+_SERVER = Path(__file__).parent / "ministack_server" / "__main__.py"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Ministack:
         temporary.mkdir(parents=True, exist_ok=True)
         process = processes.start(
             "ministack",
-            [str(MINISTACK_PYTHON), "-m", "ministack"],
+            [str(MINISTACK_PYTHON), "-P", str(_SERVER)],
             log=self.folder / "ministack.log",
             environment=processes.clean_environment(
                 **_CREDENTIALS, **self._settings(temporary, domain_endpoint, ca_file, enforce_iam=enforce_iam)

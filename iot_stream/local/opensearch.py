@@ -1,8 +1,8 @@
 """Index: a real OpenSearch with its real security plugin, as one process on 127.0.0.1.
 
-It differs from an Amazon OpenSearch Service domain in how an IAM role signs in: a token that names the role (the
-security plugin's `jwt` domain) replaces the SigV4 signature. The plugin then treats the role as a backend role, as on
-AWS.
+An IAM role signs in with a token that names it (the security plugin's `jwt` domain): the gateway in front makes one for
+each request whose SigV4 signature it has verified. What the security plugin then does with the role, as a backend
+role, is what it does in a domain of Amazon OpenSearch Service.
 """
 
 import base64

@@ -157,6 +157,33 @@ def test_the_domain_follows_the_stack_through_its_life(
     assert state() == {}
 
 
+def test_an_iam_role_is_the_master_user(
+    local_stack: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]]
+) -> None:
+    """MasterUserMode=IamRole: no secret, no password; the function signs in with its own role, until the delete."""
+    stack = deployed(MasterUserMode="IamRole")
+    assert "MasterUserSecretArn" not in stack.outputs
+    created = state()
+    assert set(created) == {"roles/mapped-role", "rolesmapping/mapped-role", "template/mapped"}
+    client = local_stack.aws.client("lambda")
+    domain.ask(client, stack, "remove")
+    assert state() == {}
+    assert domain.ask(client, stack, "show").lines["Role"].startswith("differs: mapped-role")
+    domain.ask(client, stack, "apply")
+    assert state() == created
+    with local_stack.opensearch.admin_session() as admin:
+        # Without its mapping to all_access the role is nobody: it was no name and password that let it in.
+        mapping = f"{local_stack.opensearch.url}/_plugins/_security/api/rolesmapping/all_access"
+        entries = admin.get(mapping).json()["all_access"]
+        [master] = [role for role in entries["backend_roles"] if "RoleMapperRole" in role]
+        assert admin.delete(mapping).ok
+        with pytest.raises(domain.DomainError, match="403"):
+            domain.ask(client, stack, "show")
+        assert admin.put(mapping, json={"backend_roles": [master]}).ok
+    _delete(local_stack)
+    assert state() == {}
+
+
 def _log_lines(local_stack: LocalStack) -> list[str]:
     logs = local_stack.aws.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]

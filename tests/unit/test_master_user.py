@@ -1,6 +1,6 @@
 """What AWS does around a domain relies on two logical ids of the template."""
 
-from iot_stream.local.master_user import DOMAIN, MASTER_USER_SECRET
+from iot_stream.local.master_user import DOMAIN, IAM_MASTER_USER, MASTER_USER_MODE, MASTER_USER_SECRET
 from tests.template import load_template
 
 
@@ -15,3 +15,11 @@ def test_the_domain_takes_its_master_user_from_the_secret() -> None:
     template = resources[MASTER_USER_SECRET]["Properties"]["GenerateSecretString"]["SecretStringTemplate"]
     assert template == {"Sub": '{"username": "${MasterUserName}"}'}
     assert resources[MASTER_USER_SECRET]["Type"] == "AWS::SecretsManager::Secret"
+
+
+def test_the_domain_takes_its_iam_master_from_the_role() -> None:
+    """With MasterUserMode=IamRole the local stack maps the role that MasterUserARN names."""
+    template = load_template()
+    options = template["Resources"][DOMAIN]["Properties"]["AdvancedSecurityOptions"]["MasterUserOptions"]
+    assert options["MasterUserARN"]["If"][2] == {"GetAtt": f"{IAM_MASTER_USER}.Arn"}
+    assert template["Parameters"][MASTER_USER_MODE]["AllowedValues"] == ["InternalUser", "IamRole"]

@@ -1,0 +1,1 @@
+"""What runs in ministack's own interpreter."""
