@@ -1,10 +1,10 @@
 """Data nodes of a domain: the cheapest instance type and number that have all that the indices need."""
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 from iot_stream.plan.needs import SHARDS_PER_HEAP_GIB, Index
+from iot_stream.plan.whole import whole
 
 __all__ = ["INSTANCE_TYPES", "InstanceType", "Nodes", "choose_nodes"]
 
@@ -95,9 +95,9 @@ def _nodes(need: Index, replicas: int, instance: InstanceType) -> Nodes:
     shards = min(SHARDS_PER_HEAP_GIB * instance.heap_gib, SHARDS_PER_NODE)
     count = max(
         1 + replicas,
-        math.ceil(need.storage_gib / instance.volume_gib),
-        math.ceil(need.vcpus / instance.vcpus),
-        math.ceil(need.sustained_vcpus / instance.sustained_vcpus),
-        math.ceil(need.shards / shards),
+        whole(need.storage_gib / instance.volume_gib),
+        whole(need.vcpus / instance.vcpus),
+        whole(need.sustained_vcpus / instance.sustained_vcpus),
+        whole(need.shards / shards),
     )
-    return Nodes(instance, count, max(SMALLEST_VOLUME_GIB, math.ceil(need.storage_gib / count)))
+    return Nodes(instance, count, max(SMALLEST_VOLUME_GIB, whole(need.storage_gib / count)))

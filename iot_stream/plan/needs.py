@@ -4,10 +4,10 @@
 bytes and its powers where data is billed, and the smaller 10**6 where a throughput limit says MB.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
+from iot_stream.plan.whole import whole
 from iot_stream.plan.workload import Measured, Workload
 
 __all__ = ["MONTH_SECONDS", "SHARDS_PER_HEAP_GIB", "Deliver", "Index", "Ingest", "Needs", "Transform", "needs_of"]
@@ -174,9 +174,9 @@ def _ingest(work: Workload) -> Ingest:
         readings_per_s=work.readings_per_s,
         peak_readings_per_s=peak,
         peak_bytes_per_s=peak_bytes,
-        shards=max(1, math.ceil(peak / SHARD_RECORDS_PER_S), math.ceil(peak_bytes / SHARD_BYTES_PER_S)),
-        put_units_month=month * math.ceil((work.reading_bytes + PARTITION_KEY_BYTES) / PUT_UNIT_BYTES),
-        billed_gb_month=month * math.ceil(work.reading_bytes / KIB) * KIB / GIB,
+        shards=max(1, whole(peak / SHARD_RECORDS_PER_S), whole(peak_bytes / SHARD_BYTES_PER_S)),
+        put_units_month=month * whole((work.reading_bytes + PARTITION_KEY_BYTES) / PUT_UNIT_BYTES),
+        billed_gb_month=month * whole(work.reading_bytes / KIB) * KIB / GIB,
     )
 
 
@@ -216,7 +216,7 @@ def _deliver(work: Workload, ingest: Ingest, transform: Transform) -> Deliver:
     """
     first, second = _halves(work.buffer_seconds)
     peak_bytes = ingest.peak_readings_per_s * work.document_bytes
-    buffer_mb = min(LARGEST_BUFFER_MB, max(1, math.ceil(peak_bytes * BUFFER_FILL_SECONDS / MIB)))
+    buffer_mb = min(LARGEST_BUFFER_MB, max(1, whole(peak_bytes * BUFFER_FILL_SECONDS / MIB)))
     rate = work.readings_per_s
     by_size = rate * work.document_bytes / (buffer_mb * MIB)
     waits = [
@@ -228,7 +228,7 @@ def _deliver(work: Workload, ingest: Ingest, transform: Transform) -> Deliver:
     return Deliver(
         billed_gb_month=rate
         * MONTH_SECONDS
-        * math.ceil(work.reading_bytes / FIREHOSE_UNIT_BYTES)
+        * whole(work.reading_bytes / FIREHOSE_UNIT_BYTES)
         * FIREHOSE_UNIT_BYTES
         / GIB,
         transform_interval_s=first,
@@ -244,9 +244,9 @@ def _index(work: Workload, measured: Measured) -> Index:
     """Size the indices ("Calculating storage requirements", "Choosing the number of shards", and the quotas' heap)."""
     rotation, period = _rotation(work.keep_days)
     held = work.keep_days + period
-    indices = math.ceil(held / period)
+    indices = whole(held / period)
     day = work.readings_per_s * DAY_SECONDS * work.document_bytes / GIB
-    primaries = max(1, math.ceil(day * period * 1.1 / SHARD_GIB))
+    primaries = max(1, whole(day * period * 1.1 / SHARD_GIB))
     copies = 1 + work.replicas
     shards = indices * primaries * copies
     size = max(1.0, work.document_bytes / (BENCHMARK_READING_BYTES + 60))

@@ -21,6 +21,7 @@ from iot_stream.plan.measured import load_measured
 from iot_stream.plan.needs import OVERHEAD, Needs, needs_of
 from iot_stream.plan.planner import Plan, make_plan
 from iot_stream.plan.report import figures
+from iot_stream.plan.whole import whole
 from iot_stream.plan.workload import DOCUMENT_GROWTH_BYTES, Measured, PlanError, Workload
 from tests.builders import ARRIVED_AT, device_reading
 from tests.enrichers import enrich
@@ -210,6 +211,14 @@ def test_parameters_are_those_of_the_template_within_their_bounds(work: Workload
     both = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
     assert sum(int(made.parameters[name]) for name in both) == work.buffer_seconds
     assert int(made.parameters["AlarmDelaySeconds"]) > work.buffer_seconds
+
+
+def test_rounding_errors_buy_nothing() -> None:
+    """A rate of exactly 625 shards needs 625, however it was computed; anything above needs one more."""
+    every = 3.2678068971460315
+    assert 625_000 * 23 / (every * 23) * every > 625_000, "an example in which the arithmetic errs upwards"
+    assert whole(625_000 * 23 / (every * 23) * every / 1000) == 625
+    assert (whole(625.001), whole(0), whole(1)) == (626, 0, 1)
 
 
 @given(workloads, st.integers(2, 1000))
