@@ -13,8 +13,9 @@ from pathlib import Path
 __all__ = ["Accepted", "Ledger", "digest_of"]
 
 # Shard number, sequence number, digest. A SequenceNumber has up to 129 digits, a ShardId ends in its number (Kinesis
-# API reference, PutRecordsResultEntry). Entries of one length make the count a division.
-_ENTRY = struct.Struct(">Q54s16s")
+# API reference, PutRecordsResultEntry). The sequence number is kept as text, for a document's id holds it as it was
+# written: ministack's begin with zeros. Entries of one length make the count a division.
+_ENTRY = struct.Struct(">Q129s16s")
 _SHARD = "shardId-"
 
 
@@ -45,7 +46,7 @@ class Ledger:
         """Add records to the file of `run`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         entries = [
-            _ENTRY.pack(int(record.shard.removeprefix(_SHARD)), int(record.sequence).to_bytes(54, "big"), record.digest)
+            _ENTRY.pack(int(record.shard.removeprefix(_SHARD)), record.sequence.encode("ascii"), record.digest)
             for record in records
         ]
         with (self.folder / f"{run}.accepted").open("ab") as file:
@@ -57,7 +58,7 @@ class Ledger:
             with path.open("rb") as file:
                 while len(entry := file.read(_ENTRY.size)) == _ENTRY.size:
                     shard, sequence, digest = _ENTRY.unpack(entry)
-                    yield Accepted(f"{_SHARD}{shard:012}", str(int.from_bytes(sequence, "big")), digest)
+                    yield Accepted(f"{_SHARD}{shard:012}", sequence.rstrip(b"\0").decode("ascii"), digest)
 
     @property
     def sent(self) -> int:

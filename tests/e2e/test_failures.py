@@ -86,7 +86,7 @@ def test_faults_of_every_kind_are_listed_repaired_and_replayed_once(
         device_reading(uuid=f"{run_id}-no-id", device_id=...),
         device_reading(uuid=f"{run_id}-list", device_temp=[31]),
     ]
-    data = [json.dumps(fault).encode() for fault in faults] + [f"{run_id} is not JSON".encode(), b"\xff\xfe"]
+    data = [json.dumps(fault).encode() for fault in faults] + [f"{run_id} is not JSON".encode(), b"\xff is not UTF-8"]
     kinesis = local_stack.aws.client("kinesis")
     for each in data:
         kinesis.put_record(StreamName=stack.output("StreamName"), Data=each, PartitionKey="1")

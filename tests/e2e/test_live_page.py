@@ -70,7 +70,7 @@ def test_readings_sent_become_visible_and_failures_too(local_stack: LocalStack, 
         row = looked.page.get_by_role("dialog").locator("tbody tr").first
         expect(row).to_contain_text("Lambda.ProcessingFailedStatus")
         reasons = looked.page.locator("#reasons")
-        expect(reasons).to_contain_text(re.compile(r"own reasons in the last hour: \w+.*: \d"))
+        expect(reasons).to_contain_text(re.compile(r"Reasons given by the function in the last hour: \w+.*: \d"))
         looked.page.keyboard.press("Escape")
         with local_stack.opensearch.admin_session() as session:
             url = f"{local_stack.opensearch.url}/{local_stack.stack().output('IndexName')}*/_count"
