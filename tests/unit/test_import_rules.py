@@ -15,7 +15,7 @@ CORE = PACKAGE / "delivery" / "core"
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"display", "live", "doctor"},
+    {"display", "live"},
     {"target", "run"},
     {"local", "failures"},
     {"generator", "dashboards", "delivery", "domain", "failure_objects", "plan"},
