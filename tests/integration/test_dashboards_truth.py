@@ -19,7 +19,6 @@ from iot_stream.local.reader_role import create_reader_role
 from tests.readings import ACTIVITIES, make_index
 
 DEVICES = 3_000
-NOW = datetime.now(UTC)
 SEED = random.randrange(2**32)
 
 
@@ -29,6 +28,7 @@ def _text(at: datetime) -> str:
 
 def _fleet(chance: random.Random) -> Iterator[dict[str, Any]]:
     """Yield three readings of each device, of the last ten minutes, except for ten devices that fell silent."""
+    now = datetime.now(UTC)  # not when this file is imported: a whole run takes minutes to come here
     silent = set(chance.sample(range(DEVICES), 10))
     for device in range(DEVICES):
         for _ in range(3):
@@ -36,8 +36,8 @@ def _fleet(chance: random.Random) -> Iterator[dict[str, Any]]:
             celsius = round(chance.gauss(20, 5), 2)
             yield {
                 "uuid": f"{chance.getrandbits(64):016x}",
-                "timestamp": _text(NOW - age),
-                "ingested_at": _text(NOW - age + timedelta(seconds=1)),
+                "timestamp": _text(now - age),
+                "ingested_at": _text(now - age + timedelta(seconds=1)),
                 "device_id": device,
                 "temp_celsius": celsius,
                 "temp_fahrenheit": round(celsius * 1.8 + 32, 1),
@@ -117,9 +117,12 @@ def test_who_is_silent_does_not_depend_on_shards_or_filters(fleet: list[dict[str
 def test_a_clock_in_the_future_hides_no_device_and_shapes_no_panel(opensearch: OpenSearch, search: Reader) -> None:
     """A device whose clock is a year ahead counts as silent by its arrival, and its readings are counted."""
     base = {"temp_celsius": 20, "temp_fahrenheit": 68, "track_id": 1, "activity_type": "Running"}
-    wrong = {"uuid": "a", "device_id": 1, "timestamp": _text(NOW + timedelta(days=365))}
-    right = {"uuid": "b", "device_id": 2, "timestamp": _text(NOW - timedelta(seconds=30))}
-    arrived = {"ingested_at": _text(NOW - timedelta(hours=2))}, {"ingested_at": _text(NOW - timedelta(seconds=29))}
+    wrong = {"uuid": "a", "device_id": 1, "timestamp": _text(datetime.now(UTC) + timedelta(days=365))}
+    right = {"uuid": "b", "device_id": 2, "timestamp": _text(datetime.now(UTC) - timedelta(seconds=30))}
+    arrived = (
+        {"ingested_at": _text(datetime.now(UTC) - timedelta(hours=2))},
+        {"ingested_at": _text(datetime.now(UTC) - timedelta(seconds=29))},
+    )
     make_index(opensearch, "truth-clock", [base | wrong | arrived[0], base | right | arrived[1]])
     responses = responses_of(search, "truth-clock")
     assert silence(responses) == ["1", "2"]
@@ -131,7 +134,8 @@ def test_a_clock_in_the_future_hides_no_device_and_shapes_no_panel(opensearch: O
 def test_what_is_not_delivered_yet_is_shaded_and_not_counted(opensearch: OpenSearch, search: Reader) -> None:
     """With buffers of two minutes the newest bars are missing, not zero, and a grey band says why."""
     base = {"device_id": 1, "temp_celsius": 20, "temp_fahrenheit": 68, "track_id": 1, "activity_type": "Running"}
-    times = [NOW - timedelta(seconds=120 + 5 * number) for number in range(100)]
+    now = datetime.now(UTC)
+    times = [now - timedelta(seconds=120 + 5 * number) for number in range(100)]
     documents = [
         base | {"uuid": str(n), "timestamp": _text(at), "ingested_at": _text(at)} for n, at in enumerate(times)
     ]
@@ -150,7 +154,7 @@ def test_what_is_not_delivered_yet_is_shaded_and_not_counted(opensearch: OpenSea
 def test_an_id_beyond_what_a_browser_can_hold_is_exact(opensearch: OpenSearch, search: Reader) -> None:
     """Vega reads JSON numbers as doubles, so panels take the id's text."""
     base = {"temp_celsius": 20, "temp_fahrenheit": 68, "track_id": 1, "activity_type": "Running"}
-    times = {"timestamp": _text(NOW), "ingested_at": _text(NOW)}
+    times = {"timestamp": _text(datetime.now(UTC)), "ingested_at": _text(datetime.now(UTC))}
     make_index(opensearch, "truth-ids", [base | times | {"uuid": "a", "device_id": 2**53 + 1}])
     responses = responses_of(search, "truth-ids")
     assert silence(responses) == [str(2**53 + 1)]
@@ -161,7 +165,7 @@ def test_an_id_beyond_what_a_browser_can_hold_is_exact(opensearch: OpenSearch, s
 def test_shares_make_a_whole_and_colours_stay(opensearch: OpenSearch, search: Reader) -> None:
     """More categories than colours: the rest is one part; and a filter changes no colour."""
     base = {"temp_celsius": 20, "temp_fahrenheit": 68, "track_id": 1, "device_id": 1}
-    times = {"timestamp": _text(NOW - timedelta(seconds=60)), "ingested_at": _text(NOW)}
+    times = {"timestamp": _text(datetime.now(UTC) - timedelta(seconds=60)), "ingested_at": _text(datetime.now(UTC))}
     documents = [
         base | times | {"uuid": f"{kind}-{number}", "activity_type": f"kind {kind:02}"}
         for kind in range(12)
