@@ -4,7 +4,7 @@ Contract: OpenSearch documentation, "Security APIs". The role comes first, since
 role exists; on removal the mapping goes first, since it outlives its role.
 """
 
-from typing import Any, override
+from typing import override
 
 from role_mapper.domain import Domain, path
 from role_mapper.errors import OwnershipError, ResponseError, UnexpectedResponseError, VerificationError
@@ -20,7 +20,25 @@ _BAD_REQUEST = 400
 _NOT_FOUND = 404
 
 
-class Role(ManagedObject):
+class _SecurityObject(ManagedObject):
+    """An object of the security API: a GET has it under its name, and it describes itself."""
+
+    @override
+    def find(self) -> Document | None:
+        body = self.domain.get(self.path)
+        if body is None:
+            return None
+        found = body.get(self.name)
+        if not isinstance(found, dict):
+            raise UnexpectedResponseError(f"GET {self.path}", f"a JSON object without {self.name!r}")
+        return found
+
+    @override
+    def description(self, found: Document) -> object:
+        return found.get("description")
+
+
+class Role(_SecurityObject):
     """The OpenSearch role that may write to the indices of `index_pattern`."""
 
     kind = ROLE
@@ -28,17 +46,8 @@ class Role(ManagedObject):
     def __init__(
         self, domain: Domain, owner: Owner, name: str, index_pattern: str = "", *, adopt: bool = False
     ) -> None:
-        super().__init__(domain, owner, name, f"role {name}", adopt=adopt)
+        super().__init__(domain, owner, name, f"role {name}", path(*_API, "roles", name), adopt=adopt)
         self._index_pattern = index_pattern
-        self._path = path(*_API, "roles", name)
-
-    @override
-    def find(self) -> Document | None:
-        return _find(self.domain, self._path, self.name)
-
-    @override
-    def description(self, found: Document) -> object:
-        return found.get("description")
 
     @override
     def claim(self, found: Document) -> Ownership:
@@ -59,10 +68,6 @@ class Role(ManagedObject):
         return documents.same_role(found, desired)
 
     @override
-    def write(self, desired: Document, found: Document | None) -> None:
-        self.domain.call("PUT", self._path, desired)
-
-    @override
     def keep(self, found: Document) -> str:
         kept = super().keep(found)
         if kept:
@@ -70,34 +75,21 @@ class Role(ManagedObject):
         mapped = RoleMapping(self.domain, self.owner, self.name).find()
         return "others are mapped to it" if mapped is not None and not documents.is_empty(mapped) else ""
 
-    @override
-    def delete(self, found: Document) -> None:
-        self.domain.delete(self._path)
 
-
-class RoleMapping(ManagedObject):
+class RoleMapping(_SecurityObject):
     """The delivery role's ARN as a backend role of an OpenSearch role; everybody else who is mapped stays mapped."""
 
     kind = ROLE_MAPPING
 
     def __init__(self, domain: Domain, owner: Owner, role: str, arn: str = "") -> None:
-        super().__init__(domain, owner, role, f"the mapping of role {role}")
+        super().__init__(domain, owner, role, f"the mapping of role {role}", path(*_API, "rolesmapping", role))
         self._arn = arn
-        self._path = path(*_API, "rolesmapping", role)
         self._role = Role(domain, owner, role)
 
     @property
     @override
     def identity(self) -> tuple[str, ...]:
         return (*super().identity, self._arn)
-
-    @override
-    def find(self) -> Document | None:
-        return _find(self.domain, self._path, self.name)
-
-    @override
-    def description(self, found: Document) -> object:
-        return found.get("description")
 
     @override
     def claim(self, found: Document) -> Ownership:
@@ -145,7 +137,7 @@ class RoleMapping(ManagedObject):
                 raise VerificationError(f"{self.title} reads back with {self._arn} still in it")
         # After another look: somebody may have been mapped while this entry was taken out.
         if left is not None and self._only_ours(left):
-            self.domain.delete(self._path)
+            self.domain.delete(self.path)
 
     @override
     def gone(self, found: Document | None) -> bool:
@@ -158,21 +150,10 @@ class RoleMapping(ManagedObject):
     def _write(self, method: str, body: object, seen: Document | None) -> None:
         """Change a mapping that was read as `seen`; a refusal that somebody else's change explains is retryable."""
         try:
-            self.domain.call(method, self._path, body)
+            self.domain.call(method, self.path, body)
         except ResponseError as error:
             if error.status not in {_BAD_REQUEST, _NOT_FOUND}:
                 raise
             if self.find() == seen and self._role.find() is not None:
                 raise
             raise VerificationError(f"{error}; it was changed at the same moment") from None
-
-
-def _find(domain: Domain, path: str, name: str) -> dict[str, Any] | None:
-    """Return the one object of a response, which the plugin puts under its name."""
-    body = domain.get(path)
-    if body is None:
-        return None
-    found = body.get(name)
-    if not isinstance(found, dict):
-        raise UnexpectedResponseError(f"GET {path}", f"a JSON object without {name!r}")
-    return found

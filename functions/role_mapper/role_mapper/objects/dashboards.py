@@ -12,8 +12,8 @@ from role_mapper import files
 from role_mapper.domain import Domain, path
 from role_mapper.errors import CallError, ResponseError, UnexpectedResponseError, VerificationError
 from role_mapper.master_user import InternalUser
-from role_mapper.objects.index_template import find_template
-from role_mapper.objects.managed import Document, ManagedObject
+from role_mapper.objects.index_template import Template
+from role_mapper.objects.managed import Document
 from role_mapper.objects.saved_objects import (
     COPIED,
     SavedObject,
@@ -38,24 +38,15 @@ _NO_LOGIN = {400, 401, 404}  # no log-in form, or not for this user: each call s
 _NOT_FOUND = 404
 
 
-class _Record(ManagedObject):
+class _Record(Template):
     """The component template that records each saved object as it was last shipped."""
 
     kind = DASHBOARDS
 
     def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
         name = f"{properties.index_name}-dashboards"
-        super().__init__(domain, owner, name, f"component template {name}", adopt=properties.take_over)
-        self._path = path("_component_template", name)
+        super().__init__(domain, owner, name, "component_template", adopt=properties.take_over)
         self.records: Records = {}
-
-    @override
-    def find(self) -> Document | None:
-        return find_template(self.domain, "component_template", self.name)
-
-    @override
-    def description(self, found: Document) -> object:
-        return (found.get("_meta") or {}).get("description")
 
     @override
     def desired(self, ownership: Ownership) -> Document:
@@ -65,14 +56,6 @@ class _Record(ManagedObject):
     @override
     def same(self, found: Document, desired: Document) -> bool:
         return bool(found.get("_meta") == desired["_meta"])
-
-    @override
-    def write(self, desired: Document, found: Document | None) -> None:
-        self.domain.call("PUT", self._path, desired)
-
-    @override
-    def delete(self, found: Document) -> None:
-        self.domain.delete(self._path)
 
 
 class Dashboards:

@@ -13,27 +13,45 @@ from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
 from role_mapper.report import INDEX_TEMPLATE
 
-__all__ = ["IndexTemplate", "find_template"]
+__all__ = ["IndexTemplate", "Template"]
 
 
-class IndexTemplate(ManagedObject):
+class Template(ManagedObject):
+    """A template of the domain, of either sort: a GET lists it by name, and its `_meta` describes it.
+
+    Args:
+        sort: `index_template` or `component_template`.
+    """
+
+    def __init__(self, domain: Domain, owner: Owner, name: str, sort: str, *, adopt: bool) -> None:
+        title = f"{sort.replace('_', ' ')} {name}"
+        super().__init__(domain, owner, name, title, path(f"_{sort}", name), adopt=adopt)
+        self._sort = sort
+
+    @override
+    def find(self) -> Document | None:
+        body = self.domain.get(self.path)
+        if body is None:
+            return None
+        for each in body.get(f"{self._sort}s") or ():
+            if isinstance(each, dict) and each.get("name") == self.name and isinstance(each.get(self._sort), dict):
+                template: Document = each[self._sort]
+                return template
+        raise UnexpectedResponseError(f"GET {self.path}", f"a JSON object without the {self._sort} {self.name!r}")
+
+    @override
+    def description(self, found: Document) -> object:
+        return (found.get("_meta") or {}).get("description")
+
+
+class IndexTemplate(Template):
     """The composable index template."""
 
     kind = INDEX_TEMPLATE
 
     def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
-        name = properties.index_name
-        super().__init__(domain, owner, name, f"index template {name}", adopt=properties.take_over)
+        super().__init__(domain, owner, properties.index_name, "index_template", adopt=properties.take_over)
         self._properties = properties
-        self._path = path("_index_template", name)
-
-    @override
-    def find(self) -> Document | None:
-        return find_template(self.domain, "index_template", self.name)
-
-    @override
-    def description(self, found: Document) -> object:
-        return (found.get("_meta") or {}).get("description")
 
     @override
     def desired(self, ownership: Ownership) -> Document:
@@ -43,33 +61,3 @@ class IndexTemplate(ManagedObject):
     def same(self, found: Document, desired: Document) -> bool:
         """Return whether they say the same; the domain adds an empty `composed_of`."""
         return {key: value for key, value in found.items() if value != []} == desired
-
-    @override
-    def write(self, desired: Document, found: Document | None) -> None:
-        self.domain.call("PUT", self._path, desired)
-
-    @override
-    def delete(self, found: Document) -> None:
-        self.domain.delete(self._path)
-
-
-def find_template(domain: Domain, kind: str, name: str) -> Document | None:
-    """Return one template, None if the domain says that there is none.
-
-    Args:
-        domain: where it is.
-        kind: `index_template` or `component_template`.
-        name: its name.
-
-    Raises:
-        UnexpectedResponseError: the response holds no template of that name.
-    """
-    where = path(f"_{kind}", name)
-    body = domain.get(where)
-    if body is None:
-        return None
-    for each in body.get(f"{kind}s") or ():
-        if isinstance(each, dict) and each.get("name") == name and isinstance(each.get(kind), dict):
-            template: Document = each[kind]
-            return template
-    raise UnexpectedResponseError(f"GET {where}", f"a JSON object without the {kind} {name!r}")

@@ -1,7 +1,8 @@
 """How every object on the domain is made and removed: find, claim, compare, write, read back.
 
-It stands here once. A kind of object says only how it is found, what it should be, how the two are compared, and how it
-is written and deleted. Both functions are safe to repeat as a whole at any moment, which is how they are retried.
+It stands here once. A kind of object says only how it is found, what it should be and how the two are compared; and how
+it is written and deleted, where a PUT and a DELETE of its path do not do. Both functions are safe to repeat as a whole
+at any moment, which is how they are retried.
 """
 
 from abc import ABC, abstractmethod
@@ -27,16 +28,18 @@ class ManagedObject(ABC):
         kind: of which kind it is, as reports name it.
         name: its name on the domain.
         title: kind and name, as errors name it.
+        path: where the domain's API has it.
         adopt: whether an object of that name that someone else made may be replaced (TakeOver).
     """
 
     kind: str
 
-    def __init__(self, domain: Domain, owner: Owner, name: str, title: str, *, adopt: bool = False) -> None:
+    def __init__(self, domain: Domain, owner: Owner, name: str, title: str, path: str, *, adopt: bool = False) -> None:
         self.domain = domain
         self.owner = owner
         self.name = name
         self.title = title
+        self.path = path
         self.adopt = adopt
 
     @property
@@ -62,15 +65,15 @@ class ManagedObject(ABC):
     def same(self, found: Document, desired: Document) -> bool:
         """Return whether the object is as it should be, whatever the domain adds to it."""
 
-    @abstractmethod
-    def write(self, desired: Document, found: Document | None) -> None:
-        """Create the object, or change the one that was found."""
-
-    @abstractmethod
-    def delete(self, found: Document) -> None:
-        """Delete the object, or what this owner added to it."""
-
     # ---- what some kinds say otherwise ----
+
+    def write(self, desired: Document, found: Document | None) -> None:  # noqa: ARG002  # some kinds look at it
+        """Create the object, or change the one that was found."""
+        self.domain.call("PUT", self.path, desired)
+
+    def delete(self, found: Document) -> None:  # noqa: ARG002  # some kinds look at it
+        """Delete the object, or what this owner added to it."""
+        self.domain.delete(self.path)
 
     def unavailable(self) -> str:
         """Return why the domain can't have such an object; empty if it can."""

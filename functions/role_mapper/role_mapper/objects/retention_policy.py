@@ -47,9 +47,9 @@ class RetentionPolicy(ManagedObject):
 
     def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
         name = properties.index_name
-        super().__init__(domain, owner, name, f"retention policy {name}", adopt=properties.take_over)
+        where = path(*_ISM, "policies", name)
+        super().__init__(domain, owner, name, f"retention policy {name}", where, adopt=properties.take_over)
         self._properties = properties
-        self._path = path(*_ISM, "policies", name)
         self._removable = {Ownership.OWNED}
 
     @override
@@ -58,12 +58,12 @@ class RetentionPolicy(ManagedObject):
 
     @override
     def find(self) -> Document | None:
-        body = self.domain.get(self._path)
+        body = self.domain.get(self.path)
         if body is None:
             return None
         numbered = isinstance(body.get("_seq_no"), int) and isinstance(body.get("_primary_term"), int)
         if not numbered or not isinstance(body.get("policy"), dict):
-            raise UnexpectedResponseError(f"GET {self._path}", "a JSON object that is not a policy")
+            raise UnexpectedResponseError(f"GET {self.path}", "a JSON object that is not a policy")
         return body
 
     @override
@@ -85,7 +85,7 @@ class RetentionPolicy(ManagedObject):
         params = None
         if found is not None:
             params = {"if_seq_no": str(found["_seq_no"]), "if_primary_term": str(found["_primary_term"])}
-        self.domain.call("PUT", self._path, desired, params=params)
+        self.domain.call("PUT", self.path, desired, params=params)
 
     @override
     def ensure(self) -> list[Change]:
@@ -140,7 +140,7 @@ class RetentionPolicy(ManagedObject):
     def delete(self, found: Document) -> None:
         """Delete the policy, after its indices were taken off it: they would go on following their copies."""
         self._take_off(ours_only=False)
-        self.domain.delete(self._path)
+        super().delete(found)
 
     def _release(self, found: Document) -> None:
         empty = {"name": "keep", "actions": [], "transitions": []}
