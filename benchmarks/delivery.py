@@ -87,14 +87,14 @@ def enrich(readings: list[bytes]) -> list[bytes]:
 
 
 def package_function() -> bytes:
-    """The enrichment function with what it imports, as Lambda takes it."""
+    """Return the enrichment function that `sam build` made (`make bench` runs it first), zipped as Lambda takes it."""
+    built = PROJECT / ".aws-sam" / "build" / "EnrichmentFunction"
     archive = io.BytesIO()
-    packages = [Path(str(importlib.metadata.distribution(name).locate_file(name))) for name in ("msgspec", "tzdata")]
     with zipfile.ZipFile(archive, "w") as file:
-        for folder in (FUNCTIONS / "enrichment", *packages):
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    file.write(path, path.relative_to(folder.parent))
+        for path in sorted(built.rglob("*")):
+            file.write(path, path.relative_to(built))
+    if not file.filelist:
+        sys.exit(f"{built} holds no function: run `make build` first")
     return archive.getvalue()
 
 
