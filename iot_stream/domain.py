@@ -60,7 +60,7 @@ def ask(client: Any, stack: Stack, action: str) -> Report:
         action: one of the three.
 
     Raises:
-        DomainError: the function could not be invoked, or answered FAILED; with its reason.
+        DomainError: the function could not be invoked, or reported FAILED; with its reason.
         StackError: the stack is of another version of the template.
     """
     request = {

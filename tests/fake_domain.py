@@ -1,4 +1,4 @@
-"""A domain in memory that answers as real ones were seen to: the statuses and texts are recorded.
+"""A domain in memory that responds as real ones were seen to: the statuses and texts are recorded.
 
 Roles, mappings and templates: OpenSearch 3.4 with its security plugin, as `tests/integration` runs it. Index State
 Management: its source and its own tests (opensearch-project/index-management). Dashboards: its source; neither of the
@@ -32,7 +32,7 @@ PLAIN_TEXT = {
     401: "Unauthorized",
     503: "OpenSearch Security not initialized.",
 }
-"""Answers of the security plugin that are no JSON."""
+"""Responses of the security plugin that are not JSON."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True)
 class FakeResponse:
-    """One answer."""
+    """One response."""
 
     status: int
     body: Any
@@ -93,10 +93,10 @@ class FakeDomain:
         closed: those of the indices that are closed.
         transitioning: those on their way from one state of their policy to the next.
         nodes: how many data nodes there are.
-        faults: the answer, or the exception, that the n-th call (from 0) gets instead of its own.
+        faults: the response, or the exception, that the n-th call (from 0) gets instead of its own.
         always: the same for every call.
-        meanwhile: what somebody else does just before the first call of that method is answered; the action may
-            return what that call gets instead of its own answer.
+        meanwhile: what somebody else does just before the first call of that method gets its response; the action may
+            return what that call gets instead of its own response.
     """
 
     host: str = "search-builders.us-east-1.es.amazonaws.com"
@@ -121,11 +121,11 @@ class FakeDomain:
     _sequence: int = 0
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Answer every request of the `requests` library that goes to this host; others are refused."""
+        """Respond to every request of the `requests` library that goes to this host; others are refused."""
 
         def send(_: Any, request: requests.PreparedRequest, **__: Any) -> requests.Response:
             assert urlsplit(request.url or "").hostname == self.host, f"unexpected request to {request.url}"
-            return self._answer(request)
+            return self._respond(request)
 
         monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
 
@@ -146,7 +146,7 @@ class FakeDomain:
 
     # ---- one request ----
 
-    def _answer(self, request: requests.PreparedRequest) -> requests.Response:
+    def _respond(self, request: requests.PreparedRequest) -> requests.Response:
         call = _call(request)
         number = len(self.calls)
         self.calls.append(call)

@@ -29,10 +29,10 @@ type Response = tuple[int, str, str]
 
 @contextmanager
 def signed_domain(
-    folder: Path, answer: Callable[[str, str, bytes, dict[str, str]], Response]
+    folder: Path, respond: Callable[[str, str, bytes, dict[str, str]], Response]
 ) -> Iterator["SignedDomain"]:
-    """Serve `answer` (of method, path, body and headers) to signed requests, and AWS's own 403 to all others."""
-    with SignedDomain(folder, answer) as running:
+    """Serve `respond` (of method, path, body and headers) to signed requests, and AWS's own 403 to all others."""
+    with SignedDomain(folder, respond) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield running
@@ -41,18 +41,18 @@ def signed_domain(
 
 
 class SignedDomain(ThreadingHTTPServer):
-    """A domain that only answers signed requests; `used` are the access keys that signed them."""
+    """A domain that accepts only signed requests; `used` are the access keys that signed them."""
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, answer: Callable[[str, str, bytes, dict[str, str]], Response]) -> None:
+    def __init__(self, folder: Path, respond: Callable[[str, str, bytes, dict[str, str]], Response]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         certificates = make_certificates(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "node.pem", folder / "node.key")
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.ca = certificates.ca
-        self.answer = answer
+        self.respond = respond
         self.used: list[str] = []
 
     @property
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.server.used.append(_parts(self.headers["Authorization"])["Credential"].split("/")[0])
             headers = {name.title(): value for name, value in self.headers.items()}
-            status, content_type, text = self.server.answer(self.command, self.path, body, headers)
+            status, content_type, text = self.server.respond(self.command, self.path, body, headers)
         payload = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", content_type)

@@ -19,7 +19,7 @@ from iot_stream.failures.pace import Pace
 
 __all__ = ["DestinationError", "IndexDestination", "Item", "Sent", "StreamDestination", "partition_key"]
 
-_PATIENCE_SECONDS: Final = 60.0
+_GIVE_UP_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 1.0
 _LATE_SECONDS: Final = 5.0  # a request whose response was lost may still be under way
 _SKEW_MS: Final = 60_000  # between this machine's clock and the stream's
@@ -98,7 +98,7 @@ class StreamDestination:
         """
         sent = Sent()
         left = {item.line: item for item in items}
-        deadline = self._clock() + _PATIENCE_SECONDS
+        deadline = self._clock() + _GIVE_UP_SECONDS
         while left:
             self._pace.wait_for(len(left))
             accepted, reason = self._put(key, [*left.values()], since_ms)
@@ -220,7 +220,7 @@ class IndexDestination:
             else:
                 action = {"index": {"_index": item.index, "_id": item.document_id}}
                 left[item.line] = (json.dumps(action), document)
-        deadline = self._clock() + _PATIENCE_SECONDS
+        deadline = self._clock() + _GIVE_UP_SECONDS
         while left:
             self._pace.wait_for(len(left))
             reason = self._bulk(left, sent)

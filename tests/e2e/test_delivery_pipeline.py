@@ -11,7 +11,7 @@ from tests.kpl import UserRecord, aggregate
 
 
 def test_every_record_ends_in_one_place(world: World) -> None:
-    """Ok, Dropped, ProcessingFailed, unanswered, refused by the domain, aggregated by the KPL: each has its end.
+    """Ok, Dropped, ProcessingFailed, no response, refused by the domain, aggregated by the KPL: each has its end.
 
     Then the operators' view: AWS/Firehose metrics in CloudWatch and error entries in the delivery stream's log.
     """

@@ -78,8 +78,8 @@ def find(local_stack: LocalStack, stack: Stack) -> Callable[[dict[str, Any]], re
     return ask
 
 
-def _hits(answer: requests.Response) -> int:
-    return int(answer.json()["hits"]["total"]["value"]) if answer.ok else 0
+def _hits(response: requests.Response) -> int:
+    return int(response.json()["hits"]["total"]["value"]) if response.ok else 0
 
 
 def _failure_lines(local_stack: LocalStack, stack: Stack) -> list[dict[str, Any]]:
@@ -126,8 +126,8 @@ def test_one_undecodable_record_among_500_leaves_499_documents_and_itself(
     data = [json.dumps(reading).encode() for reading in readings]
     data[250] = broken
     records = [{"Data": item, "PartitionKey": str(number)} for number, item in enumerate(data)]
-    answer = local_stack.aws.client("kinesis").put_records(StreamName=stack.output("StreamName"), Records=records)
-    assert answer["FailedRecordCount"] == 0
+    response = local_stack.aws.client("kinesis").put_records(StreamName=stack.output("StreamName"), Records=records)
+    assert response["FailedRecordCount"] == 0
     query = {"term": {"activity_type": "one-of-500"}}
     until(lambda: _hits(find(query)) == 499, what="499 documents")
 

@@ -43,7 +43,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_built_function_has_all_it_needs(name: str, sam_build: Path, runtime: Path) -> None:
-    """It gives each golden answer: its requirements and its files for the domain are complete."""
+    """It gives each golden response: its requirements and its files for the domain are complete."""
     artefact = sam_build / "RoleMapperFunction"
     assert (artefact / "opensearch" / "index-template.json").exists()
     assert (artefact / "opensearch" / "dashboards" / "saved_objects.ndjson").exists()

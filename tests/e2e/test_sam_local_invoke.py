@@ -1,4 +1,4 @@
-"""Each sample event, answered by what `sam build` built, in AWS's Lambda base image.
+"""Each sample event, invoked on what `sam build` built, in AWS's Lambda base image.
 
 Skipped where no Docker engine has that image; `make invoke` insists, and pulls it.
 """
@@ -55,7 +55,7 @@ def invocations(sam_build: Path, pull_option: list[str]) -> dict[str, tuple[int,
         files += ["--env-vars", str(EVENTS / "environment.json")]
         commands[function][name] = ["local", "invoke", function, *files, *pull_option]
     with ThreadPoolExecutor() as side_by_side:  # one event of the role mapper's only waits for its time to be up
-        return {name: each for answers in side_by_side.map(_invoke, commands.values()) for name, each in answers}
+        return {name: each for responses in side_by_side.map(_invoke, commands.values()) for name, each in responses}
 
 
 def _invoke(commands: dict[str, list[str]]) -> list[tuple[str, tuple[int, str, str]]]:
@@ -73,8 +73,8 @@ def _invoke(commands: dict[str, list[str]]) -> list[tuple[str, tuple[int, str, s
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_event_has_its_expected_answer(name, invocations):
-    """A sample event is answered exactly as the file beside it says."""
+def test_event_has_its_expected_response(name, invocations):
+    """A sample event gets exactly the response in the file beside it."""
     code, output, log = invocations[name]
     assert code == 0, log[-2000:]
     assert json.loads(output) == golden.read(EVENTS / f"{name}.expected.json")

@@ -336,7 +336,7 @@ class Interrupted:
         self.down = False
 
     def __call__(self, searches: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
-        """Answer, or not."""
+        """Respond, or not."""
         if self.down:
             raise SearchError("OpenSearch does not respond: is the local stack running?")
         return self._search(searches)

@@ -21,13 +21,13 @@ def test_a_token_makes_its_sender_an_iam_role_without_rights(opensearch: OpenSea
         session.headers["Authorization"] = f"Bearer {opensearch.token(ROLE)}"
         who = session.get(f"{opensearch.url}/_plugins/_security/authinfo").json()
         assert who["backend_roles"] == [ROLE]
-        answer = session.put(f"{opensearch.url}/neighbours-test/_doc/1", json={"a": 1})
-        assert answer.status_code == 403
-        assert ROLE in answer.text
+        response = session.put(f"{opensearch.url}/neighbours-test/_doc/1", json={"a": 1})
+        assert response.status_code == 403
+        assert ROLE in response.text
 
 
 def test_no_sign_in_and_a_forged_token_are_refused(opensearch: OpenSearch) -> None:
-    """Without credentials, and with a token somebody else signed, the answer is 401."""
+    """Without credentials, and with a token somebody else signed, the status is 401."""
     header, claims, _ = opensearch.token(ROLE).split(".")
     with _session(opensearch) as session:
         assert session.get(opensearch.url).status_code == 401
@@ -35,6 +35,6 @@ def test_no_sign_in_and_a_forged_token_are_refused(opensearch: OpenSearch) -> No
         assert session.get(opensearch.url).status_code == 401
 
 
-def test_ministack_answers_aws_clients(ministack: Ministack) -> None:
+def test_ministack_responds_to_aws_clients(ministack: Ministack) -> None:
     """A boto3 client reaches it, as the local account."""
     assert ministack.client("sts").get_caller_identity()["Account"] == ACCOUNT

@@ -98,8 +98,8 @@ def test_one_that_ends_early_is_an_error_with_its_last_words_and_its_log(tmp_pat
 def test_one_that_is_not_ready_in_time_is_stopped(tmp_path: Path) -> None:
     """Nothing is left running after a failed start."""
     process = _start(tmp_path, "import signal; signal.pause()")
-    with pytest.raises(SetupError, match=r"it: its answer did not arrive within 0 s"):
-        processes.wait_until(lambda: False, process, seconds=0.2, what="its answer")
+    with pytest.raises(SetupError, match=r"it: its response did not arrive within 0 s"):
+        processes.wait_until(lambda: False, process, seconds=0.2, what="its response")
     assert not process.alive
 
 

@@ -282,7 +282,7 @@ def test_documents_are_indexed_with_the_template_s_types(
 
 
 def _script(role: str) -> list[tuple[str, str, Any]]:
-    """Calls whose answers the domain in memory must know: every kind that the mapper makes, and refusals."""
+    """Make one call of every kind that the mapper makes, and some that are refused; return the responses."""
     mapping_, role_ = f"{API}/rolesmapping/{role}", f"{API}/roles/{role}"
     template, component = f"/_index_template/{role}", f"/_component_template/{role}"
     add_last = [{"op": "add", "path": "/backend_roles/-", "value": "a"}]
@@ -307,7 +307,7 @@ def _script(role: str) -> list[tuple[str, str, Any]]:
     ]  # fmt: skip
 
 
-def test_the_domain_in_memory_answers_as_the_real_one(domain: Domain, wanted: Properties) -> None:
+def test_the_domain_in_memory_responds_as_the_real_one(domain: Domain, wanted: Properties) -> None:
     """What unit tests rely on: the same statuses and the same bodies, call by call."""
     fake = FakeDomain(host="127.0.0.1")
     real_client = domain
@@ -324,10 +324,10 @@ def test_the_domain_in_memory_answers_as_the_real_one(domain: Domain, wanted: Pr
     expected = play(real_client)
     with pytest.MonkeyPatch.context() as patch:
         fake.install(patch)
-        answered = play(fake.client())
-    assert answered == expected
+        responses = play(fake.client())
+    assert responses == expected
 
 
 def _comparable(words: str) -> str:
     """Errors of a patch are the JSON Patch library's own words."""
-    return words.split(" answered 400: ", maxsplit=1)[0] if "PATCH" in words and " 400: " in words else words
+    return words.split(" returned 400: ", maxsplit=1)[0] if "PATCH" in words and " 400: " in words else words

@@ -28,7 +28,7 @@ class Context:
 
 
 class Listener(ThreadingHTTPServer):
-    """Takes every request and answers with `status`; `received` is all that arrived."""
+    """Takes every request and responds with `status`; `received` is all that arrived."""
 
     daemon_threads = True
 

@@ -37,13 +37,13 @@ def domain() -> FakeDomain:
 def server(domain: FakeDomain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignedDomain]:
     """The same behind a server that wants signatures."""
 
-    def answer(method: str, target: str, body: bytes, headers: dict[str, str]) -> Response:
+    def respond(method: str, target: str, body: bytes, headers: dict[str, str]) -> Response:
         url = urlsplit(target)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         sender = domain._serve(Call(method, url.path, query, json.loads(body) if body else None, headers))
         return sender.status, sender.content_type, sender.text
 
-    with signed_domain(tmp_path / "certificates", answer) as running:
+    with signed_domain(tmp_path / "certificates", respond) as running:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(running.ca))
         yield running
 
@@ -106,7 +106,7 @@ def test_a_wrong_key_is_told_without_the_signed_request(server: SignedDomain) ->
     credentials = Credentials("AKIDFIRST", "wrong", TOKENS["AKIDFIRST"])
     client = Domain(server.endpoint, sign_in(iam_master(server), session(credentials)), Deadline(1))
     with pytest.raises(
-        DeadlineExceededError, match="answered 403: The request signature we calculated does not match"
+        DeadlineExceededError, match="returned 403: The request signature we calculated does not match"
     ) as raised:
         provision.apply(client, wanted, Owner.of(STACK_ID, "RoleMapping", server.endpoint))
     assert "session-token" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The import of the saved objects against a Dashboards that answers in every documented way.
+"""The import of the saved objects against a Dashboards that responds in every documented way.
 
 Contract: OpenSearch Dashboards' saved objects API, `POST /api/saved_objects/_import`: 200 with `success`, also when it
 failed; 400 for a bad request, 413 for a file above `savedObjects.maxImportPayloadBytes`, 422 for an object from a newer
@@ -34,15 +34,15 @@ def ship(domain: FakeDomain) -> None:
     Dashboards(domain.client(), OWNER, PROPERTIES).ensure()
 
 
-def answering(domain: FakeDomain, reply: FakeResponse) -> list[Call]:
-    """Have the import answer so; what it was asked."""
+def importing_with(domain: FakeDomain, reply: FakeResponse) -> list[Call]:
+    """Have the import respond so; return the requests it gets."""
     asked: list[Call] = []
 
-    def answer(call: Call) -> FakeResponse:
+    def respond(call: Call) -> FakeResponse:
         asked.append(call)
         return reply
 
-    domain._import = answer  # type: ignore[method-assign]
+    domain._import = respond  # type: ignore[method-assign]
     return asked
 
 
@@ -74,7 +74,7 @@ def test_success_brings_what_was_built(domain: FakeDomain) -> None:
 )
 def test_a_failed_object_fails_the_import_whatever_the_status(domain: FakeDomain, reply: FakeResponse) -> None:
     """It is named with Dashboards' reason, and trying again would not help."""
-    answering(domain, reply)
+    importing_with(domain, reply)
     kind = reply.body["errors"][0]["error"]["type"]
     with pytest.raises(CallError, match=f"dashboard/iot-stream-live: {kind}") as raised:
         ship(domain)
@@ -82,7 +82,7 @@ def test_a_failed_object_fails_the_import_whatever_the_status(domain: FakeDomain
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "passing"),
+    ("status", "message", "retryable"),
     [
         (400, "Unexpected token in JSON at position 0", False),
         (413, "Payload content length greater than maximum allowed: 26214400", False),
@@ -92,19 +92,21 @@ def test_a_failed_object_fails_the_import_whatever_the_status(domain: FakeDomain
         (503, "OpenSearch Dashboards server is not ready yet", True),
     ],
 )
-def test_a_refusal_is_said_with_its_reason(domain: FakeDomain, status: int, message: str, passing: bool) -> None:
+def test_a_refusal_is_said_with_its_reason(domain: FakeDomain, status: int, message: str, retryable: bool) -> None:
     """What may pass by itself is told from what will not."""
-    asked = answering(domain, FakeResponse(status, {"statusCode": status, "error": "Refused", "message": message}))
-    with pytest.raises(DeadlineExceededError if passing else CallError, match=f"_import answered {status}: {message}"):
+    asked = importing_with(domain, FakeResponse(status, {"statusCode": status, "error": "Refused", "message": message}))
+    with pytest.raises(
+        DeadlineExceededError if retryable else CallError, match=f"_import returned {status}: {message}"
+    ):
         ship(domain)
-    assert (len(asked) > 1) is passing
+    assert (len(asked) > 1) is retryable
     logins = [call for call in domain.calls if call.path.endswith("/auth/login")]
     assert len(logins) > len(asked), "signed in before each try"
 
 
 def test_a_redirect_to_the_login_page_is_no_success(domain: FakeDomain) -> None:
-    """Without a session Dashboards sends browsers to its log-in page; that page is not an answer."""
-    answering(domain, FakeResponse(302, "", "text/html"))
+    """Without a session Dashboards sends browsers to its log-in page; that page is not a response."""
+    importing_with(domain, FakeResponse(302, "", "text/html"))
     with pytest.raises(CallError):
         ship(domain)
 

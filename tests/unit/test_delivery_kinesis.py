@@ -201,7 +201,7 @@ def test_throttling_and_expired_iterators_lose_nothing() -> None:
 
 
 def test_foreign_responses_end_nothing() -> None:
-    """Calls that a proxy answers with 200 and its own page are retried until Kinesis responds."""
+    """Calls that a proxy responds to with 200 and its own page are retried until Kinesis responds."""
     kinesis = FakeKinesis({"1": [b"a"]}, {}, set())
     kinesis.foreign = 3
     with reading(kinesis, records) as batches:

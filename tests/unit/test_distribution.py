@@ -20,18 +20,18 @@ def _digest(content: bytes) -> str:
 
 
 class _Registry:
-    """Packages by coordinate; each download may be answered differently."""
+    """Packages by coordinate; each download may get different bytes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.answers: dict[str, list[bytes]] = {}
+        self.downloads: dict[str, list[bytes]] = {}
 
     def download(self, coordinate: str) -> Path:
         name, _, packaging = coordinate.partition("@")
         file = self.folder / f"{name.replace(':', '-')}.{packaging or 'jar'}"
         if not file.exists():
-            answers = self.answers[coordinate]
-            file.write_bytes(answers.pop(0) if len(answers) > 1 else answers[0])
+            downloads = self.downloads[coordinate]
+            file.write_bytes(downloads.pop(0) if len(downloads) > 1 else downloads[0])
         return file
 
 
@@ -45,7 +45,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Registry:
     cache = tmp_path / "cache"
     cache.mkdir()
     registry = _Registry(cache)
-    registry.answers = {"org.example:core:1": [JAR], "org.example:module:1": [JAR], ZIP: [archive.read_bytes()]}
+    registry.downloads = {"org.example:core:1": [JAR], "org.example:module:1": [JAR], ZIP: [archive.read_bytes()]}
     folders: dict[str, Any] = {
         "lib": {"files": {"org.example:core:1": _digest(JAR)}},
         "modules/transport": {"classname": "org.example.Plugin", "files": {"org.example:module:1": _digest(JAR)}},
@@ -70,28 +70,28 @@ def test_files_are_laid_out_as_in_the_distribution(registry: _Registry) -> None:
     plugin = home / "plugins" / "security"
     assert (plugin / "inside.jar").read_bytes() == b"inside"
     assert (plugin / "plugin-descriptor.properties").read_text() == "name=security\nextended.plugins=\n"
-    assert registry.answers.keys() == {"org.example:core:1", "org.example:module:1", ZIP}
+    assert registry.downloads.keys() == {"org.example:core:1", "org.example:module:1", ZIP}
 
 
 def test_it_is_made_once(registry: _Registry) -> None:
     """A second call finds it and downloads nothing."""
     said: list[str] = []
     home = distribution.assemble(said.append)
-    registry.answers.clear()
+    registry.downloads.clear()
     assert distribution.assemble(said.append) == home
     assert len(said) == 1
 
 
 def test_a_cut_download_is_fetched_once_more(registry: _Registry) -> None:
     """What an interrupted download left in the cache does not stay in the way."""
-    registry.answers["org.example:core:1"] = [b"a j", JAR]
+    registry.downloads["org.example:core:1"] = [b"a j", JAR]
     home = distribution.assemble()
     assert (home / "lib" / "org.example-core-1.jar").read_bytes() == JAR
 
 
 def test_an_altered_download_is_refused_with_both_hashes(registry: _Registry, tmp_path: Path) -> None:
     """It names the package, what came and what is pinned, and leaves no half-made OpenSearch."""
-    registry.answers["org.example:module:1"] = [b"something else"]
+    registry.downloads["org.example:module:1"] = [b"something else"]
     words = f"org.example:module:1 has SHA-256 {_digest(b'something else')}, but lock.json pins {_digest(JAR)}"
     with pytest.raises(SetupError, match=re.escape(words)):
         distribution.assemble()

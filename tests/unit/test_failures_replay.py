@@ -427,11 +427,11 @@ def test_botocore_does_not_repeat_put_records_by_itself() -> None:
         status_code, headers, content = 500, {}, b""
 
     def retried() -> bool:
-        answers = client.meta.events.emit(
+        responses = client.meta.events.emit(
             "needs-retry.kinesis.PutRecords", response=(Response, failed), endpoint=None, operation=model, attempts=1,
             caught_exception=None, request_dict={"context": {}},
         )  # fmt: skip
-        return any(delay is not None for _, delay in answers)
+        return any(delay is not None for _, delay in responses)
 
     assert retried()
     StreamDestination(client, STREAM, Pace(1, lambda: 0, lambda _: None), lambda: 0, lambda _: None)

@@ -16,7 +16,7 @@ from iot_stream.run.session import check_parameters
 
 
 class _Index:
-    """An index that answers queries for ids, as OpenSearch does (Query DSL, IDs)."""
+    """An index that can be searched by ids, as OpenSearch does (Query DSL, IDs)."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.ids = list(ids)

@@ -37,7 +37,7 @@ STACK = Stack("iot-stream", STACK_ID, OUTPUTS, PARAMETERS)
 
 
 class Lambda:
-    """Lambda's Invoke, which answers as it is told."""
+    """Lambda's Invoke, which responds as it is told."""
 
     def __init__(self, document: Any, **more: str) -> None:
         self.document, self.more = document, more
@@ -54,7 +54,7 @@ SUCCESS = {"Status": "SUCCESS", "Reason": "SUCCESS", "Data": {"Role": "created: 
 
 
 @pytest.mark.parametrize(("action", "kind"), [("show", "Show"), ("apply", "Create"), ("remove", "Delete")])
-def test_the_request_is_the_one_of_a_deployment_and_nobody_waits_for_its_answer(action: str, kind: str) -> None:
+def test_the_request_is_the_one_of_a_deployment_and_nobody_waits_for_its_response(action: str, kind: str) -> None:
     """The same owner and the same properties, so that what runs is what a deployment runs."""
     client = Lambda(SUCCESS)
     domain.ask(client, STACK, action)

@@ -1,4 +1,4 @@
-"""CloudFormation's side: requests as they come, answers as they must be, and how hard they are sent."""
+"""CloudFormation's side: requests as they come, responses as they must be, and how hard they are sent."""
 
 import email.message
 import http.client
@@ -29,7 +29,7 @@ times = st.sampled_from([1, 1, 30, 2000])
     request_id=texts,
     repeated=times,
 )
-def test_an_answer_fits_as_bytes_and_keeps_what_cloudformation_needs(
+def test_a_response_fits_as_bytes_and_keeps_what_cloudformation_needs(
     *, status: Any, reason: str, physical_id: str, data: dict[str, str], request_id: str, repeated: int
 ) -> None:
     """4,096 bytes of UTF-8, however long and whatever the characters; short texts are never cut."""
@@ -46,13 +46,13 @@ def test_an_answer_fits_as_bytes_and_keeps_what_cloudformation_needs(
 def test_a_long_reason_is_cut_at_its_end_and_marked() -> None:
     """What happened stands at the beginning."""
     request = Request.of(custom_resource_event("Create"))
-    document = Response("FAILED", "id", "PUT answered 400: " + "€" * 5000).document(request)
-    assert document["Reason"].startswith("PUT answered 400: €")
+    document = Response("FAILED", "id", "PUT returned 400: " + "€" * 5000).document(request)
+    assert document["Reason"].startswith("PUT returned 400: €")
     assert document["Reason"].endswith("€…")
     assert MOST_BYTES - 8 < len(encode(document)) <= MOST_BYTES
 
 
-def test_a_failed_answer_always_has_a_reason() -> None:
+def test_a_failed_response_always_has_a_reason() -> None:
     """CloudFormation refuses one without."""
     assert Response("FAILED", "id").document(Request.of({}))["Reason"]
 
@@ -86,7 +86,7 @@ class Url:
             failure = self.failures.pop(0)()
             raise failure
         self.bodies.append(request.data)
-        return open("/dev/null", "rb")  # noqa: PTH123  # an empty answer, closed by its reader
+        return open("/dev/null", "rb")  # noqa: PTH123  # an empty response, closed by its reader
 
 
 def status(code: int) -> Callable[[], Exception]:
@@ -120,7 +120,7 @@ def install(monkeypatch: pytest.MonkeyPatch, url: Url) -> Url:
 def test_sending_is_tried_again_where_that_can_help(
     monkeypatch: pytest.MonkeyPatch, failure: Callable[[], Exception]
 ) -> None:
-    """The answer arrives once."""
+    """The response arrives once."""
     url = install(monkeypatch, Url(failure, failure))
     cloudformation.send("https://signed", {"Status": "SUCCESS"}, seconds=60)
     assert url.bodies == [b'{"Status": "SUCCESS"}']
@@ -137,7 +137,7 @@ def test_an_expired_or_wrong_url_is_not_tried_again(monkeypatch: pytest.MonkeyPa
 
 
 def test_sending_ends_after_a_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is bounded by number, and says what the last trouble was."""
+    """It is bounded by number, and says what the last error was."""
     url = install(monkeypatch, Url(*[status(503)] * 100))
     with pytest.raises(ResponseNotSentError, match="status 503"):
         cloudformation.send("https://signed", {}, seconds=600)

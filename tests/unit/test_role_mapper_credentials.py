@@ -40,7 +40,7 @@ class Context:
 
 @dataclass
 class Network:
-    """Every request that left, and every secret that was read; the domain answers all requests as `response` says."""
+    """Every request that left and every secret that was read; the domain returns `response` to every request."""
 
     response: FakeResponse
     location: str = ""

@@ -166,7 +166,7 @@ def test_an_object_that_could_not_be_deleted_is_not_forgotten(
     assert PANEL not in ship(domain)
 
 
-def test_an_import_whose_answer_was_lost_is_no_change_of_somebodys(domain: FakeDomain) -> None:
+def test_an_import_whose_response_was_lost_is_no_change_of_somebodys(domain: FakeDomain) -> None:
     """It was done, and Dashboards has migrated what it got: the next try does it again, and asks nobody."""
     serve, tries = domain._import, iter(range(9))
 

@@ -28,7 +28,7 @@ class Step:
         return "done"
 
 
-def test_a_trouble_that_passes_is_waited_for_with_growing_waits() -> None:
+def test_a_retryable_error_is_retried_with_growing_waits() -> None:
     """0.25 s, 0.5 s, 1 s …, at most 10 s."""
     clock = Clock()
     step = Step(ResponseError("GET /", 503, "starting"), successes_at=9)
@@ -46,12 +46,12 @@ def test_a_refusal_that_time_does_not_heal_is_raised_at_once(status: int) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 403, 409, 429, 500, 502, 503, 504])
-def test_every_status_that_a_young_or_busy_domain_answers_is_tried_again(status: int) -> None:
+def test_every_status_that_a_young_or_busy_domain_returns_is_tried_again(status: int) -> None:
     """They pass, on a domain that is all right."""
     assert deadline(600, Clock()).retry(Step(ResponseError("PUT /", status, "wait"), successes_at=4)) == "done"
 
 
-def test_ownership_is_no_passing_trouble() -> None:
+def test_an_ownership_error_is_not_retryable() -> None:
     """What is somebody else's stays so."""
     step = Step(OwnershipError("not yours"))
     with pytest.raises(OwnershipError):
@@ -60,15 +60,15 @@ def test_ownership_is_no_passing_trouble() -> None:
 
 
 def test_when_the_time_is_up_the_reason_says_what_and_after_how_long() -> None:
-    """The last trouble and the seconds since the work began, whatever step it was."""
+    """The last error and the seconds since the work began, whatever step it was."""
     clock = Clock()
     trying = deadline(30, clock)
     clock.wait(3)
-    with pytest.raises(DeadlineExceededError, match=r"GET / answered 503: starting \(gave up after 30 s\)"):
+    with pytest.raises(DeadlineExceededError, match=r"GET / returned 503: starting \(gave up after 30 s\)"):
         trying.retry(Step(ResponseError("GET /", 503, "starting")))
 
 
-def test_a_time_that_ends_between_two_calls_hides_neither_the_trouble_nor_the_seconds() -> None:
+def test_a_time_that_ends_between_two_calls_hides_neither_the_error_nor_the_seconds() -> None:
     """The domain's last words are the reason, not that there was no time to hear them again; late is not longer."""
     clock = Clock()
     trying = deadline(30, clock)
@@ -80,7 +80,7 @@ def test_a_time_that_ends_between_two_calls_hides_neither_the_trouble_nor_the_se
         clock.wait(31.6)  # a machine that stalled
         raise DeadlineExceededError("no time was left for GET /")
 
-    with pytest.raises(DeadlineExceededError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
+    with pytest.raises(DeadlineExceededError, match=r"^GET / returned 503: starting \(gave up after 30 s\)$"):
         trying.retry(step)
 
 
@@ -91,7 +91,7 @@ def test_a_step_within_a_step_is_told_once() -> None:
     def step() -> None:
         trying.retry(Step(ResponseError("GET /", 503, "starting")))
 
-    with pytest.raises(DeadlineExceededError, match=r"^GET / answered 503: starting \(gave up after 30 s\)$"):
+    with pytest.raises(DeadlineExceededError, match=r"^GET / returned 503: starting \(gave up after 30 s\)$"):
         trying.retry(step)
 
 
@@ -105,7 +105,7 @@ def test_a_step_that_begins_after_the_end_says_what_was_left_undone() -> None:
 
 
 def test_no_step_is_tried_after_the_end() -> None:
-    """The guard has answered by then: nothing may change on the domain any more."""
+    """The guard has responded by then: nothing may change on the domain any more."""
     trying = deadline(30, Clock())
     step = Step(ResponseError("GET /", 503, "starting"))
 

@@ -45,16 +45,16 @@ def invoke(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "error",
     [error(401), error(403), error(503), requests.ConnectionError("refused"), requests.Timeout("slow")],
     ids=["401", "403", "503", "refused", "time-out"],
 )
 def test_a_domain_that_lets_nobody_in_for_a_minute_is_left_behind(
-    fake_domain: FakeDomain, clock: Clock, trouble: FakeResponse | Exception
+    fake_domain: FakeDomain, clock: Clock, error: FakeResponse | Exception
 ) -> None:
     """SUCCESS after about a minute, with the reason, and with everything that stays behind."""
     assert invoke("Create")["Status"] == "SUCCESS"
-    fake_domain.always = trouble
+    fake_domain.always = error
     begun = clock.now
     response = invoke("Delete")
     assert response["Status"] == "SUCCESS"
@@ -94,13 +94,13 @@ def test_a_secret_that_is_gone_leaves_everything_behind_at_once(
     invoke("Create")
 
     def gone(*_: Any) -> str:
-        raise SecretError("GetSecretValue answered ResourceNotFoundException", retryable=False)
+        raise SecretError("GetSecretValue returned ResourceNotFoundException", retryable=False)
 
     monkeypatch.setattr(master_user, "_read_secret", gone)
     begun = clock.now
     response = invoke("Delete")
     assert (response["Status"], clock.now - begun < 1) == ("SUCCESS", True)
-    assert "because GetSecretValue answered" in response["Reason"]
+    assert "because GetSecretValue returned" in response["Reason"]
     assert fake_domain.roles
 
 
@@ -126,6 +126,6 @@ def test_a_delete_that_hangs_is_a_success_as_well(fake_domain: FakeDomain, monke
         return original(self)
 
     monkeypatch.setattr(response_sender.ResponseSender, "__enter__", enter)
-    monkeypatch.setattr(fake_domain, "_answer", hang)
+    monkeypatch.setattr(fake_domain, "_respond", hang)
     sent.append(handler.lambda_handler(custom_resource_event("Delete", ResponseURL=""), Waiting())["Status"])
     assert sent == ["SUCCESS"]

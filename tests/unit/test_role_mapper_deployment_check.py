@@ -69,7 +69,7 @@ def failing(error_type: str, message: str) -> Invoke:
 
 
 def test_the_templates_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the defaults, the real function answers as Firehose would want it."""
+    """With the defaults, the real function responds as Firehose requires."""
     response = check(monkeypatch, real_function)
     assert response.status == "SUCCESS"
     assert response.physical_id == (

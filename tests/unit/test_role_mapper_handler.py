@@ -1,4 +1,4 @@
-"""The function: every event is answered, once, truthfully and in time."""
+"""The function: every event gets one response, truthful and in time."""
 
 import json
 import sys
@@ -36,14 +36,14 @@ class Context:
 
 
 class CloudFormation:
-    """Who gets the answers."""
+    """Where the responses arrive."""
 
     def __init__(self) -> None:
         self.responses: list[dict[str, Any]] = []
         self.arrived = threading.Event()
 
     def urlopen(self, request: urllib.request.Request, timeout: float) -> Any:
-        """Take one answer, as the presigned URL does."""
+        """Take one response, as the presigned URL does."""
         assert request.get_method() == "PUT"
         assert request.get_header("Content-type") == ""
         assert 0 < timeout <= 10
@@ -51,18 +51,18 @@ class CloudFormation:
         assert len(request.data) <= MOST_BYTES
         self.responses.append(json.loads(request.data))
         self.arrived.set()
-        return open("/dev/null", "rb")  # noqa: PTH123  # an empty answer, closed by its reader
+        return open("/dev/null", "rb")  # noqa: PTH123  # an empty response, closed by its reader
 
 
 @pytest.fixture
 def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
-    """CloudFormation, as far as it takes answers."""
+    """CloudFormation, as far as it takes responses."""
     taker = CloudFormation()
     monkeypatch.setattr(urllib.request, "urlopen", taker.urlopen)
     return taker
 
 
-# Whoever gets the answers is there in every test, whether it looks at them or not.
+# Responses are received in every test, whether it looks at them or not.
 pytestmark = [pytest.mark.secrets, pytest.mark.usefixtures("cloudformation", "domain")]
 
 
@@ -78,7 +78,7 @@ def domain(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> FakeDoma
     return fake_domain
 
 
-def test_create_update_and_delete_are_answered_as_cloudformation_wants_it(
+def test_create_update_and_delete_get_the_response_that_cloudformation_wants(
     domain: FakeDomain, cloudformation: CloudFormation
 ) -> None:
     """The same id throughout, the request's own ids, and what was done as Data."""
@@ -102,7 +102,7 @@ def test_create_update_and_delete_are_answered_as_cloudformation_wants_it(
     assert domain.state() == FakeDomain().state()
 
 
-def test_the_answer_is_also_the_functions_result(cloudformation: CloudFormation) -> None:
+def test_the_response_is_also_the_functions_result(cloudformation: CloudFormation) -> None:
     """For people who invoke it by hand; without a ResponseURL nothing is sent at all."""
     result = handler.lambda_handler(custom_resource_event("Create"), Context())
     assert [result] == cloudformation.responses
@@ -111,7 +111,7 @@ def test_the_answer_is_also_the_functions_result(cloudformation: CloudFormation)
     assert len(cloudformation.responses) == 1
 
 
-def test_a_refusal_is_answered_failed_with_the_domains_words(
+def test_a_refusal_is_reported_failed_with_the_domains_words(
     domain: FakeDomain, cloudformation: CloudFormation
 ) -> None:
     """Never SUCCESS on a 4xx."""
@@ -120,7 +120,7 @@ def test_a_refusal_is_answered_failed_with_the_domains_words(
     (response,) = cloudformation.responses
     assert response["Status"] == "FAILED"
     assert response["Reason"] == (
-        "PUT /_plugins/_security/api/roles/kinesis-firehose answered 400: Invalid configuration"
+        "PUT /_plugins/_security/api/roles/kinesis-firehose returned 400: Invalid configuration"
     )
 
 
@@ -148,7 +148,7 @@ def test_the_rollback_of_retention_without_rotation_cleans_up(cloudformation: Cl
 def test_a_delete_with_an_id_it_never_made_still_removes_its_own(
     domain: FakeDomain, cloudformation: CloudFormation
 ) -> None:
-    """After a Create that was never answered, CloudFormation invents the id."""
+    """After a Create that never got a response, CloudFormation invents the id."""
     handler.lambda_handler(custom_resource_event("Create"), Context())
     handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId="invented"), Context())
     assert cloudformation.responses[1]["PhysicalResourceId"] == "invented"
@@ -203,8 +203,8 @@ keys = (
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.one_of(json_values, st.dictionaries(st.sampled_from(keys), json_values)))
-def test_any_event_is_answered_and_never_successfully_without_a_domain(domain: FakeDomain, event: Any) -> None:
-    """Malformed, empty, of another type: an answer within the limits, and FAILED unless there is nothing to remove."""
+def test_any_event_gets_a_response_and_never_success_without_a_domain(domain: FakeDomain, event: Any) -> None:
+    """Malformed, empty, of another type: a response within the limits, and FAILED unless there is nothing to remove."""
     response = handler.lambda_handler(event, Context())
     assert set(response) >= {"Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"}
     assert 1 <= len(response["PhysicalResourceId"].encode("utf-8", "replace")) <= 1024
@@ -214,7 +214,7 @@ def test_any_event_is_answered_and_never_successfully_without_a_domain(domain: F
     assert not domain.calls
 
 
-def test_a_client_that_cannot_be_imported_is_answered(
+def test_a_client_that_cannot_be_imported_is_reported(
     cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that was built wrong says so at once instead of after ServiceTimeout."""
@@ -231,7 +231,7 @@ def test_a_client_that_cannot_be_imported_is_answered(
     )
 
 
-def test_an_unforeseen_error_is_answered_with_its_place_and_not_its_text(
+def test_an_unforeseen_error_is_reported_with_its_place_and_not_its_text(
     domain: FakeDomain, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text may quote what it stumbled over: a secret."""
@@ -246,15 +246,15 @@ def test_an_unforeseen_error_is_answered_with_its_place_and_not_its_text(
     assert response["Reason"].startswith("unexpected UnicodeDecodeError at stumble, line ")
 
 
-def test_a_call_that_hangs_is_answered_before_lambda_ends_the_function(
+def test_a_call_that_hangs_is_reported_before_lambda_ends_the_function(
     fake_domain: FakeDomain, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The guard answers FAILED, and what the work says later is not sent any more."""
+    """The guard reports FAILED, and what the work says later is not sent any more."""
     released = threading.Event()
     secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
 
     def hang(*_: Any) -> str:
-        assert cloudformation.arrived.wait(20), "the guard did not answer"
+        assert cloudformation.arrived.wait(20), "the guard did not respond"
         released.set()
         return secret
 
@@ -265,7 +265,7 @@ def test_a_call_that_hangs_is_answered_before_lambda_ends_the_function(
     assert [result] == cloudformation.responses
     assert result["Status"] == "FAILED"
     assert result["Reason"].startswith("not finished within 1 s")
-    assert [call.method for call in fake_domain.calls] in ([], ["GET"]), "nothing is written after the answer"
+    assert [call.method for call in fake_domain.calls] in ([], ["GET"]), "nothing is written after the response"
 
 
 @pytest.mark.parametrize(("lambda_seconds", "service_timeout"), [(10, "660"), (600, "10")])
@@ -284,7 +284,7 @@ def test_the_work_ends_with_whoever_stops_listening_first(
     event = custom_resource_event("Create", mapping_properties(ServiceTimeout=service_timeout))
     response = handler.lambda_handler(event, Context(lambda_seconds))
     assert response["Reason"] == (
-        "GET /_plugins/_security/api/roles/kinesis-firehose answered 503: "
+        "GET /_plugins/_security/api/roles/kinesis-firehose returned 503: "
         "OpenSearch Security not initialized. (gave up after 1 s)"
     )
 
@@ -307,7 +307,7 @@ NAMES = sorted(path.name.removesuffix(".expected.json") for path in EVENTS.glob(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_sample_event_has_its_expected_answer(
+def test_each_sample_event_has_its_expected_response(
     domain: FakeDomain, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """The same pairs that `sam local invoke` is held to."""

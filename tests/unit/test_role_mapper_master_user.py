@@ -89,7 +89,7 @@ def test_a_secret_of_another_shape_is_refused_without_being_quoted(secret: str) 
 def test_a_secret_that_is_not_there_is_told_by_its_arn(session: boto3.Session) -> None:
     """It does not appear by waiting."""
     user = sign_in(Settings(DOMAIN_ENDPOINT, master_user_secret_arn=SECRET_ARN), session)
-    with pytest.raises(SecretError, match=r"GetSecretValue of arn:aws:.* answered ResourceNotFoundException") as raised:
+    with pytest.raises(SecretError, match=r"GetSecretValue of arn:aws:.* returned ResourceNotFoundException") as raised:
         header(user)  # type: ignore[arg-type]
     assert not raised.value.retryable
 
@@ -127,7 +127,7 @@ def test_an_iam_master_signs_every_call_anew(fake_domain: FakeDomain) -> None:
 def test_a_refused_call_shows_no_header(fake_domain: FakeDomain) -> None:
     """Not in the error, its cause or its context."""
     fake_domain.always = error(400, "Authorization: Basic YWRtaW46Q29ycmVjdC1Ib3JzZQ==")
-    with pytest.raises(Exception, match="answered 400") as raised:
+    with pytest.raises(Exception, match="returned 400") as raised:
         fake_domain.client().call("GET", "/")
     assert "YWRt" not in str(raised.value)
     assert raised.value.__suppress_context__

@@ -1,4 +1,4 @@
-"""Everything a domain is told, in order, and taken back: over a domain in memory with recorded answers."""
+"""All managed objects, applied in order and removed in reverse, on a domain in memory with recorded responses."""
 
 import copy
 import socket
@@ -130,7 +130,7 @@ def test_a_domain_that_lost_its_objects_gets_them_back(whole: FakeDomain, lost: 
     assert whole.state() == expected
 
 
-# ---- every answer at every step ----
+# ---- every response at every step ----
 
 NETWORK = {
     "dns": requests.ConnectionError("name resolution"),
@@ -138,10 +138,10 @@ NETWORK = {
     "timeout": requests.Timeout("slow"),
     "connection": requests.ConnectionError("refused"),
 }
-PASSING: dict[str, FakeResponse | Exception] = {
+RETRYABLE: dict[str, FakeResponse | Exception] = {
     str(status): error(status) for status in (401, 403, 409, 429, 500, 502, 503)
 }
-PASSING |= NETWORK
+RETRYABLE |= NETWORK
 LASTING = {str(status): error(status) for status in (400, 405, 413)}
 PATHS: dict[str, Callable[[FakeDomain], object]] = {"apply": apply, "remove": remove}
 
@@ -173,16 +173,16 @@ def _prepared(domain: FakeDomain, direction: str) -> None:
 
 
 @pytest.mark.parametrize(("direction", "number"), _steps())
-def test_a_trouble_that_passes_changes_nothing_about_the_result(whole: FakeDomain, direction: str, number: int) -> None:
+def test_a_retryable_error_changes_nothing_about_the_result(whole: FakeDomain, direction: str, number: int) -> None:
     """401, 403, 409, 429, 5xx, DNS, TLS and time-outs at any step: tried again, same state in the end."""
     empty = copy.deepcopy(whole)
     _prepared(whole, direction)
     PATHS[direction](whole)
     expected = whole.state()
-    for trouble in PASSING.values():
+    for failure in RETRYABLE.values():
         _restart(whole, empty)
         _prepared(whole, direction)
-        whole.faults = {number: trouble}
+        whole.faults = {number: failure}
         PATHS[direction](whole)
         assert whole.state() == expected
 
@@ -205,13 +205,13 @@ def test_a_refusal_that_lasts_is_told_with_the_call_the_status_and_the_domains_w
         call = whole.calls[number]
         if call.path in TOLERANT:
             continue
-        assert f"{call.method} {call.path} answered {status}: the domain's own words" in told
+        assert f"{call.method} {call.path} returned {status}: the domain's own words" in told
         assert call not in whole.calls[number + 1 :]
 
 
 TOLERANT = {
     "/_dashboards/auth/login",  # a Dashboards without a form to log in with
-    "/_dashboards/api/status",  # whatever answers here is a Dashboards
+    "/_dashboards/api/status",  # whatever responds here is a Dashboards
     "/_plugins/_ism/policies",  # the same
 }
 
@@ -221,10 +221,12 @@ def _restart(domain: FakeDomain, empty: FakeDomain) -> None:
     vars(domain).update(copy.deepcopy(vars(empty)))
 
 
-@pytest.mark.parametrize("trouble", PASSING.values(), ids=PASSING.keys())
-def test_a_trouble_that_does_not_pass_ends_with_the_time(whole: FakeDomain, trouble: FakeResponse | Exception) -> None:
+@pytest.mark.parametrize("failure", RETRYABLE.values(), ids=RETRYABLE.keys())
+def test_a_retryable_error_that_stays_ends_with_the_deadline(
+    whole: FakeDomain, failure: FakeResponse | Exception
+) -> None:
     """And says how long was tried, not that it worked."""
-    whole.always = trouble
+    whole.always = failure
     with pytest.raises(DeadlineExceededError, match=r"GET /_plugins/_security/api/roles/.* \(gave up after 60 s\)"):
         apply(whole)
     assert whole.state() == FakeDomain().state()
@@ -504,7 +506,7 @@ def test_a_policy_that_was_changed_since_it_was_read_is_read_again(whole: FakeDo
 
 
 def test_an_index_that_does_not_take_the_policy_is_a_failure_that_names_it(whole: FakeDomain) -> None:
-    """The call answers 200 all the same."""
+    """The call returns 200 all the same."""
     whole.indices = {"iot-stream-2026-11-22": None}
     serve = whole._ism
 
@@ -568,12 +570,12 @@ def test_a_domain_whose_name_dns_does_not_know_no_longer_exists(fake_domain: Fak
     assert client.deadline.remaining == pytest.approx(570, abs=1)
 
 
-@pytest.mark.parametrize("trouble", PASSING.values(), ids=PASSING.keys())
-def test_any_other_trouble_does_not_prove_that_a_domain_is_gone(
-    fake_domain: FakeDomain, trouble: FakeResponse | Exception
+@pytest.mark.parametrize("failure", RETRYABLE.values(), ids=RETRYABLE.keys())
+def test_any_other_error_does_not_prove_that_a_domain_is_gone(
+    fake_domain: FakeDomain, failure: FakeResponse | Exception
 ) -> None:
     """Its removal is then tried, and fails if that does."""
-    fake_domain.always = trouble
+    fake_domain.always = failure
     assert provision.exists(fake_domain.client())
 
 
@@ -619,7 +621,7 @@ def test_each_call_ends_before_the_time_does(fake_domain: FakeDomain, monkeypatc
 
 
 def test_no_call_is_made_when_the_time_is_up(fake_domain: FakeDomain) -> None:
-    """The guard has answered by then."""
+    """The guard has responded by then."""
     client = fake_domain.client()
     client.deadline.end()
     with pytest.raises(RoleMapperError, match="no time was left for PUT /_index_template/x"):
@@ -644,7 +646,7 @@ def test_a_mapping_that_this_owner_did_not_make_is_never_deleted(whole: FakeDoma
 @pytest.mark.parametrize(
     "path", ["roles/", "rolesmapping/", "_index_template/", "policies/", "dashboard/", "-dashboards"]
 )
-def test_a_deletion_that_is_answered_200_and_did_nothing_is_a_failure(whole: FakeDomain, path: str) -> None:
+def test_a_deletion_that_returns_200_and_did_nothing_is_a_failure(whole: FakeDomain, path: str) -> None:
     """Every object is read back after it was deleted."""
     apply(whole)
     serve = whole._serve

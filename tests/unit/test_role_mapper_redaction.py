@@ -87,7 +87,7 @@ def test_a_refused_signature_is_told_without_the_signed_request() -> None:
         "Set-Cookie: security_authentication=c2VjcmV0",
     ],
 )
-def test_an_answer_that_echoes_a_signed_header_is_not_repeated(echo: str) -> None:
+def test_a_response_that_echoes_a_signed_header_is_not_repeated(echo: str) -> None:
     """Proxies and debug pages do that."""
     said = explanation(f"Refused. {echo}")
     assert said.startswith("Refused.")

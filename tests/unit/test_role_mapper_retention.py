@@ -147,7 +147,7 @@ def _essence(value: Any) -> Any:
         if pair not in OTHER_USERS
     ],
 )
-def test_the_fake_answers_as_the_captured_plugin(pair: dict[str, Any]) -> None:
+def test_the_fake_responds_as_the_captured_plugin(pair: dict[str, Any]) -> None:
     """Every captured request gets the captured status and body, but for what differs from run to run."""
     url = urlsplit(pair["path"])
     query = {key: values[0] for key, values in parse_qs(url.query).items()}
@@ -246,7 +246,7 @@ def test_a_closed_index_keeps_what_it_has_and_is_named(domain: FakeDomain) -> No
 
 
 def test_a_closed_index_that_follows_nothing_is_named(domain: FakeDomain) -> None:
-    """`add` on it answers 200 and names it."""
+    """`add` on it returns 200 and names it."""
     domain.indices, domain.closed = {DAY: None}, {DAY}
     assert DAY in ensure(domain).detail
     assert domain.indices == {DAY: None}
@@ -318,7 +318,7 @@ def test_an_overlapping_policy_of_the_same_priority_is_told(domain: FakeDomain) 
     """With the plugin's own words, at once."""
     ensure(domain)
     domain.policies["theirs"] = domain.policies.pop("iot-stream")
-    with pytest.raises(Exception, match=r"answered 400: .*please use a different priority than 210"):
+    with pytest.raises(Exception, match=r"returned 400: .*please use a different priority than 210"):
         ensure(domain)
 
 

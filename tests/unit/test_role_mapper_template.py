@@ -41,12 +41,12 @@ def test_the_function_reads_every_property_and_the_template_sets_every_one_it_re
 
 
 def test_cloudformation_waits_a_little_longer_than_the_function_runs(template: Any, mapping: dict[str, Any]) -> None:
-    """Otherwise an answer in the function's last seconds would come too late."""
+    """Otherwise a response in the function's last seconds would come too late."""
     timeout = template["Resources"]["RoleMapperFunction"]["Properties"]["Timeout"]
     assert timeout < mapping["ServiceTimeout"] <= timeout + 120
 
 
-def test_the_guard_answers_before_lambda_ends_the_function(template: Any) -> None:
+def test_the_guard_responds_before_lambda_ends_the_function(template: Any) -> None:
     """Half of the reserve is for sending, the other half for the call that is under way."""
     timeout = template["Resources"]["RoleMapperFunction"]["Properties"]["Timeout"]
     assert 0 < response_sender._LONGEST_RESERVE <= timeout * response_sender._RESERVE
@@ -111,7 +111,7 @@ def test_a_more_specific_index_wins_over_a_shorter_one() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_pure_modules_import_no_input_or_output(path: Path) -> None:
-    """Those whose docstring says so, and what answers under the guard needs only the standard library."""
+    """Those whose docstring says so, and what responds under the guard needs only the standard library."""
     source = path.read_text(encoding="utf-8")
     if "(pure)" in source.split('"""')[1].splitlines()[0] or path.name in {"cloudformation.py", "reply.py"}:
         assert not re.search(r"^\s*(import|from) (boto\w*|requests\w*|opensearchpy|os)\b", source, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The end of a run: how long it waits for what is under way, and what it says when nobody answers."""
+"""The end of a run: how long it waits for what is under way, and what it says when nothing responds."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from opensearchpy.exceptions import ConnectionError as NoAnswer
+from opensearchpy.exceptions import ConnectionError as NoResponse
 
 from iot_stream.errors import SetupError
 from iot_stream.run import session
@@ -80,7 +80,7 @@ def test_without_opensearch_there_is_no_account(monkeypatch: pytest.MonkeyPatch)
     day = Day(monkeypatch, at=-1)
 
     def refuse(**_: Any) -> None:
-        raise NoAnswer("N/A", "refused", OSError())
+        raise NoResponse("N/A", "refused", OSError())
 
     day.indices.refresh = refuse
     with pytest.raises(SetupError, match=r"does not respond \(ConnectionError\).* log in /folder/logs"):

@@ -46,7 +46,7 @@ def test_a_stack_that_is_not_usable_is_refused_with_its_status(status: str) -> N
 
 
 def test_a_stack_that_is_not_there_says_how_to_deploy_it() -> None:
-    """CloudFormation answers ValidationError for an unknown stack (API reference, DescribeStacks)."""
+    """CloudFormation returns ValidationError for an unknown stack (API reference, DescribeStacks)."""
     client = _cloudformation()
     with Stubber(client) as stub:
         stub.add_client_error("describe_stacks", "ValidationError", "Stack with id s does not exist")

@@ -246,7 +246,7 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_the_custom_resource_waits_longer_than_its_function_runs() -> None:
-    """Else CloudFormation would give up on an answer that is still to come (the default is an hour of silence)."""
+    """Else CloudFormation would give up on a response that is still to come (the default is an hour of silence)."""
     mapper = RESOURCES["RoleMapperFunction"]["Properties"]
     assert int(RESOURCES["RoleMapping"]["Properties"]["ServiceTimeout"]) > mapper["Timeout"]
 

@@ -197,7 +197,7 @@ def send(url: str, document: Mapping[str, Any], *, seconds: float) -> None:
     if not url.startswith(("https://", "http://")):
         raise ResponseNotSentError("the ResponseURL is not a URL")
     end = time.monotonic() + seconds
-    trouble = ""
+    problem = ""
     for attempt in range(_TRIES):
         left = end - time.monotonic()
         if attempt and left <= 0:
@@ -206,16 +206,16 @@ def send(url: str, document: Mapping[str, Any], *, seconds: float) -> None:
             return _put(url, encode(document), min(_CALL_SECONDS, max(_LEAST_SECONDS, left)))
         except urllib.error.HTTPError as error:
             with error:
-                trouble = f"status {error.code}"
+                problem = f"status {error.code}"
             if error.code < 500 and error.code not in {408, 429}:  # noqa: PLR2004  # an expired or wrong URL stays so
                 break
         except (http.client.InvalidURL, ValueError):
             raise ResponseNotSentError("the ResponseURL is not a URL") from None  # and is not shown: it is signed
         except (OSError, http.client.HTTPException) as error:
-            trouble = f"{type(error).__name__}: {getattr(error, 'reason', '')}"
+            problem = f"{type(error).__name__}: {getattr(error, 'reason', '')}"
         wait = _FIRST_WAIT * 2**attempt * random.uniform(0.5, 1)  # noqa: S311  # spreads retries, guards nothing
         time.sleep(max(0.0, min(wait, end - time.monotonic())))
-    raise ResponseNotSentError(f"the response was not accepted: {trouble}")
+    raise ResponseNotSentError(f"the response was not accepted: {problem}")
 
 
 def _put(url: str, body: bytes, seconds: float) -> None:

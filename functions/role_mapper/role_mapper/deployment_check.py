@@ -28,7 +28,7 @@ __all__ = ["handle"]
 _NAME: Final = "deployment-check"
 _RECORD: Final = "sample"
 _CONFIG = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
-# What Lambda answers while a new role or function is not ready everywhere, and what passes by itself.
+# What Lambda returns while a new role or function is not ready everywhere, and what passes by itself.
 _PASSING = {
     "AccessDeniedException",
     "CodeArtifactUserPendingException",

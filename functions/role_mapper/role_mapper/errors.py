@@ -103,7 +103,7 @@ class ResponseError(CallError):
         self.body = body
         foreign = status == _NOT_FOUND and body is not None and not self.absent
         retryable = status in _RETRYABLE or status in _SERVER_ERRORS or foreign
-        super().__init__(f"{call} answered {status}: {explanation}", retryable=retryable)
+        super().__init__(f"{call} returned {status}: {explanation}", retryable=retryable)
 
     @property
     def absent(self) -> bool:

@@ -23,7 +23,7 @@ logging.getLogger("botocore").setLevel(logging.WARNING)
 
 _CLIENT = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
 # What IAM responds while a new role's policy is not effective everywhere, and what passes by itself.
-_PASSING_CODES = {
+_RETRYABLE_CODES = {
     "AccessDenied",
     "AccessDeniedException",
     "InternalServiceError",
@@ -118,7 +118,7 @@ def _read_secret(session: boto3.Session, arn: str) -> str:
         return client.get_secret_value(SecretId=arn).get("SecretString", "")
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        raise SecretError(f"{call} answered {code}: {redact(str(error))}", retryable=code in _PASSING_CODES) from None
+        raise SecretError(f"{call} returned {code}: {redact(str(error))}", retryable=code in _RETRYABLE_CODES) from None
     except (NoCredentialsError, NoRegionError) as error:
         raise SecretError(f"{call} is not possible: {redact(str(error))}", retryable=False) from None
     except BotoCoreError as error:

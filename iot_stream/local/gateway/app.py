@@ -50,7 +50,7 @@ def ask_local_aws(url: str) -> Caller:
     session.trust_env = False
 
     def caller(claim: Claim) -> str:
-        question = {
+        request = {
             "accessKey": claim.access_key,
             "sessionToken": claim.token,
             "day": claim.day,
@@ -59,13 +59,13 @@ def ask_local_aws(url: str) -> Caller:
             "signature": claim.signature,
         }
         try:
-            response = session.post(url + AUTHENTICATE, json=question, timeout=_TIMEOUT)
-            answer = response.json()
+            response = session.post(url + AUTHENTICATE, json=request, timeout=_TIMEOUT)
+            body = response.json()
         except requests.RequestException as error:
             raise UnavailableError(f"the local AWS does not respond ({type(error).__name__})") from error
         if response.status_code != requests.codes.ok:
-            raise SignatureError(answer["message"])
-        return str(answer["arn"])
+            raise SignatureError(body["message"])
+        return str(body["arn"])
 
     return caller
 

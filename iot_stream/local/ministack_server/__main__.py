@@ -47,7 +47,7 @@ def _role_arn(credential: Any) -> str:
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Respond to the gateway's question; everything else is ministack's."""
+    """Respond to the gateway's requests; pass everything else to ministack."""
     if scope["type"] != "http" or scope["path"] != PATH:
         await server_app(scope, receive, send)
         return
@@ -58,11 +58,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     try:
-        status, answer = authenticate(json.loads(body))
+        status, response = authenticate(json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        status, answer = 400, {"message": f"not a question of the gateway: {type(error).__name__}"}
+        status, response = 400, {"message": f"not a request of the gateway: {type(error).__name__}"}
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(response).encode()})
 
 
 server_app = server.app

@@ -184,12 +184,12 @@ class RetentionPolicy(ManagedObject):
     def _indices(self) -> dict[str, _Index]:
         where = path(*_ISM, "explain", files.rotated_indices(self.name))
         try:
-            answered = self.domain.call("GET", where, params={"show_policy": "true"})
+            response = self.domain.call("GET", where, params={"show_policy": "true"})
         except ResponseError as error:
             if _NOTHING_MATCHES in str(error):
                 return {}
             raise
-        body = self.domain.expect_object(f"GET {where}", answered)
+        body = self.domain.expect_object(f"GET {where}", response)
         told = {name: each for name, each in body.items() if name != "total_managed_indices"}
         if "total_managed_indices" not in body or not all(
             isinstance(each, dict) and _POLICY_OF_INDEX in each for each in told.values()
@@ -203,14 +203,14 @@ class RetentionPolicy(ManagedObject):
         for some in batched(indices, _INDICES_PER_CALL, strict=False):
             where = path(*_ISM, verb, ",".join(some))
             try:
-                answered = self.domain.expect_object(f"POST {where}", self.domain.call("POST", where, body))
+                response = self.domain.expect_object(f"POST {where}", self.domain.call("POST", where, body))
             except ResponseError as error:
                 if error.absent:  # one of them is gone by now: then the whole call is refused
                     raise VerificationError(f"{error}; it vanished at the same moment") from None
                 raise
-            if not isinstance(answered.get("failed_indices"), list):
+            if not isinstance(response.get("failed_indices"), list):
                 raise UnexpectedResponseError(f"POST {where}", "a JSON object without failed_indices")
-            failed = {each.get("index_name"): each.get("reason") for each in answered["failed_indices"]}
+            failed = {each.get("index_name"): each.get("reason") for each in response["failed_indices"]}
             closed |= {name for name, reason in failed.items() if reason == _CLOSED}
             others = [f"{name}: {why}" for name, why in failed.items() if why not in {_CLOSED, _HAS_NONE}]
             if others:  # one that another request put on a policy: it passes
