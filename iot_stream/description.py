@@ -28,13 +28,15 @@ from enrichment.description import (  # noqa: E402 - the path comes first
     load,
     parse,
 )
-from enrichment.reading import Enricher  # noqa: E402 - the same
-from enrichment.reasons import ReadingError  # noqa: E402 - the same
+from enrichment.reading import Enricher, encode  # noqa: E402 - the same
+from enrichment.reasons import ADVICE, Cause, ReadingError  # noqa: E402 - the same
 
 __all__ = [
+    "ADVICE",
     "FILE",
     "INGESTED_AT",
     "UNKNOWN_FIELDS",
+    "Cause",
     "Derivation",
     "Description",
     "DescriptionError",
@@ -45,6 +47,7 @@ __all__ = [
     "TimeFormat",
     "Type",
     "Unknown",
+    "encode",
     "load",
     "parse",
 ]

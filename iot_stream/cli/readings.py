@@ -1,29 +1,68 @@
 """Commands on the description of a reading, functions/enrichment/readings.toml."""
 
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
 import click
 
+from iot_stream.cli import options
 from iot_stream.errors import IotStreamError
 
+if TYPE_CHECKING:
+    from iot_stream.description import Description
+    from iot_stream.readings.trial import Trial
+
 __all__ = ["readings"]
+
+_sample = click.argument("sample", metavar="FILE", type=click.File("rb"), default="-")
 
 
 @click.group()
 def readings() -> None:
-    """Build everything that follows from the description of a reading (functions/enrichment/readings.toml)."""
+    """Work on the description of a reading, functions/enrichment/readings.toml, from which everything follows."""
+
+
+@readings.command("try")
+@_sample
+@options.as_json
+@click.option("--time-zone", default="UTC", help="What a time without an offset means: DeviceTimeZone of the stack.")
+@click.option(
+    "--description",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Another description.  [default: functions/enrichment/readings.toml]",
+)
+def try_(*, sample: BinaryIO, as_json: bool, time_zone: str, path: Path | None) -> None:
+    """Show the document of each reading in FILE, or everything that is wrong with it, without a stack.
+
+    FILE (standard input when left out) holds JSON objects: one, an array, lines, or one behind the other. Each is tried
+    as a record of its own, by the code of the function. Exits with 1 if one fails.
+    """
+    from zoneinfo import ZoneInfo
+
+    from iot_stream.readings.sample import split
+    from iot_stream.readings.trial import try_readings
+
+    description = _description(path)
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ValueError, OSError, KeyError) as error:
+        raise IotStreamError(f"{time_zone} is not an IANA time zone, such as Europe/Berlin") from error
+    trials = try_readings(split(sample.read()), description, zone, int(time.time() * 1000))
+    click.echo(_trials_json(trials) if as_json else _trials_text(trials))
+    sys.exit(any(trial.causes for trial in trials))
 
 
 @readings.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a built file is not up to date.")
 def build(*, check: bool) -> None:
     """Build the index template and the dashboard's saved objects from the description."""
-    from iot_stream.dashboards.built_files import outdated, write
-    from iot_stream.description import DescriptionError, load
     from iot_stream.paths import PROJECT
+    from iot_stream.readings.built_files import outdated, write
 
-    try:
-        reading = load()
-    except DescriptionError as error:
-        raise IotStreamError(str(error)) from error
+    reading = _description(None)
     paths = outdated(reading) if check else write(reading)
     names = ", ".join(str(path.relative_to(PROJECT)) for path in paths)
     if not paths:
@@ -32,3 +71,46 @@ def build(*, check: bool) -> None:
         raise IotStreamError(f"not up to date: {names}. Run `iot-stream readings build` and commit the result")
     else:
         click.echo(f"written: {names}")
+
+
+def _description(path: Path | None) -> "Description":
+    """Return the description in a file, or the project's (raises IotStreamError with all mistakes)."""
+    from iot_stream.description import FILE, DescriptionError, load
+
+    try:
+        return load(path or FILE)
+    except DescriptionError as error:
+        raise IotStreamError(str(error)) from error
+
+
+def _trials_text(trials: list["Trial"]) -> str:
+    lines = []
+    for number, trial in enumerate(trials, 1):
+        if trial.document is not None:
+            lines.append(f"reading {number}: {trial.document.decode().rstrip()}")
+        else:
+            lines.append(f"reading {number} fails:")
+            lines += [f"  {cause} - {advice}" for cause, advice in zip(trial.causes, trial.advice, strict=True)]
+        if trial.dropped:
+            lines.append(f"  not described, so dropped: {', '.join(trial.dropped)}")
+    failed = sum(bool(trial.causes) for trial in trials)
+    return "\n".join([*lines, f"{len(trials)} readings, {failed} failed"])
+
+
+def _trials_json(trials: list["Trial"]) -> str:
+    """Return all trials as one JSON object; documents keep every digit."""
+    from msgspec import Raw
+    from msgspec.json import encode
+
+    shown = [
+        {"document": Raw(trial.document), "dropped": trial.dropped}
+        if trial.document is not None
+        else {
+            "reasons": [
+                {"reason": cause.reason, "field": cause.field, "advice": advice}
+                for cause, advice in zip(trial.causes, trial.advice, strict=True)
+            ]
+        }
+        for trial in trials
+    ]
+    return encode({"readings": shown, "failed": sum(bool(trial.causes) for trial in trials)}).decode()

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from iot_stream.dashboards import built_files
 from iot_stream.dashboards.definition import Dashboard, load
 from iot_stream.dashboards.index_template import index_template, pattern_fields
 from iot_stream.dashboards.layout import Grid, arrange
@@ -21,6 +20,7 @@ from iot_stream.dashboards.snapshot import panel_svg
 from iot_stream.dashboards.templates import render, slugs
 from iot_stream.description import Field, Type, parse
 from iot_stream.description import load as load_description
+from iot_stream.readings import built_files
 
 COLD_STORE = """
 title = "Cold stores"

@@ -17,7 +17,7 @@ LEVELS = [
     {"cli"},
     {"display", "live"},
     {"target", "run"},
-    {"local", "failures"},
+    {"local", "failures", "readings"},
     {"generator", "dashboards", "delivery", "domain", "failure_objects", "plan"},
     {"description"},
     {"stack", "paths", "compression", "role_token"},

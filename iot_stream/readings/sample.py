@@ -1,0 +1,49 @@
+"""Take a file of sample readings apart: one JSON object, an array of them, lines, or one behind the other. Pure."""
+
+import json
+import re
+from typing import Final
+
+import msgspec
+
+__all__ = ["split"]
+
+_WHITE_SPACE: Final = " \t\r\n"  # JSON's
+_NEXT_READING: Final = re.compile(r"^[ \t]*\{", re.MULTILINE)
+
+_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_whole = json.JSONDecoder().raw_decode
+
+
+def split(data: bytes) -> list[bytes]:
+    """Return the bytes of each reading, as they were written.
+
+    What can't be taken apart stays whole: the function says what is wrong with it. In a text of several readings a
+    broken one ends before the next line that begins with a brace.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return [data]
+    if text.lstrip(_WHITE_SPACE).startswith("["):
+        return _elements(data)
+    readings: list[str] = []
+    rest = text.strip(_WHITE_SPACE)
+    while rest:
+        try:
+            _, end = _whole(rest)
+        except (ValueError, RecursionError):
+            following = _NEXT_READING.search(rest, rest.find("\n") + 1 or len(rest))
+            end = following.start() if following else len(rest)
+        readings.append(rest[:end])
+        rest = rest[end:].lstrip(_WHITE_SPACE + ",")
+    return [reading.rstrip(_WHITE_SPACE).encode() for reading in readings] or [data]
+
+
+def _elements(data: bytes) -> list[bytes]:
+    """Return the readings of an array; what is not an array of objects stays whole."""
+    try:
+        elements = [bytes(element) for element in _array(data)]
+    except (msgspec.DecodeError, RecursionError):
+        return [data]
+    return elements if elements and all(element.startswith(b"{") for element in elements) else [data]

@@ -1,0 +1,133 @@
+"""`iot-stream readings try`: each reading's document or all its reasons, as the function responds, without a stack."""
+
+import json
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enrichment.firehose import transform
+from iot_stream.cli import cli
+from iot_stream.paths import PROJECT
+from iot_stream.readings.sample import split
+from tests.builders import device_reading, firehose_event
+from tests.enrichers import enricher
+
+GOOD = json.dumps(device_reading(note="x", device_ts="2026-11-22T11:15:30.123+01:00"))
+BAD = json.dumps(device_reading(device_temp=-300, track_id="four", activity_type=...))
+COLD_STORES = str(PROJECT / "tests" / "descriptions" / "cold-store.toml")
+
+
+def run(data: str | bytes, *options: str) -> Result:
+    """Run the command with a sample on standard input."""
+    return CliRunner().invoke(cli, ["readings", "try", *options], input=data)
+
+
+def test_a_good_reading_s_document_is_shown_as_the_function_writes_it() -> None:
+    """Byte for byte but for the arrival; what is dropped is named."""
+    result = run(GOOD)
+    assert result.exit_code == 0
+    shown, dropped, summary = result.output.splitlines()
+    response = transform(firehose_event(GOOD), enricher())
+    line = b64decode(response.results[0]["data"]).decode()
+    assert shown.partition(',"ingested_at"')[0] == f"reading 1: {line.partition(',"ingested_at"')[0]}"
+    assert dropped == "  not described, so dropped: note"
+    assert summary == "1 readings, 0 failed"
+
+
+def test_a_bad_reading_s_reasons_are_shown_with_what_to_do() -> None:
+    """All of them, and the exit code says that one failed."""
+    result = run(f"{GOOD}\n{BAD}\n")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[2:] == [
+        "reading 2 fails:",
+        "  number_out_of_range: device_temp - check the device, or the bounds in readings.toml",
+        "  wrong_type: track_id - send the type that readings.toml has for the field, or change it there",
+        "  field_missing: activity_type - send the field, or make it optional in readings.toml",
+        "2 readings, 1 failed",
+    ]
+
+
+def test_json_holds_documents_and_reasons() -> None:
+    """For scripts; a document's digits are kept."""
+    result = run(f"[{GOOD.replace('"track_id": 4', '"track_id": 9007199254740993')}, {BAD}]", "--json")
+    shown = json.loads(result.output)
+    assert shown["failed"] == 1
+    good, bad = shown["readings"]
+    assert (good["document"]["track_id"], good["document"]["timestamp"]) == (
+        9007199254740993,
+        "2026-11-22T10:15:30.123",
+    )
+    assert good["dropped"] == ["note"]
+    assert [(each["reason"], each["field"]) for each in bad["reasons"]] == [
+        ("number_out_of_range", "device_temp"), ("wrong_type", "track_id"), ("field_missing", "activity_type"),
+    ]  # fmt: skip
+
+
+def test_a_file_another_description_and_a_zone_can_be_tried(tmp_path: Path) -> None:
+    """Before they are the project's."""
+    sample = tmp_path / "sample.json"
+    sample.write_text('{"sensor": "F-1", "site": "a", "at": "2026-07-01 12:00:00", "temp_c": -18}', encoding="utf-8")
+    options = ["readings", "try", str(sample), "--description", COLD_STORES, "--time-zone", "Europe/Berlin"]
+    result = CliRunner().invoke(cli, options)
+    assert result.exit_code == 0
+    assert '"at":"2026-07-01T10:00:00.000","temp_c":-18,"temp_f":-0.4' in result.output
+    assert "not an IANA time zone" in str(CliRunner().invoke(cli, [*options[:-1], "Mars"]).exception)
+    broken = tmp_path / "broken.toml"
+    broken.write_text('[fields.at]\ntype = "date"\n', encoding="utf-8")
+    assert "broken.toml, line 1: no field has the role" in str(run("{}", "--description", str(broken)).exception)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"), (b"\xff\xfe{", "utf16"), (b"\x1f\x8b\x08", "gzip"), (b"not json", "not_json"),
+        (b"{\n  'a': 1,\n  'b': 2\n}", "not_json"), (b"[]", "not_an_object"), (b"[1, 2]", "not_an_object"),
+        (b"[" * 100_000, "nested_too_deep"), (b"[{}", "not_json"),
+    ],
+)  # fmt: skip
+def test_what_is_no_reading_has_the_function_s_own_reason(data: bytes, reason: str) -> None:
+    """The file as a whole is the record then."""
+    result = run(data)
+    assert result.output.splitlines()[1].startswith(f"  {reason} - "), result.output
+    assert result.output.splitlines()[-1] == "1 readings, 1 failed"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ('{"a": 1}', ['{"a": 1}']),
+        ('{"a": 1}\r\n\r\n{"a": 2}\n', ['{"a": 1}', '{"a": 2}']),
+        ('{"a": 1}{"a": 2}', ['{"a": 1}', '{"a": 2}']),
+        ('{\n  "a": 1\n},\n{\n  "a": 2\n}', ['{\n  "a": 1\n}', '{\n  "a": 2\n}']),
+        (' [ {"a": 1.0}, {"a":2} ] ', ['{"a": 1.0}', '{"a":2}']),
+        ('{"a": 1}\n{"a": \n{"a": 3}', ['{"a": 1}', '{"a":', '{"a": 3}']),
+        ('nothing\n{"a": 3}', ["nothing", '{"a": 3}']),
+    ],
+)  # fmt: skip
+def test_a_sample_is_taken_apart(data: str, expected: list[str]) -> None:
+    """Each reading keeps its own spelling, and a broken line is a reading of its own."""
+    assert split(data.encode()) == [each.encode() for each in expected]
+
+
+JSON_OBJECTS = st.dictionaries(st.text(max_size=3), st.none() | st.integers() | st.text(max_size=3), max_size=3)
+
+
+@given(st.lists(JSON_OBJECTS, min_size=1, max_size=5), st.sampled_from(["\n", "", ",\n", "\r\n\r\n"]), st.booleans())
+def test_however_readings_are_put_together_they_come_apart(objects: list[object], between: str, indented: bool) -> None:
+    """The same objects, in their order."""
+    texts = [json.dumps(each, indent=2 if indented else None) for each in objects]
+    assert [json.loads(each) for each in split(between.join(texts).encode())] == objects
+    assert [json.loads(each) for each in split(f"[{','.join(texts)}]".encode())] == objects
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='{}[]",:1 \na', max_size=40).map(str.encode))
+def test_no_sample_raises_or_disappears(data: bytes) -> None:
+    """Whatever the file holds, there is something to try, and nothing of it is left out but what stands between."""
+    pieces = split(data)
+    assert pieces
+    left = b"".join(pieces)
+    assert [byte for byte in data if byte not in b" \t\r\n,[]"] == [byte for byte in left if byte not in b" \t\r\n,[]"]
