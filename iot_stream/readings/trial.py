@@ -44,6 +44,6 @@ def try_readings(
     trials = []
     for raw in readings:
         enriched = enricher.enrich_all([raw], [arrived_at])
-        [line] = encode(enriched.documents) or [None]
+        line = encode(enriched.documents)[0] if enriched.documents else None
         trials.append(Trial(line, enriched.causes.get(0, ()), tuple(enriched.dropped)))
     return trials
