@@ -11,8 +11,11 @@ INSTALL  = $(UV) pip install --quiet --compile-bytecode --require-hashes
 FOR  ?=
 RATE ?= 100
 
+# Of `make changeset` and `make deploy`: the environment of samconfig.toml.
+ENVIRONMENT ?= default
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run down build check format test unit golden fuzz mutants bench invoke lock clean
+.PHONY: help setup run down build changeset deploy check format test unit golden fuzz mutants bench invoke lock audit clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +71,12 @@ down: setup  ## Stop the local stack that `iot-stream up` started
 build: setup  ## Run sam build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build
 
+changeset: build  ## Show what a deployment to AWS would change: make changeset [ENVIRONMENT=prod]
+	@SAM_CLI_TELEMETRY=0 $(BIN)/sam deploy --config-env $(ENVIRONMENT) --no-execute-changeset
+
+deploy: build  ## Deploy to AWS without asking: make deploy [ENVIRONMENT=prod] (samconfig.toml)
+	@SAM_CLI_TELEMETRY=0 $(BIN)/sam deploy --config-env $(ENVIRONMENT) --no-confirm-changeset
+
 invoke: $(STAMPS)/dev build  ## Run sam local invoke with every sample event (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/e2e/test_sam_local_invoke.py --run-sam-local
 
@@ -79,6 +88,7 @@ check: $(STAMPS)/dev  ## Check formatting, lint, types and the template; change 
 	$(BIN)/mypy
 	$(BIN)/iot-stream readings build --check
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1
+	$(BIN)/zizmor --offline --quiet --no-progress .github
 	$(BIN)/cfn-lint --template template.yaml --regions us-east-1 eu-central-1 ap-southeast-2 sa-east-1 eu-north-1
 
 format:  ## Format, and fix what the linter can fix
@@ -106,13 +116,19 @@ bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by 
 	$(BIN)/python benchmarks/delivery.py
 
 lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes newer versions)
-	@for name in setup run dev bench ministack; do \
+	@for name in setup run dev bench ministack audit; do \
 		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
 			--no-emit-index-url requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for name in enrichment role_mapper; do \
 		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
 			--no-emit-index-url requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
 	@$(BIN)/python requirements/lock_opensearch.py
+
+audit: $(STAMPS)/uv  ## Look for known vulnerabilities in every lock (asks OSV's database: needs the internet)
+	@$(PYTHON) -m venv --without-pip .local/venv-audit
+	@$(INSTALL) --python .local/venv-audit/bin/python -r requirements/audit.txt
+	@.local/venv-audit/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes \
+		$(foreach lock,$(wildcard requirements/*.txt functions/*/requirements.txt),--requirement $(lock))
 
 clean:  ## Remove everything the project made here
 	rm -rf .venv .local .aws-sam build

@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="iot-stream", message="%(prog)s %(version)s")
 def cli() -> None:
     """Real-time device monitoring, from a Kinesis stream to a live OpenSearch dashboard.
 

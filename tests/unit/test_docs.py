@@ -1,0 +1,49 @@
+"""The documents: links resolve, and what a user can set, read or run is described somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from iot_stream.paths import PROJECT
+from tests.template import load_template
+
+PAGES = sorted(path for path in PROJECT.rglob("*.md") if not {".venv", ".local", "build", ".aws-sam"} & set(path.parts))
+
+
+def text(page: Path) -> str:
+    """Return a page without its code blocks, in which brackets are no links."""
+    return re.sub(r"^( *)```.*?^\1```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, spelled as GitHub does."""
+    headings = re.findall(r"^#+ (.+)$", text(page), re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").strip().lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_links_resolve(page: Path) -> None:
+    """Each relative link names a file of the project, and each anchor a heading of it."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_output_is_described() -> None:
+    """Each output of the template stands in operations.md; test_template.py looks for the parameters."""
+    named = set(re.findall(r"`(\w+)`", (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")))
+    assert set(load_template()["Outputs"]) - named == set()
+
+
+def test_make_targets_in_the_pages_exist() -> None:
+    """A page names no make target that the Makefile lacks."""
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in PAGES:
+        named = set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8")))
+        assert named <= targets, page
