@@ -12,11 +12,11 @@ from rich.text import Text
 
 from iot_stream.generator.send import Sent
 from iot_stream.local.local_stack import LocalStack
+from iot_stream.run.counts import Counts
 from iot_stream.run.reconciliation import Reconciliation
-from iot_stream.run.status import Status
 from iot_stream.stack import Stack
 
-__all__ = ["Display", "progress", "reconciliation_text", "sent_text", "startup_summary", "status_text"]
+__all__ = ["Display", "counts_text", "progress", "reconciliation_text", "sent_text", "startup_summary"]
 
 _REACHED = 0.95  # of the asked rate: the first batch comes a moment after the start
 _PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal to draw on
@@ -35,16 +35,16 @@ class Display:
         """Print one line, with the seconds since the start."""
         self._console.print(Text.assemble((f"{time.monotonic() - self._started:6.1f} s", "dim"), "  ", text))
 
-    def show(self, status: Status) -> None:
+    def show(self, counts: Counts) -> None:
         """Show the current counts."""
         if self._console.is_terminal:
             if self._live is None:
                 self._live = Live(console=self._console, auto_refresh=False)
                 self._live.start()
-            self._live.update(_table(status), refresh=True)
+            self._live.update(_table(counts), refresh=True)
         elif time.monotonic() - self._last_line >= _PLAIN_EVERY:
             self._last_line = time.monotonic()
-            self.say(status_text(status))
+            self.say(counts_text(counts))
 
     def stop_live(self) -> None:
         """Leave the table on the screen; print what follows below it."""
@@ -53,15 +53,15 @@ class Display:
             self._live = None
 
 
-def status_text(status: Status) -> str:
+def counts_text(counts: Counts) -> str:
     """Return the counts as one line."""
-    searchable = "OpenSearch does not respond" if status.searchable is None else f"{status.searchable:,} searchable"
-    parts = [f"{status.sent:,} sent", f"{status.transformed:,} transformed", f"{status.delivered:,} delivered"]
-    parts += [searchable, f"{status.failed:,} failed", f"lag {status.lag_ms / 1000:.1f} s"]
+    searchable = "OpenSearch does not respond" if counts.searchable is None else f"{counts.searchable:,} searchable"
+    parts = [f"{counts.sent:,} sent", f"{counts.transformed:,} transformed", f"{counts.delivered:,} delivered"]
+    parts += [searchable, f"{counts.failed:,} failed", f"lag {counts.lag_ms / 1000:.1f} s"]
     text = " · ".join(parts)
-    if not status.delivering:
+    if not counts.delivering:
         text += " · the delivery worker is NOT running"
-    return f"{text} · last error: {status.last_error}" if status.last_error else text
+    return f"{text} · last error: {counts.last_error}" if counts.last_error else text
 
 
 def reconciliation_text(result: Reconciliation) -> str:
@@ -110,21 +110,21 @@ def progress(total: int | None, *, hidden: bool) -> Iterator[Callable[[Sent], No
         yield lambda sent: bar.update(task, completed=sent.records)
 
 
-def _table(status: Status) -> Table:
+def _table(counts: Counts) -> Table:
     table = Table(title=None, show_edge=True)
-    searchable = "no response" if status.searchable is None else f"{status.searchable:,}"
-    lag = f"{status.lag_ms / 1000:.1f} s"
+    searchable = "no response" if counts.searchable is None else f"{counts.searchable:,}"
+    lag = f"{counts.lag_ms / 1000:.1f} s"
     columns = {
-        "sent": f"{status.sent:,}",
-        "transformed": f"{status.transformed:,}",
-        "delivered": f"{status.delivered:,}",
+        "sent": f"{counts.sent:,}",
+        "transformed": f"{counts.transformed:,}",
+        "delivered": f"{counts.delivered:,}",
         "searchable": searchable,
-        "failed": f"[red]{status.failed:,}[/red]" if status.failed else "0",
+        "failed": f"[red]{counts.failed:,}[/red]" if counts.failed else "0",
         "lag": lag,
     }
     for name in columns:
         table.add_column(name, justify="right", min_width=10)
     table.add_row(*columns.values())
-    if status.last_error:
-        table.caption = Text(status.last_error)  # foreign text: brackets in it are not markup
+    if counts.last_error:
+        table.caption = Text(counts.last_error)  # foreign text: brackets in it are not markup
     return table

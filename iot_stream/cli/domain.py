@@ -27,10 +27,10 @@ def _add(action: str, help_text: str) -> None:
     @domain.command(action, help=help_text)
     @options.target_options
     def command(state: Path | None, stack_name: str, *, aws: bool) -> None:
-        from iot_stream.domain import ask
+        from iot_stream.domain_objects import invoke
 
         target = options.resolve_target(state, stack_name, aws=aws)
-        click.echo(ask(target.client("lambda"), target.stack, action).table())
+        click.echo(invoke(target.client("lambda"), target.stack, action).table())
 
 
 _add("show", "Compare the domain with what the stack wants there; change nothing.")

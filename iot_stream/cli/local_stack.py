@@ -82,10 +82,10 @@ def down(state: Path | None) -> None:
 @options.as_json
 def status(state: Path | None, *, as_json: bool) -> None:
     """Show how many records are at each step of the local stack."""
-    from iot_stream.display import status_text
+    from iot_stream.display import counts_text
     from iot_stream.local import local_stack
-    from iot_stream.run.status import read_counts
+    from iot_stream.run.counts import read_counts
 
     found = local_stack.find(options.state_folder(state))
     now = read_counts(found, found.opensearch.admin_client(), found.stack().output("IndexName"))
-    click.echo(json.dumps(now.as_dict()) if as_json else status_text(now))
+    click.echo(json.dumps(now.as_dict()) if as_json else counts_text(now))

@@ -32,8 +32,8 @@ from iot_stream.dashboards.search import BadQueryError, Search, fetch, terms_fil
 from iot_stream.errors import IotStreamError
 from iot_stream.failure_objects import NoSuchFailureError
 from iot_stream.live.failures import Failure
+from iot_stream.live.function_log import Reason
 from iot_stream.live.pipeline import DelayMeter, Pipeline, State
-from iot_stream.live.reasons import Reason
 
 __all__ = ["FailureSource", "Sources", "create_app"]
 

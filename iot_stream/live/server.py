@@ -12,13 +12,13 @@ from iot_stream.dashboards.definition import Dashboard, load
 from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.live.app import Sources, create_app
 from iot_stream.live.failures import Failures
+from iot_stream.live.function_log import FunctionLog
 from iot_stream.live.reader import Reader, connect
-from iot_stream.live.reasons import FunctionLog
 from iot_stream.live.vega import bundle
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import claim_port
 from iot_stream.paths import LOCAL
-from iot_stream.run.status import read_counts
+from iot_stream.run.counts import read_counts
 
 __all__ = ["open_page", "serve", "stack_view"]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from iot_stream.plan.domain import INSTANCE_TYPES, Nodes
+from iot_stream.plan.data_nodes import INSTANCE_TYPES, Nodes
 from iot_stream.plan.needs import MONTH_SECONDS, Needs
 from iot_stream.plan.workload import PlanError, StreamMode
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from iot_stream.plan.domain import Nodes
+from iot_stream.plan.data_nodes import Nodes
 from iot_stream.plan.needs import Needs
 from iot_stream.plan.workload import StreamMode
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from iot_stream.plan.cost import Prices, Usage, monthly_cost, stream_cost
-from iot_stream.plan.domain import Nodes, choose_nodes
+from iot_stream.plan.data_nodes import Nodes, choose_nodes
 from iot_stream.plan.limits import ON_DEMAND_BYTES, SHARDS_PER_INDEX, SHARDS_PER_STREAM, Limit, limits_crossed
 from iot_stream.plan.needs import Needs, needs_of
 from iot_stream.plan.workload import Measured, PlanError, StreamMode, Workload

@@ -12,8 +12,8 @@ from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.generator.job import send_readings
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
+from iot_stream.run.counts import Counts, read_counts
 from iot_stream.run.reconciliation import Reconciliation, reconcile
-from iot_stream.run.status import Status, read_counts
 from iot_stream.stack import Stack
 
 __all__ = ["check_parameters", "drain", "send_and_watch"]
@@ -43,7 +43,7 @@ def send_and_watch(
     rate: float,
     seconds: float | None,
     stop: Callable[[], bool],
-    show: Callable[[Status], None],
+    show: Callable[[Counts], None],
 ) -> None:
     """Send readings and show the counts about once per second, until all are sent or `stop()` returns true.
 
@@ -73,7 +73,7 @@ def send_and_watch(
 
 
 def drain(
-    local_stack: LocalStack, stack: Stack, show: Callable[[Status], None], stop: Callable[[], bool] = lambda: False
+    local_stack: LocalStack, stack: Stack, show: Callable[[Counts], None], stop: Callable[[], bool] = lambda: False
 ) -> Reconciliation:
     """Wait until every record sent is searchable or a failure object, progress has ceased, or `stop()` returns true.
 

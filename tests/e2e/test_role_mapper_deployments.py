@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iot_stream import domain
+from iot_stream import domain_objects
 from iot_stream.errors import StackError
 from iot_stream.local.local_stack import LocalStack, Ports, deploy
 from iot_stream.local.ministack import Ministack
@@ -139,13 +139,13 @@ def test_the_domain_follows_the_stack_through_its_life(
 
     client = local_stack.aws.client("lambda")
     before = state()
-    looked = domain.ask(client, stack, "show").lines
+    looked = domain_objects.invoke(client, stack, "show").lines
     assert looked["Role"] == "unchanged: mapped-renamed"
     assert looked["RetentionPolicy"].startswith("skipped: mapped-days (the domain has no Index State Management)")
-    domain.ask(client, stack, "remove")
+    domain_objects.invoke(client, stack, "remove")
     assert state() == {}
-    assert domain.ask(client, stack, "show").lines["RoleMapping"].startswith("differs: mapped-renamed")
-    domain.ask(client, stack, "apply")
+    assert domain_objects.invoke(client, stack, "show").lines["RoleMapping"].startswith("differs: mapped-renamed")
+    domain_objects.invoke(client, stack, "apply")
     assert state() == before
 
     secret = secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))
@@ -166,10 +166,10 @@ def test_an_iam_role_is_the_master_user(
     created = state()
     assert set(created) == {"roles/mapped-role", "rolesmapping/mapped-role", "template/mapped"}
     client = local_stack.aws.client("lambda")
-    domain.ask(client, stack, "remove")
+    domain_objects.invoke(client, stack, "remove")
     assert state() == {}
-    assert domain.ask(client, stack, "show").lines["Role"].startswith("differs: mapped-role")
-    domain.ask(client, stack, "apply")
+    assert domain_objects.invoke(client, stack, "show").lines["Role"].startswith("differs: mapped-role")
+    domain_objects.invoke(client, stack, "apply")
     assert state() == created
     with local_stack.opensearch.admin_session() as admin:
         # Without its mapping to all_access the role is nobody: it was no name and password that let it in.
@@ -177,8 +177,8 @@ def test_an_iam_role_is_the_master_user(
         entries = admin.get(mapping).json()["all_access"]
         [master] = [role for role in entries["backend_roles"] if "RoleMapperRole" in role]
         assert admin.delete(mapping).ok
-        with pytest.raises(domain.DomainError, match="403"):
-            domain.ask(client, stack, "show")
+        with pytest.raises(domain_objects.InvocationError, match="403"):
+            domain_objects.invoke(client, stack, "show")
         assert admin.put(mapping, json={"backend_roles": [master]}).ok
     _delete(local_stack)
     assert state() == {}

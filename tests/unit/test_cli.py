@@ -16,15 +16,15 @@ from rich.console import Console
 from iot_stream import cli as cli_module
 from iot_stream.cli import cli, main, signals
 from iot_stream.delivery.edges.opensearch import SIGN_INS
-from iot_stream.display import Display, _table, reconciliation_text, status_text
+from iot_stream.display import Display, _table, counts_text, reconciliation_text
 from iot_stream.errors import IotStreamError, SetupError, StackError
 from iot_stream.local import local_stack
+from iot_stream.run.counts import Counts
 from iot_stream.run.reconciliation import Reconciliation
-from iot_stream.run.status import Status
 from iot_stream.stack import Stack
 from iot_stream.target import Target
 
-COUNTS = Status(
+COUNTS = Counts(
     sent=3000,
     transformed=2990,
     delivered=2980,
@@ -191,7 +191,7 @@ def test_a_stack_without_passwords_says_so() -> None:
 def test_the_counts_are_told_in_flow_order() -> None:
     """In one line, with the lag in seconds."""
     expected = "3,000 sent · 2,990 transformed · 2,980 delivered · 2,970 searchable · 10 failed · lag 1.2 s"
-    assert status_text(COUNTS) == expected
+    assert counts_text(COUNTS) == expected
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_counts_are_told_in_flow_order() -> None:
 )
 def test_what_is_wrong_is_told_beside_the_counts(change: dict[str, object], words: str) -> None:
     """Nobody has to guess from a count that stands still."""
-    assert words in status_text(Status(**(COUNTS.as_dict() | change)))
+    assert words in counts_text(Counts(**(COUNTS.as_dict() | change)))
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_what_is_wrong_is_told_beside_the_counts(change: dict[str, object], word
 )
 def test_other_peoples_brackets_are_no_markup(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """OpenSearch puts names into brackets: they are what a person needs."""
-    Display().show(Status(**(COUNTS.as_dict() | {"last_error": words})))
+    Display().show(Counts(**(COUNTS.as_dict() | {"last_error": words})))
     assert words in capsys.readouterr().out
     console = Console(file=StringIO(), width=200)
-    console.print(_table(Status(**(COUNTS.as_dict() | {"last_error": words}))))
+    console.print(_table(Counts(**(COUNTS.as_dict() | {"last_error": words}))))
     assert words in console.file.getvalue()  # type: ignore[attr-defined]
 
 

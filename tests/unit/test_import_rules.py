@@ -18,7 +18,7 @@ LEVELS = [
     {"display", "live"},
     {"target", "run"},
     {"local", "failures", "readings"},
-    {"generator", "dashboards", "delivery", "domain", "failure_objects", "plan"},
+    {"generator", "dashboards", "delivery", "domain_objects", "failure_objects", "plan"},
     {"description"},
     {"stack", "paths", "compression", "role_token"},
     {"errors"},

@@ -16,7 +16,7 @@ from enrichment import reading
 from iot_stream.cli import cli
 from iot_stream.errors import IotStreamError
 from iot_stream.plan.cost import PRICES, load_prices
-from iot_stream.plan.domain import INSTANCE_TYPES
+from iot_stream.plan.data_nodes import INSTANCE_TYPES
 from iot_stream.plan.measured import load_measured
 from iot_stream.plan.needs import OVERHEAD, Needs, needs_of
 from iot_stream.plan.planner import Plan, make_plan

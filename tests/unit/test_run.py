@@ -10,11 +10,11 @@ from opensearchpy.exceptions import ConnectionError as NoResponse
 
 from iot_stream.errors import SetupError
 from iot_stream.run import session
+from iot_stream.run.counts import Counts
 from iot_stream.run.reconciliation import Reconciliation
-from iot_stream.run.status import Status
 from iot_stream.stack import Stack
 
-COUNTS = Status(100, 100, 0, 0, 0, 100, 5, delivering=True, last_error=None)
+COUNTS = Counts(100, 100, 0, 0, 0, 100, 5, delivering=True, last_error=None)
 PARAMETERS = {
     "TransformBufferIntervalInSeconds": "0",
     "DeliveryBufferIntervalInSeconds": "120",
@@ -40,8 +40,8 @@ class Day:
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def _status(self) -> Status:
-        return Status(100, 100, 100, 0, 100, 0, 0, delivering=True, last_error=None) if self.now > self.at else COUNTS
+    def _status(self) -> Counts:
+        return Counts(100, 100, 100, 0, 100, 0, 0, delivering=True, last_error=None) if self.now > self.at else COUNTS
 
     def _result(self) -> Reconciliation:
         return Reconciliation(100, 100, 0, 0, 0) if self.now > self.at else Reconciliation(100, 0, 0, 100, 0)

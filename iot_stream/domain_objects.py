@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from iot_stream.errors import IotStreamError
 from iot_stream.stack import Stack
 
-__all__ = ["DomainError", "Report", "ask", "properties"]
+__all__ = ["InvocationError", "Report", "invoke", "properties"]
 
 _MAPPING = "RoleMapping"  # its logical id in template.yaml, part of whose the objects are
 # A caller's connection is cut off after 60 silent seconds (botocore's default): the function responds before.
@@ -34,25 +34,25 @@ _FROM_PARAMETERS = {
 """Properties of the custom resource, by the template's parameters that they are."""
 
 
-class DomainError(IotStreamError):
-    """The role mapper could not be asked, or could not do its job."""
+class InvocationError(IotStreamError):
+    """The role mapper could not be invoked, or reported FAILED."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the function said: one line for each kind of object, and its reason where there is no line."""
+    """The function's result: one line for each kind of object, and its reason where there is no line."""
 
     lines: dict[str, str]
     reason: str
 
     def table(self) -> str:
-        """The lines in two columns, or the reason."""
+        """Return the lines in two columns, or the reason."""
         width = max((len(kind) for kind in self.lines), default=0)
         return "\n".join(f"{kind:<{width}}  {text}" for kind, text in self.lines.items()) or self.reason
 
 
-def ask(client: Any, stack: Stack, action: str) -> Report:
-    """Have the deployed role mapper `show`, `apply` or `remove` what the stack's parameters ask for.
+def invoke(client: Any, stack: Stack, action: str) -> Report:
+    """Invoke the deployed role mapper to `show`, `apply` or `remove` what the stack's parameters ask for.
 
     Args:
         client: a boto3 Lambda client.
@@ -60,7 +60,7 @@ def ask(client: Any, stack: Stack, action: str) -> Report:
         action: one of the three.
 
     Raises:
-        DomainError: the function could not be invoked, or reported FAILED; with its reason.
+        InvocationError: the function could not be invoked, or reported FAILED; with its reason.
         StackError: the stack is of another version of the template.
     """
     request = {
@@ -77,15 +77,15 @@ def ask(client: Any, stack: Stack, action: str) -> Report:
         response = client.invoke(FunctionName=function, Payload=json.dumps(request).encode())
         document = json.load(response["Payload"])
     except (ClientError, BotoCoreError) as error:
-        raise DomainError(f"the role mapper ({function}) could not be invoked: {error}") from error
+        raise InvocationError(f"the role mapper ({function}) could not be invoked: {error}") from error
     if response.get("FunctionError") or document.get("Status") != "SUCCESS":
         reason = document.get("Reason") or document.get("errorMessage") or "no reason given"
-        raise DomainError(f"the role mapper could not {action}: {reason}")
+        raise InvocationError(f"the role mapper could not {action}: {reason}")
     return Report(document.get("Data", {}), document["Reason"])
 
 
 def properties(stack: Stack) -> dict[str, str]:
-    """The custom resource's properties, as the template derives them from the stack's parameters.
+    """Return the custom resource's properties, as the template derives them from the stack's parameters.
 
     Raises:
         StackError: the stack is of another version of the template.

@@ -10,11 +10,11 @@ from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
 
-__all__ = ["Status", "read_counts"]
+__all__ = ["Counts", "read_counts"]
 
 
 @dataclass(frozen=True)
-class Status:
+class Counts:
     """Records at each step since `up`.
 
     Attributes:
@@ -44,7 +44,7 @@ class Status:
         return asdict(self)
 
 
-def read_counts(local_stack: LocalStack, client: Client, index: str) -> Status:
+def read_counts(local_stack: LocalStack, client: Client, index: str) -> Counts:
     """Return the counts as they are now.
 
     Args:
@@ -53,7 +53,7 @@ def read_counts(local_stack: LocalStack, client: Client, index: str) -> Status:
         index: the index name, without the suffix of a rotation.
     """
     delivery = read_status(local_stack.delivery_state)
-    return Status(
+    return Counts(
         sent=Ledger(local_stack.ledger_folder).sent,
         transformed=delivery.transformed,
         delivered=delivery.delivered,

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from iot_stream.live.reasons import FunctionLog, Reason
+from iot_stream.live.function_log import FunctionLog, Reason
 
 GROUP = "/aws/lambda/iot-enrichment"
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from iot_stream import domain
+from iot_stream import domain_objects
 from iot_stream.cli import cli
 from iot_stream.errors import StackError
 from iot_stream.stack import Stack
@@ -57,7 +57,7 @@ SUCCESS = {"Status": "SUCCESS", "Reason": "SUCCESS", "Data": {"Role": "created: 
 def test_the_request_is_the_one_of_a_deployment_and_nobody_waits_for_its_response(action: str, kind: str) -> None:
     """The same owner and the same properties, so that what runs is what a deployment runs."""
     client = Lambda(SUCCESS)
-    domain.ask(client, STACK, action)
+    domain_objects.invoke(client, STACK, action)
     (request,) = client.requests
     assert request["RequestType"] == kind
     assert request["ResponseURL"] == ""
@@ -67,21 +67,22 @@ def test_the_request_is_the_one_of_a_deployment_and_nobody_waits_for_its_respons
 
 def test_the_table_has_a_line_for_each_kind() -> None:
     """In columns."""
-    assert domain.ask(Lambda(SUCCESS), STACK, "show").table() == "Role           created: x\nIndexTemplate  kept: y"
+    report = domain_objects.invoke(Lambda(SUCCESS), STACK, "show")
+    assert report.table() == "Role           created: x\nIndexTemplate  kept: y"
 
 
 def test_without_data_the_reason_is_printed() -> None:
     """A domain that is gone has no objects."""
     gone = {"Status": "SUCCESS", "Reason": "the domain no longer exists"}
-    assert domain.ask(Lambda(gone), STACK, "remove").table() == "the domain no longer exists"
+    assert domain_objects.invoke(Lambda(gone), STACK, "remove").table() == "the domain no longer exists"
 
 
 def test_a_failure_is_told_with_its_reason() -> None:
     """The function's, or Lambda's."""
-    with pytest.raises(domain.DomainError, match="could not apply: role x is reserved"):
-        domain.ask(Lambda({"Status": "FAILED", "Reason": "role x is reserved"}), STACK, "apply")
-    with pytest.raises(domain.DomainError, match="could not show: Task timed out"):
-        domain.ask(Lambda({"errorMessage": "Task timed out"}, FunctionError="Unhandled"), STACK, "show")
+    with pytest.raises(domain_objects.InvocationError, match="could not apply: role x is reserved"):
+        domain_objects.invoke(Lambda({"Status": "FAILED", "Reason": "role x is reserved"}), STACK, "apply")
+    with pytest.raises(domain_objects.InvocationError, match="could not show: Task timed out"):
+        domain_objects.invoke(Lambda({"errorMessage": "Task timed out"}, FunctionError="Unhandled"), STACK, "show")
 
 
 def test_a_function_that_may_not_be_invoked_is_told() -> None:
@@ -91,21 +92,22 @@ def test_a_function_that_may_not_be_invoked_is_told() -> None:
         def invoke(self, **_: Any) -> None:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "Invoke")
 
-    with pytest.raises(domain.DomainError, match=r"could not be invoked: .*not authorized"):
-        domain.ask(Refusing(), STACK, "show")
+    with pytest.raises(domain_objects.InvocationError, match=r"could not be invoked: .*not authorized"):
+        domain_objects.invoke(Refusing(), STACK, "show")
 
 
 def test_a_stack_of_an_older_template_is_told() -> None:
     """It lacks a parameter that the request needs."""
+    older = {name: value for name, value in PARAMETERS.items() if name != "RetentionDays"}
     with pytest.raises(StackError, match="no parameter RetentionDays: deploy it again"):
-        domain.properties(Stack("s", STACK_ID, OUTPUTS, {k: v for k, v in PARAMETERS.items() if k != "RetentionDays"}))
+        domain_objects.properties(Stack("s", STACK_ID, OUTPUTS, older))
 
 
 def test_its_properties_are_the_template_s() -> None:
     """The same names as the custom resource has, but for CloudFormation's own."""
     template = load_template()
     wanted = set(template["Resources"]["RoleMapping"]["Properties"]) - {"ServiceToken", "CodeVersion"}
-    assert set(domain.properties(STACK)) == wanted
+    assert set(domain_objects.properties(STACK)) == wanted
     assert set(PARAMETERS) <= set(template["Parameters"])
     assert set(OUTPUTS) <= set(template["Outputs"])
 
