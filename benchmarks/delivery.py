@@ -54,20 +54,20 @@ LATENCY_RATE, LATENCY_SECONDS = 100, 20
 
 
 def make_readings(count: int) -> Iterator[bytes]:
-    """Seeded device readings as the generator sends them."""
+    """Return seeded device readings as the generator sends them."""
     readings = Readings(SEED)
     now = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
     return (readings.next(now + timedelta(milliseconds=n)).data for n in range(count))
 
 
 def aggregated(count: int) -> Iterator[bytes]:
-    """Readings in KPL records of 50: ministack, which gets slow with the number of its records, holds few of them."""
+    """Yield readings in KPL records of 50: ministack slows down with the number of its records."""
     for users in batched((UserRecord("key", reading) for reading in make_readings(count)), 50, strict=False):
         yield aggregate(list(users))
 
 
 def event(readings: list[bytes]) -> dict[str, Any]:
-    """What Firehose sends to the function."""
+    """Return what Firehose sends to the function."""
     arrived = 1_795_000_000_000
     records = [
         {"recordId": str(n), "approximateArrivalTimestamp": arrived, "data": base64.b64encode(reading).decode()}
@@ -77,7 +77,7 @@ def event(readings: list[bytes]) -> dict[str, Any]:
 
 
 def enrich(readings: list[bytes]) -> list[bytes]:
-    """The documents that the enrichment function makes of readings: the same bytes for every candidate."""
+    """Return the documents that the enrichment function makes of readings: the same bytes for every candidate."""
     documents = []
     for start in range(0, len(readings), 1000):
         with contextlib.redirect_stdout(io.StringIO()):  # its log lines
@@ -116,23 +116,23 @@ class Bench:
         )
 
     def count(self, index: str) -> int:
-        """How many documents are searchable."""
+        """Return how many documents are searchable."""
         self.client.indices.refresh(index=index, params={"ignore_unavailable": "true"})
         response = self.client.count(index=index, params={"ignore_unavailable": "true"})
         return int(response["count"])
 
     def expect(self, index: str, count: int) -> None:
-        """A figure counts only when every document is there, once."""
+        """Fail unless every document is there, once: only then does a figure count."""
         if (found := self.count(index)) != count:
             raise RuntimeError(f"{found} documents in {index}, not {count}")
 
     def indexed(self, index: str) -> int:
-        """How many documents the index took, searchable or not: asking costs OpenSearch next to nothing."""
+        """Return how many documents the index took, searchable or not: asking costs OpenSearch next to nothing."""
         response = self.client.indices.stats(index=f"{index}*", metric="indexing")
         return int(response["_all"]["primaries"].get("indexing", {"index_total": 0})["index_total"])
 
     def ceiling(self, index: str, documents: list[bytes]) -> float:
-        """Documents a second of opensearch-py's bulk helper, from the first request to all of them searchable."""
+        """Return documents a second of opensearch-py's bulk helper, from the first request until all are searchable."""
         began = time.monotonic()
         # Strings, which the helper sends as they are: it would write parsed documents anew.
         bulk(self.client, (document.decode() for document in documents), index=index, chunk_size=1000)
@@ -141,7 +141,7 @@ class Bench:
 
     @contextlib.contextmanager
     def world(self, *, transform: bool) -> Iterator[World]:
-        """A delivery stream without buffering, with the enrichment function or without any."""
+        """Return a delivery stream without buffering, with the enrichment function or without any."""
         world = World(self.aws, self.server, self.folder)
         world.make(code="" if transform else None, timeout=60)
         if transform:
@@ -154,7 +154,7 @@ class Bench:
             world.close()
 
     def delivery(self, data: Iterator[bytes], count: int, *, transform: bool) -> tuple[float, float]:
-        """Records a second from the worker's start to read to all of them searchable, and its peak memory (MiB).
+        """Return records a second from the worker's start to read to all of them searchable, and its peak memory (MiB).
 
         The stream is filled before the worker starts, so that the producer does not share the cores with it, and
         the function is warm, as OpenSearch is.
@@ -216,7 +216,7 @@ def _warm_up(world: World) -> None:
 
 
 def _began(log: Path) -> float | None:
-    """When the worker began to read, by its own log (epoch seconds); None while it has not."""
+    """Return when the worker began to read, by its own log (epoch seconds); None while it has not."""
     line = next((line for line in log.read_text(encoding="utf-8").splitlines() if "delivering from" in line), None)
     return line and datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
 
@@ -233,7 +233,7 @@ def _send_steadily(world: World, readings: list[bytes], sent: dict[int, float]) 
 
 
 def _searchable(session: requests.Session, url: str, since: str) -> list[str]:
-    """Uuids of the readings from `since` on that a search finds now; no refresh is asked for."""
+    """Return the uuids of the readings from `since` on that a search finds now; no refresh is asked for."""
     body = {
         "size": 10_000,
         "_source": False,
@@ -264,7 +264,7 @@ def _versions(client: Client) -> dict[str, str]:
 
 
 def measure(records: int, memory: list[int]) -> dict[str, Any]:
-    """All figures, of neighbours started for them."""
+    """Return all figures, of neighbours started for them."""
     folder = Path(tempfile.mkdtemp(prefix="bench-delivery-"))
     server = local_opensearch.prepare(folder / "opensearch", assemble(), free_port())
     processes = {"opensearch": server.start()}

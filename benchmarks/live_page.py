@@ -93,7 +93,7 @@ def fill(server: OpenSearch, records: int) -> None:
 
 
 def response_seconds(url: str, responses: int) -> Iterator[float]:
-    """The time of each response to all queries over the last hour: every record is in it."""
+    """Return the time of each response to all queries over the last hour: every record is in it."""
     for number in range(responses + 3):
         begun = time.perf_counter()
         response = get(f"{url}/api/data?from=now-1h")
@@ -104,7 +104,7 @@ def response_seconds(url: str, responses: int) -> Iterator[float]:
 
 
 def refresh(url: str, seconds: float) -> dict[str, Any]:
-    """Memory of the page and of this process, sampled while the page refreshes every second."""
+    """Return the memory of the page and of this process, sampled while the page refreshes every second."""
     with chromium() as browser:
         page = browser.new_page()
         page.goto(f"{url}/?from=now-1h&refresh={REFRESH_MS}")
@@ -125,7 +125,7 @@ def refresh(url: str, seconds: float) -> dict[str, Any]:
 
 
 def sample(page: Page) -> tuple[float, int, float]:
-    """The page's heap in MB after garbage collection, its DOM nodes, and this process's memory in MB."""
+    """Return the page's heap in MB after garbage collection, its DOM nodes, and this process's memory in MB."""
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     session.send("Performance.enable")
@@ -137,7 +137,7 @@ def sample(page: Page) -> tuple[float, int, float]:
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on."""
+    """Return what it ran on."""
     return {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "python": platform.python_version()}
 
 

@@ -69,7 +69,7 @@ def lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _gunzipped(head: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
-    """A gzip file is one or more members, one after the other (RFC 1952)."""
+    """Decompress a gzip file: one or more members, one after the other (RFC 1952)."""
     member, begun = zlib.decompressobj(_GZIP_WINDOW), False
     try:
         for piece in chain((head,), source):

@@ -1,7 +1,7 @@
 """What the command shares with the enrichment function: its description of a reading, and its rules (docs/adr/0009).
 
-The function travels alone, so the command comes to it: this module puts the function's folder on the path, and is the
-only one that may. Everything else asks here.
+The function is deployed without this package, so this module imports from the function's folder, which it puts on the
+path. It is the only module that does; all others import these names from here.
 """
 
 import sys

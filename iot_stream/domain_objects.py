@@ -1,7 +1,7 @@
 """Invoke the deployed role mapper by hand: show, apply or remove its objects in the domain.
 
-The request is like CloudFormation's, without a `ResponseURL`, so the response is only returned. A person needs no way
-into the domain, and what runs is what a deployment runs, as the same owner.
+The request is like CloudFormation's, without a `ResponseURL`, so the response is only returned. The caller
+needs no access to the domain, and the same code runs as in a deployment, as the same owner.
 """
 
 import json
@@ -15,8 +15,8 @@ from iot_stream.stack import Stack
 
 __all__ = ["InvocationError", "Report", "invoke", "properties"]
 
-_MAPPING = "RoleMapping"  # its logical id in template.yaml, part of whose the objects are
-# A caller's connection is cut off after 60 silent seconds (botocore's default): the function responds before.
+_MAPPING = "RoleMapping"  # its logical id in template.yaml, which is part of the owner's name
+# botocore ends a connection without data after 60 seconds (its default read time-out): the function responds before.
 _SECONDS = "55"
 _REQUESTS = {"show": "Show", "apply": "Create", "remove": "Delete"}
 _FROM_PARAMETERS = {

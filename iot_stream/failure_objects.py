@@ -326,7 +326,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> int | None:
-    """AWS writes numbers and documents strings: both are read."""
+    """Return a number that is JSON's or text: AWS writes numbers, and its documentation shows strings."""
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):

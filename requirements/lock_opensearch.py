@@ -44,7 +44,7 @@ SECURITY_LACKS = "org.apache.commons:commons-collections4:4.5.0"  # used by the 
 
 
 def closure(context: MavenContext, coordinate: str) -> set[str]:
-    """`coordinate` and all it needs at run time."""
+    """Return `coordinate` and all it needs at run time."""
     group, artifact, version = coordinate.split(":")
     pom = context.project(group, artifact).at_version(version).pom()
     _, nodes = context.pom_dependency_list(pom)
@@ -53,7 +53,7 @@ def closure(context: MavenContext, coordinate: str) -> set[str]:
 
 
 def hashed(coordinates: set[str]) -> dict[str, str]:
-    """Each coordinate with the SHA-256 of its file."""
+    """Return each coordinate with the SHA-256 of its file."""
     ordered = sorted(coordinates)
     with ThreadPoolExecutor(8) as pool:
         files = pool.map(download, ordered)

@@ -42,7 +42,7 @@ def build(dashboard: Dashboard) -> list[SavedObject]:
 
 
 def to_ndjson(objects: Sequence[SavedObject]) -> str:
-    """One object a line, keys sorted."""
+    """Return one object a line, keys sorted."""
     return "".join(_compact(item) + "\n" for item in objects)
 
 

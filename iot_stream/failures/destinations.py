@@ -1,7 +1,7 @@
 """Where replayed records go: readings into the stream, documents into their index.
 
-A document has an id, so indexing it twice is indexing it once. A record put into a stream twice is there twice: so each
-gets a partition key of its own, and where a response was lost the stream is read to see whether the record arrived.
+A document has an id, so indexing it again changes nothing. A record that is put into a stream twice is there twice:
+each gets a partition key of its own, and where a response was lost the stream is read to see whether it arrived.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ class StreamDestination:
     """Puts records into a Kinesis data stream (API reference, PutRecords).
 
     Args:
-        kinesis: a boto3 client; its own retries are taken away, for a repeated PutRecords is records put twice.
+        kinesis: a boto3 client; its own retries are switched off, because a repeated PutRecords puts its records twice.
         stream: the stream's name.
         pace: how fast.
         clock: seconds since the epoch.
@@ -187,7 +187,7 @@ class StreamDestination:
 
 
 class IndexDestination:
-    """Indexes documents by their own ids (OpenSearch, "Bulk"), so that once or twice is the same.
+    """Indexes documents by their own ids (OpenSearch, "Bulk"), so that indexing twice is safe.
 
     Args:
         client: an OpenSearch client that may write to the indices.

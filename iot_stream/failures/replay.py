@@ -187,7 +187,7 @@ class Replay:
             self.outcome.moved += 1
 
     def _settle(self, key: str, progress: Progress) -> None:
-        """Find out what became of the batch that an earlier replay had under way when it ended."""
+        """Find the outcome of the batch that an earlier replay had under way when it ended."""
         if not progress.pending or self._options.dry_run:
             return
         if self._options.unsure == "ask":

@@ -186,7 +186,7 @@ def _put_once(
     try:
         response = kinesis.put_records(StreamName=stream, Records=records)
     except (ClientError, BotoCoreError) as error:
-        if _may_pass(error):
+        if _is_retryable(error):
             return batch, str(error)
         raise SendError(
             f"could not put records into stream {stream}: {error}; {sent.records} were accepted before"
@@ -203,8 +203,8 @@ def _put_once(
     return [reading for reading, _ in refused], refused[-1][1] if refused else ""
 
 
-def _may_pass(error: ClientError | BotoCoreError) -> bool:
-    """Whether a later attempt may succeed: throttling, a key's state, an internal failure, the network."""
+def _is_retryable(error: ClientError | BotoCoreError) -> bool:
+    """Return whether a later attempt may succeed: throttling, a key's state, an internal failure, the network."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code") not in _PERMANENT
     return isinstance(error, ConnectionError | HTTPClientError)

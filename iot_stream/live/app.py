@@ -141,11 +141,11 @@ class _Page:
             await watching
 
     async def index(self, _: Request) -> Response:
-        """The page."""
+        """Return the page."""
         return FileResponse(_STATIC / "index.html", media_type="text/html")
 
     async def dashboard(self, _: Request) -> Response:
-        """What the page is made of: titles, places, and specifications whose data sets are empty and named."""
+        """Return what the page is made of: titles, places, and specifications whose data sets are empty and named."""
         shown = self._dashboard
         panels = [
             {
@@ -171,7 +171,7 @@ class _Page:
         )
 
     async def data(self, request: Request) -> Response:
-        """OpenSearch's responses for `from`, `to` and any number of values for each filter's field."""
+        """Return OpenSearch's responses for `from`, `to` and any number of values for each filter's field."""
         query = request.query_params
         now = datetime.now(UTC)
         start, end = query.get("from", self._dashboard.time_from), query.get("to", self._dashboard.time_to)
@@ -188,12 +188,12 @@ class _Page:
         )
 
     async def pipeline(self, _: Request) -> Response:
-        """Counts, rates and delay, as seen at the latest look."""
+        """Return counts, rates and delay, as seen at the latest look."""
         self._last_request = time.monotonic()
         return JSONResponse(asdict(self._state))
 
     async def failures(self, request: Request) -> Response:
-        """The newest failed records, `limit` at most, without the records, and the function's reasons."""
+        """Return the newest failed records, `limit` at most, without their data, and the function's reasons."""
         limit = _number(request.query_params.get("limit", str(_FAILURES)))
         if limit is None:
             return JSONResponse({"error": "limit must be a number"}, status_code=400)
@@ -204,7 +204,7 @@ class _Page:
         )
 
     async def payload(self, request: Request) -> Response:
-        """One failed record, for `key` and `line`."""
+        """Return one failed record, for `key` and `line`."""
         key, line = request.query_params.get("key", ""), _number(request.query_params.get("line", ""))
         if line is None:
             return JSONResponse({"error": "line must be a number"}, status_code=400)

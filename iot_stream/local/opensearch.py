@@ -121,7 +121,7 @@ class OpenSearch:
         processes.wait_until(self._ready, process, seconds=_START_SECONDS, what="its first response")
 
     def _ready(self) -> bool:
-        """Whether it accepts a token; the administrator's certificate is accepted before the security index exists."""
+        """Return whether it accepts a token: the administrator's certificate is accepted even before it is ready."""
         with contextlib.suppress(requests.RequestException), requests.Session() as session:
             session.trust_env = False
             session.headers["Authorization"] = f"Bearer {self.token('readiness')}"

@@ -2,7 +2,7 @@
 
 workload    what is asked, and the figures that a benchmark can replace
 needs       what each step of the flow needs (pure formulas, each with its source)
-domain      data nodes for what the index needs
+data_nodes  the domain's nodes for what the index needs
 planner     the number of stacks, the template's parameters, and the limits that are crossed
 cost        a month's usage priced by a dated table
 report      the table and the JSON

@@ -88,7 +88,7 @@ def make_plan(work: Workload, prices: Prices, measured: Measured, mode: StreamMo
 
 
 def _fits(needs: Needs, nodes: Nodes, mode: StreamMode) -> bool:
-    """Whether one stack is enough: its stream, its indices and its domain."""
+    """Return whether one stack is enough: its stream, its indices and its domain."""
     ingest = needs.ingest
     stream = ingest.shards <= SHARDS_PER_STREAM if mode == "provisioned" else ingest.peak_bytes_per_s <= ON_DEMAND_BYTES
     return stream and needs.index.shards_per_index <= SHARDS_PER_INDEX and nodes.count <= nodes.instance.nodes

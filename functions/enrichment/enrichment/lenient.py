@@ -97,5 +97,5 @@ def _find(reading: dict[str, Any], field: Field) -> Any:
 
 
 def _refuse_constant(_name: str) -> NoReturn:
-    """NaN and Infinity are Python's JSON, nobody else's."""
+    """Refuse NaN and Infinity, which are not JSON but which Python reads."""
     raise ValueError

@@ -100,12 +100,12 @@ def _seconds(value: object) -> float:
 
 @dataclass(frozen=True)
 class Response:
-    """The outcome, as CloudFormation is told.
+    """The outcome, as CloudFormation gets it.
 
     Attributes:
         status: whether the resource is now as asked.
         physical_id: what the resource is called from now on.
-        reason: why not, or what was done.
+        reason: why it failed, or what was done.
         data: what `Fn::GetAtt` can read.
     """
 

@@ -19,7 +19,7 @@ __all__ = ["handle"]
 
 
 def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
-    """Do what the request asks for, and return only when it is done: the response is always a SUCCESS.
+    """Carry out the request and return its SUCCESS response; every failure raises.
 
     Args:
         request: Create, Update or Delete, as CloudFormation sends them, or Show.
@@ -64,7 +64,7 @@ def _apply(request: Request, physical_id: str, before: Properties | None, deadli
     domain = _domain(settings, deadline)
     try:
         changes = provision.apply(domain, wanted, owner)
-        # What was made at another endpoint has another id: CloudFormation sends a Delete for that one.
+        # Objects at another endpoint have another physical id, for which CloudFormation sends a Delete of its own.
         if before is not None and before.domain_endpoint == wanted.domain_endpoint:
             changes += provision.withdraw(domain, before, wanted, owner)
     finally:
@@ -82,7 +82,7 @@ def _delete(request: Request, physical_id: str, deadline: Deadline) -> Response:
     try:
         settings = _settings(request)
     except (PropertiesError, SettingsError) as error:
-        # CloudFormation's Delete for a domain that was replaced, which is deleted too: it must not fail the update.
+        # A Delete for the domain that an update replaced and deleted: it must not fail the update.
         return Response("SUCCESS", physical_id, f"nothing was removed: {error}")
     domain = _domain(settings, deadline)
     try:

@@ -1,4 +1,4 @@
-"""How long to retry, and how long to wait between tries."""
+"""Retry steps until a deadline, with growing waits in between."""
 
 import itertools
 import random
@@ -51,7 +51,7 @@ class Deadline:
         self._ended.set()
 
     def part(self, seconds: float) -> "Deadline":
-        """Return a deadline for one question: at most `seconds` of what is left here."""
+        """Return a deadline for one check: at most `seconds` of what is left here."""
         return Deadline(min(seconds, self.remaining), clock=self._clock, wait=self._wait, jitter=self._jitter)
 
     def retry[T](self, step: Callable[[], T]) -> T:

@@ -1,7 +1,7 @@
 """The custom resource that refuses a deployment which can't work, before the domain is made and data flows.
 
-It invokes the enrichment function with a sample reading as Firehose would ("Data transformation flow") and wants a
-document back: an unknown time zone, packages of another architecture or a broken description fail here, with the
+It invokes the enrichment function with a sample reading as Firehose would ("Data transformation flow") and expects a
+document: an unknown time zone, packages of another architecture or a broken description fail here, with the
 function's own words, and not in every batch.
 
 CloudFormation sends an Update with the earlier properties when it rolls back. So the earlier values are those of the
@@ -28,7 +28,7 @@ __all__ = ["handle"]
 _NAME: Final = "deployment-check"
 _RECORD: Final = "sample"
 _CONFIG = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
-# What Lambda returns while a new role or function is not ready everywhere, and what passes by itself.
+# Errors of Lambda while a new role or function is not ready everywhere yet, and temporary ones.
 _PASSING = {
     "AccessDeniedException",
     "CodeArtifactUserPendingException",
@@ -99,7 +99,7 @@ def _expect_document(client: Any, function: str, sample: str) -> None:
 
 
 def _is_document(payload: bytes) -> bool:
-    """Whether a response has exactly the sample's record, `Ok`, with a JSON object in it."""
+    """Return whether a response has exactly the sample's record, `Ok`, with a JSON object in it."""
     try:
         [record] = json.loads(payload)["records"]
         document = json.loads(base64.b64decode(record["data"], validate=True))

@@ -27,7 +27,7 @@ class Context(Protocol):
     """What is used of Lambda's context object."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the function."""
+        """Return the milliseconds until Lambda ends the function."""
 
 
 def lambda_handler(event: object, context: Context) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _respond(request: Request, physical_id: str, deadline: Deadline) -> Response
             "FAILED", physical_id, f"cannot import {error.name}: the function's package is incomplete, run sam build"
         )
     except Exception as error:  # noqa: BLE001  # anything unforeseen gets a response as well
-        # Its text may quote the value that caused it, so only its type and place are told.
+        # Its text may quote the value that caused it, so only its type and place are reported.
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {place.name}, line {place.lineno} of {place.filename}"
         logger.error("unexpected", extra={"error": where})  # noqa: TRY400  # no traceback with values

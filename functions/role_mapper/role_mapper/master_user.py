@@ -22,7 +22,7 @@ __all__ = ["IamMaster", "InternalUser", "sign_in"]
 logging.getLogger("botocore").setLevel(logging.WARNING)
 
 _CLIENT = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
-# What IAM responds while a new role's policy is not effective everywhere, and what passes by itself.
+# Errors of IAM while a new role's policy is not effective everywhere yet, and temporary ones.
 _RETRYABLE_CODES = {
     "AccessDenied",
     "AccessDeniedException",
@@ -53,7 +53,7 @@ class InternalUser(AuthBase):
         return request
 
     def credentials(self) -> tuple[str, str]:
-        """User name and password as the secret has them now.
+        """Return user name and password as the secret has them now.
 
         Raises:
             SecretError: the secret can't be read or has another shape.
@@ -100,7 +100,7 @@ class IamMaster(AWS4Auth):  # type: ignore[misc]  # requests-aws4auth ships no t
         return signed
 
     def forget(self) -> None:
-        """Nothing to read again: the credentials renew themselves."""
+        """Do nothing: the credentials renew themselves."""
 
 
 def sign_in(settings: Settings, session: boto3.Session) -> InternalUser | IamMaster:
@@ -111,7 +111,7 @@ def sign_in(settings: Settings, session: boto3.Session) -> InternalUser | IamMas
 
 
 def _read_secret(session: boto3.Session, arn: str) -> str:
-    """The secret's text, as it is now."""
+    """Return the secret's text, as it is now."""
     call = f"GetSecretValue of {arn}"
     try:
         client = session.client("secretsmanager", config=_CLIENT)

@@ -1,7 +1,7 @@
-"""Whom an object belongs to, as a line in its description says (pure).
+"""Who owns an object, by a line in its description (pure).
 
-Roles, mappings, index templates and policies all carry a free text. What this function makes says there which
-CloudFormation resource it belongs to, so that it is recognised later and nobody else's object is touched.
+Roles, mappings, index templates and policies all carry a free text. This function writes
+the owning CloudFormation resource there, so that it recognises its own objects and touches no others.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _MARK = re.compile(r"(?P<how>Made|Taken over) by (?P<name>\S+)\Z")
 
 
 class Ownership(Enum):
-    """Whom an existing object belongs to, from an owner's point of view."""
+    """Who owns an existing object, from an owner's point of view."""
 
     OWNED = "the owner made it"
     ADOPTED = "someone else made it, and the owner was told to take it over"
@@ -54,19 +54,19 @@ class Owner:
 
     @property
     def name(self) -> str:
-        """Its identity, in descriptions and as PhysicalResourceId: 1 to 1,024 bytes, no white space."""
+        """Return its identity, in descriptions and as PhysicalResourceId: 1 to 1,024 bytes, no white space."""
         name = f"{self.resource}@{self.endpoint}"
         if len(name.encode("utf-8", "replace")) > _MOST_BYTES:
             return "sha256:" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
         return name
 
     def sign(self, text: str, ownership: Ownership = Ownership.OWNED) -> str:
-        """Return a description that says what the object is for and whom it belongs to."""
+        """Return a description with the object's purpose and its owner."""
         how = "Taken over" if ownership is Ownership.ADOPTED else "Made"
         return f"{text} {how} by {self.name}"
 
     def ownership(self, description: object) -> Ownership:
-        """Return whom the object with this description belongs to; this owner counts at its other domains as well."""
+        """Return who owns the object with this description; this owner counts at its other domains as well."""
         return self._ownership(description, anywhere=True)
 
     def ownership_here(self, description: object) -> Ownership:
@@ -74,7 +74,7 @@ class Owner:
         return self._ownership(description, anywhere=False)
 
     def claim(self, what: str, description: object, *, take_over: bool) -> Ownership:
-        """Return whom an existing object of that description belongs to once this owner has changed it.
+        """Return who owns an existing object of that description once this owner has changed it.
 
         Raises:
             OwnershipError: it is someone else's, and `take_over` is off.

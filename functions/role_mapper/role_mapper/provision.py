@@ -40,7 +40,7 @@ class _Object(Protocol):
         """What tells it from every other one."""
 
     def ensure(self) -> list[Change]:
-        """Make it what it should be."""
+        """Create it, or change it to what it should be."""
 
     def remove(self) -> list[Change]:
         """Remove what this owner added."""
@@ -65,7 +65,7 @@ def exists(domain: Domain) -> bool:
 
     def look() -> bool:
         try:
-            domain.check_reachable()  # without signing in: the secret may be gone with the domain
+            domain.check_reachable()  # without signing in: the secret may have been deleted with the domain
         except UnreachableError as error:
             if error.unknown_name:
                 raise
@@ -75,11 +75,11 @@ def exists(domain: Domain) -> bool:
     try:
         return part.retry(look)
     except DeadlineExceededError as error:
-        return not isinstance(error.__cause__, UnreachableError)  # without time to look, its removal will tell
+        return not isinstance(error.__cause__, UnreachableError)  # no time to check: the removal will show it
 
 
 def apply(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
-    """Make the domain what the properties want: every object reads back so.
+    """Create or change every object that the properties ask for, and read each one back.
 
     Raises:
         RoleMapperError: why not; what was done until then stays and is right.
@@ -95,7 +95,7 @@ def preview(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
     """Return what `apply` would find, on a read-only domain: each object as wanted, or what would be done about it.
 
     Raises:
-        RoleMapperError: the domain can't be asked.
+        RoleMapperError: the domain does not respond.
     """
     wanted.check()
     changes: list[Change] = []
@@ -131,7 +131,7 @@ def remove(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
 def remove_or_leave(domain: Domain, before: Properties, owner: Owner) -> list[Change]:
     """Remove what this owner added, as `remove` does, but leave behind what can't be removed within a minute.
 
-    Once the domain lets nobody in or does not respond for that long, the remaining objects are not tried.
+    Once the domain refuses the sign-in or does not respond for that long, the remaining objects are not tried.
     """
     changes: list[Change] = []
     unusable = ""

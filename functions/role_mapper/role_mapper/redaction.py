@@ -32,7 +32,7 @@ _protected: set[str] = set()
 
 
 def protect(*values: str) -> None:
-    """Have `redact` replace these values from now on: passwords, tokens, keys and header values."""
+    """Make `redact` replace these values from now on: passwords, tokens, keys and header values."""
     for value in values:
         if len(value) >= _LEAST_CHARACTERS:
             _protected.update(_spellings(value))
@@ -97,7 +97,7 @@ def _explanation(body: object) -> str:
 
 
 def _innermost_cause(error: Mapping[str, Any]) -> str:
-    """Return what the core puts deepest, which a person can act on."""
+    """Return the core's innermost cause, which a person can act on."""
     cause = error
     while isinstance(inner := cause.get("caused_by"), dict):
         cause = inner

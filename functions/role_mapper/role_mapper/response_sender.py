@@ -25,8 +25,8 @@ class ResponseSender:
     except for a Delete, which must not strand the stack.
 
     Args:
-        request: what is responded to.
-        seconds: until nobody listens any more: Lambda ends the function, or CloudFormation its wait.
+        request: the request to respond to.
+        seconds: until Lambda ends the function or CloudFormation stops waiting, whichever is first.
         physical_id: the resource's id, for the watchdog's response.
     """
 

@@ -9,7 +9,7 @@ __all__ = ["BackupItem", "Chunk", "Document", "FailureLine", "Outcome", "Record"
 
 
 class Outcome(StrEnum):
-    """What became of a record; every record has exactly one outcome."""
+    """The outcome of a record; every record has exactly one."""
 
     INDEXED = "indexed"
     DROPPED = "dropped"

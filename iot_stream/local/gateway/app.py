@@ -1,7 +1,7 @@
-"""The gateway itself: signed requests go on as their IAM principal, all others as they are.
+"""The gateway: forwards signed requests as their IAM principal, and all others unchanged.
 
-Amazon's domains verify a signature before the security plugin sees a request, and tell the plugin whose it is. Here the
-local AWS verifies it (it alone has the secret keys), and a token of the plugin's `jwt` domain tells whose it is.
+Amazon's domains verify a signature before the security plugin sees a request, and tell the plugin who the signer is.
+Here the local AWS verifies it (it alone has the secret keys), and a token of the plugin's `jwt` domain names it.
 """
 
 import datetime as dt
@@ -45,7 +45,7 @@ type Caller = Callable[[Claim], str]
 
 
 def ask_local_aws(url: str) -> Caller:
-    """Return a Caller that has the local AWS at `url` prove each claim."""
+    """Return a Caller that verifies each claim with the local AWS at `url`."""
     session = requests.Session()
     session.trust_env = False
 
@@ -119,11 +119,11 @@ class Gateway:
             return _message(503, str(error))
 
     def authenticated(self, request: Request) -> Request:
-        """Return what the caller has signed, with a token in place of the signature that makes it the caller's.
+        """Return the signed request, with a token for its signer in place of the signature.
 
         Raises:
             SignatureError: it is not signed by a principal of the local AWS.
-            UnavailableError: the local AWS can't be asked.
+            UnavailableError: the local AWS does not respond.
         """
         claim = read_claim(request, region=self.region, hosts=self.hosts, now=self.clock())
         token = role_token(self.caller(claim), self.jwt_key, seconds=_TOKEN_SECONDS)

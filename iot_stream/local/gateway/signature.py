@@ -27,7 +27,7 @@ _SAFE: Final = "-_.~"
 
 
 class SignatureError(Exception):
-    """The request is not signed as it has to be; the text is what its sender is told with 403."""
+    """The request is not signed correctly; the text is the message of the 403 response."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Claim:
-    """Who a request says has signed it, and what the signature must be computed from to prove it.
+    """The signer that a request claims, and the string that its signature must have been computed from.
 
     Attributes:
         access_key: the signer's access key id.
@@ -77,7 +77,7 @@ class Claim:
 
 
 def is_signed(request: Request) -> bool:
-    """Whether the request claims an AWS signature: in any Authorization header, or in its query string."""
+    """Return whether the request claims an AWS signature: in any Authorization header, or in its query string."""
     in_header = any(value.lstrip().startswith("AWS") for value in request.values("authorization"))
     return in_header or "x-amz-signature=" in request.query.lower() or "x-amz-credential=" in request.query.lower()
 
@@ -92,7 +92,7 @@ def read_claim(request: Request, *, region: str, hosts: frozenset[str], now: dt.
         now: the time, with a zone.
 
     Raises:
-        SignatureError: nothing that a right signature of it could prove.
+        SignatureError: the claim is malformed, so that no signature could prove it.
     """
     match = _AUTHORIZATION.fullmatch(_only(request, "authorization").strip())
     if match is None:
@@ -136,7 +136,7 @@ def read_claim(request: Request, *, region: str, hosts: frozenset[str], now: dt.
 
 
 def _only(request: Request, name: str) -> str:
-    """Return the value of the one header of this name: of two, only one would be looked at."""
+    """Return the value of the only header of this name; refuse two, of which only one would be verified."""
     values = request.values(name)
     if len(values) != 1:
         raise SignatureError(f"The request must have the header {name} exactly once.")
@@ -156,7 +156,7 @@ def _check_date(stamp: str, day: str, now: dt.datetime) -> None:
 
 
 def _canonical_path(path: str) -> str:
-    """Return the path; refuse one whose canonical form is another, for OpenSearch would get one that nobody signed."""
+    """Return the path; refuse one that is not canonical, because OpenSearch would get a path that nobody signed."""
     segments = path.split("/")
     if not path.isascii() or segments[0] or {".", ".."} & set(segments) or "" in segments[1:-1]:
         raise SignatureError("The path must be normalized: no empty, '.' or '..' segments, percent-encoded.")

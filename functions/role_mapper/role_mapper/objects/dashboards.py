@@ -98,14 +98,14 @@ class Dashboards:
         written = [change.name for change in changes if change.outcome in {Outcome.CREATED, Outcome.CHANGED}]
         copies = [kept_copy(found[change.name]) for change in changes if change.detail == COPIED]
         retry = self._domain.deadline.retry
-        # Retried by itself: decided anew, what Dashboards migrated would look like somebody's change.
+        # Only the import is retried: a new decision would take what Dashboards migrated for somebody's change.
         retry(lambda: self._import(copies + [wanted[key] for key in written]))
         found |= retry(lambda: self._read_back(written))
         kept = {change.name for change in changes if change.outcome is Outcome.KEPT}
         shipped = {key: recorded(wanted[key], found[key]) for key in wanted if key not in kept}
         records_now = {key: records[key] for key in kept if key in records} | shipped
         dropped = {key: records[key] for key in records if key not in wanted}
-        # First with the dropped ones still in it: after a try that ends here it is known what was shipped and is left.
+        # First with the dropped ones still in it, so that a try that ends here leaves a record of everything shipped.
         self._write_record(records_now | dropped)
         if dropped:
             changes += self._take_away(dropped, found)
@@ -175,7 +175,7 @@ class Dashboards:
     def _import(self, objects: list[SavedObject]) -> None:
         if not objects:
             return
-        self._sign_in()  # each time: what is tried again may have been refused for want of it
+        self._sign_in()  # before each try: the last one may have been refused because there was no session
         boundary = uuid.uuid4().hex
         where = path(*_OBJECTS, "_import")
         body = self._domain.call(

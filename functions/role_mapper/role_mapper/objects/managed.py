@@ -1,8 +1,8 @@
 """How every object on the domain is made and removed: find, claim, compare, write, read back.
 
-It stands here once. A kind of object says only how it is found, what it should be and how the two are compared; and how
-it is written and deleted, where a PUT and a DELETE of its path do not do. Both functions are safe to repeat as a whole
-at any moment, which is how they are retried.
+A kind of object defines only how it is found, what it should be and how the two are compared, and how it is written and
+deleted where a PUT and a DELETE of its path are not enough. `ensure` and `remove` are safe to repeat as a whole at any
+moment, which is how they are retried.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ type Document = Mapping[str, Any]
 
 
 class ManagedObject(ABC):
-    """One object on the domain that says in a text of its own whom it belongs to.
+    """One object on the domain, with a text that names its owner.
 
     Attributes:
         domain: where it is.
@@ -55,7 +55,7 @@ class ManagedObject(ABC):
 
     @abstractmethod
     def description(self, found: Document) -> object:
-        """Return the text that says whom it belongs to."""
+        """Return the text that names its owner."""
 
     @abstractmethod
     def desired(self, ownership: Ownership) -> Document:
@@ -80,7 +80,7 @@ class ManagedObject(ABC):
         return ""
 
     def claim(self, found: Document) -> Ownership:
-        """Return whom the object belongs to from now on.
+        """Return the ownership from now on.
 
         Raises:
             OwnershipError: it is someone else's and must stay so.
@@ -96,18 +96,18 @@ class ManagedObject(ABC):
         return False, ""
 
     def keep(self, found: Document) -> str:
-        """Return why the object is not to be removed; empty if it is."""
+        """Return why the object must stay; empty if it may be removed."""
         owned = self.owner.ownership_here(self.description(found)) is Ownership.OWNED
         return "" if owned else "not made by this stack"
 
     def gone(self, found: Document | None) -> bool:
-        """Return whether what this owner added is gone, by what is found afterwards."""
+        """Return whether `found`, read after the removal, holds nothing of this owner."""
         return found is None
 
     # ---- the same for every kind ----
 
     def ensure(self) -> list[Change]:
-        """Make the object what it should be.
+        """Create the object, or change it to what it should be.
 
         Returns:
             What became of it; CREATED and CHANGED only after it read back as it was written.

@@ -89,7 +89,7 @@ class RetentionPolicy(ManagedObject):
 
     @override
     def ensure(self) -> list[Change]:
-        """Make the policy what it should be; with 0 days, remove it, even one that was taken over."""
+        """Create or change the policy; with 0 days, remove it, even one that was taken over."""
         if self._properties.retention_days:
             if not self.unavailable():
                 self._check_shards()
@@ -240,7 +240,7 @@ class RetentionPolicy(ManagedObject):
 
 
 def _agrees(found: Any, wanted: Any) -> bool:
-    """Return whether everything that is wanted is found so; ISM adds retries, times and a schema version."""
+    """Return whether `found` has everything that is wanted; ISM adds retries, times and a schema version."""
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(_agrees(found.get(key), value) for key, value in wanted.items())
     if isinstance(wanted, list):
