@@ -76,9 +76,11 @@ def test_the_templates_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch
         "deployment-check:BackupMode=FailedDocumentsOnly:CustomerManagedKey=false:DeliveryStreamName=kinesis-Opensearch"
         ":DomainName=builders:ShardCount=0:StreamName=iot-data-stream-2"
     )
-    assert response.data == {"Nodes": "1", "LowStorageMiB": "2560"}
+    assert response.data == {"Nodes": "1", "DeliveryPeriods": "2", "LowStorageMiB": "2560"}
     larger = check(monkeypatch, real_function, InstanceCount="3", DedicatedMasters="true", VolumeSizeGiB="90")
-    assert larger.data == {"Nodes": "6", "LowStorageMiB": "23040"}, "three masters, and a quarter of 90 GiB"
+    assert larger.data == {"Nodes": "6", "DeliveryPeriods": "2", "LowStorageMiB": "23040"}, (
+        "three masters, and a quarter of 90 GiB"
+    )
 
 
 def test_a_functions_own_words_are_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,10 +47,18 @@ def remembered(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def derived(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return the numbers that the template can't calculate, for `Fn::GetAtt`: thresholds of its alarms."""
+    """Return the numbers that the template can't calculate, for `Fn::GetAtt`: limits of its alarms.
+
+    `DeliveryPeriods` is the least number of periods of five minutes in which a record that is read must be delivered:
+    what is read at the end of the first one has waited for longer than both buffers hold it at the end of the last.
+    """
     masters = 3 if parameters["DedicatedMasters"] == "true" else 0
+    buffered = sum(
+        int(parameters[name]) for name in ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
+    )
     return {
         "Nodes": str(int(parameters["InstanceCount"]) + masters),
+        "DeliveryPeriods": str(buffered // 300 + 2),
         "LowStorageMiB": str(int(parameters["VolumeSizeGiB"]) * 1024 // 4),
     }
 

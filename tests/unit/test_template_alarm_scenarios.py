@@ -1,0 +1,340 @@
+"""What breaks, rings: the worker's metrics in each fault, and the template's alarms as CloudWatch evaluates them."""
+
+import base64
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from iot_stream.delivery.core.buffer import Bounds
+from iot_stream.delivery.core.bulk import IndexingError
+from iot_stream.delivery.core.commands import Confirm, ErrorLogEntry, Index, Invoke, Store
+from iot_stream.delivery.core.metrics import Metrics, Statistic
+from iot_stream.delivery.core.progress import Progress
+from iot_stream.delivery.core.record import Record, record_id
+from iot_stream.delivery.core.settings import Function
+from iot_stream.delivery.core.state_machine import Delivery
+from iot_stream.delivery.core.transformation import FLAGGED, FUNCTION_ERROR, NOT_FOUND, ProcessingError, Verdict
+from tests.alarms import Points, calculate, is_made, rings, state
+from tests.delivery_settings import MB, make_settings
+from tests.template import PROJECT, load_template
+
+DEFAULTS = {name: str(each["Default"]) for name, each in load_template()["Parameters"].items()}
+RESOURCES = load_template()["Resources"]
+ALARMS = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"]
+LOSS = set(re.findall(r'ALARM\("\$\{(\w+)\}"\)', RESOURCES["DataLossAlarm"]["Properties"]["AlarmRule"]["Sub"]))
+PERIOD, STEP = 300, 10
+HEALTHY, FAULTY = 3, 4  # periods of each recording
+SHARD = "shardId-000000000000"
+NAN: Points = [None] * (HEALTHY + FAULTY)
+
+
+# ---- CloudWatch's rules --------------------------------------------------------------------------------------------
+
+# "How alarm state is evaluated when data is missing", from awsdocs/amazon-cloudwatch-user-guide at 05fd32f: 0 is within
+# the threshold, X beyond it, - missing; states with missing data treated as missing, ignore, breaching, notBreaching.
+THREE_OF_THREE = """
+0 - X - X | OK                OK     OK    OK
+0 - - - - | OK                OK     OK    OK
+- - - - - | INSUFFICIENT_DATA before ALARM OK
+0 X X - X | ALARM             ALARM  ALARM ALARM
+- - - - X | INSUFFICIENT_DATA before ALARM OK
+X - - - - | ALARM             before ALARM OK
+"""
+TWO_OF_THREE = """
+0 - X - X | ALARM             ALARM  ALARM ALARM
+0 0 X 0 X | ALARM             ALARM  ALARM ALARM
+0 - X - - | OK                OK     ALARM OK
+- - - - 0 | OK                OK     ALARM OK
+- - - - X | INSUFFICIENT_DATA before ALARM OK
+"""
+
+
+def _rows() -> Iterator[Any]:
+    for at_least, table in ((3, THREE_OF_THREE), (2, TWO_OF_THREE)):
+        for row in table.strip().splitlines():
+            points, states = row.split(" | ")
+            treatments = ("missing", "ignore", "breaching", "notBreaching")
+            for treatment, expected in zip(treatments, states.split(), strict=True):
+                seen = [{"0": False, "X": True, "-": None}[each] for each in points.split()]
+                yield pytest.param(seen, at_least, treatment, expected, id=f"{points} {at_least} of 3 {treatment}")
+
+
+@pytest.mark.parametrize(("seen", "at_least", "treatment", "expected"), list(_rows()))
+def test_the_evaluator_follows_awss_tables(
+    seen: list[bool | None], at_least: int, treatment: str, expected: str
+) -> None:
+    """Every row of the two tables, in each treatment of missing data."""
+    assert state(seen, of=3, at_least=at_least, missing=treatment, before="before") == expected
+
+
+def test_expressions_are_calculated_as_metric_math() -> None:
+    """A point that is missing makes the result's missing, except with FILL; a division by zero has no result."""
+    series: dict[str, Points] = {"a": [1, None, 3, 6], "b": [2, 2, 0, 3]}
+    assert calculate("100 * a / b", series) == [50, None, None, 200]
+    assert calculate("IF(b > 0 AND FILL(a, 0) == 0, 1, 0)", series) == [0, 1, 0, 0]
+    assert calculate("DIFF(b)", series) == [None, 0, -2, 3]
+
+
+# ---- faults --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Fault:
+    """What the neighbours do while something is broken; a healthy one by default."""
+
+    function: Callable[[Invoke], list[Verdict] | ProcessingError] = lambda command: [b'{"a":1}'] * len(command.records)
+    domain: IndexingError | None = None
+    bucket: ErrorLogEntry | None = None
+    reads: bool = True
+    crashes: bool = False  # whether Lambda counts the function's failures: it does not count calls of none
+
+
+@dataclass
+class Recording:
+    """The metrics of each period, by namespace and name."""
+
+    parameters: dict[str, str]
+    values: dict[tuple[str, str], list[Statistic | None]] = field(default_factory=lambda: defaultdict(list))
+
+    def __call__(self, namespace: str, name: str, statistic: str, period: int) -> Points:
+        """Return what `tests.alarms` looks up; nothing of the domain, whose metrics no fault here changes."""
+        if (namespace, name) not in self.values:
+            return NAN
+        assert period == PERIOD
+        return [None if each is None else _statistic(each, statistic) for each in self.values[namespace, name]]
+
+    def ringing(self) -> dict[str, int]:
+        """Return each alarm that rings, with the number of periods between the fault and it."""
+        found = {}
+        for name in (each for each in ALARMS if is_made(each, self.parameters)):
+            states = rings(name, self.parameters, self)
+            assert not any(states[:HEALTHY]), f"{name} rings on a healthy fleet"
+            if any(states):
+                found[name] = states.index(True) - HEALTHY + 1
+        return found
+
+
+def _statistic(each: Statistic, name: str) -> float:
+    average = each.sum / each.sample_count
+    return {"Sum": each.sum, "Average": average, "Maximum": each.maximum, "Minimum": each.minimum}[name]
+
+
+def record(fault: Fault, *, all_documents: bool = False, parameters: dict[str, str] | None = None) -> Recording:
+    """Return the metrics of a healthy fleet that sends a reading a second, and then of the fault."""
+    parameters = (
+        DEFAULTS | (parameters or {}) | {"BackupMode": "AllDocuments" if all_documents else "FailedDocumentsOnly"}
+    )
+    recording = Recording(parameters)
+    now, number = 1_700_000_000_000, 0
+    settings = make_settings(
+        function=Function("arn", "role", 0, Bounds(MB, int(parameters["TransformBufferIntervalInSeconds"]) * 1000)),
+        bounds=Bounds(MB, int(parameters["DeliveryBufferIntervalInSeconds"]) * 1000),
+        retry_duration=int(parameters["DeliveryRetrySeconds"]) * 1000,
+    )
+    bucket = replace(settings.bucket, all_documents=all_documents, prefix="opensearch_backup/")
+    delivery = Delivery(replace(settings, bucket=bucket), Progress("arn", 1.0), lambda: "token")
+    prefixes = _failure_prefixes(parameters)
+    for period in range(HEALTHY + FAULTY):
+        outside = Fault() if period < HEALTHY else fault
+        others = Metrics()
+        for _ in range(PERIOD // STEP):
+            now += STEP * 1000
+            arriving = [_record(number + each, now) for each in range(STEP)]
+            number += STEP
+            others.add("AWS/Kinesis IncomingRecords", STEP)
+            if outside.reads:
+                delivery.arrived(SHARD, arriving, now)
+                delivery.metrics.add("DataReadFromKinesisStream.Records", STEP)
+                delivery.metrics.add("KinesisMillisBehindLatest", 0)
+            _work(delivery, outside, now, others, prefixes)
+            for entry in delivery.error_log.due(now):
+                if entry.code != "Lambda.ProcessingFailedStatus":  # what DeliveryErrorsFilter counts
+                    others.add("IotStream stack-DeliveryErrors", 1)
+        firehose = {f"AWS/Firehose {name}": each for name, each in delivery.metrics.drain().items()}
+        drained = firehose | others.drain()
+        for key in {*drained, *(" ".join(each) for each in recording.values)}:
+            namespace, name = key.split(" ")
+            points = recording.values[namespace, name]
+            points += [None] * (period - len(points))
+            points.append(drained.get(key))
+    return recording
+
+
+def _work(delivery: Delivery, outside: Fault, now: int, others: Metrics, prefixes: tuple[str, ...]) -> None:
+    for command in delivery.commands(now):
+        match command:
+            case Invoke():
+                result = outside.function(command)
+                if not isinstance(result, ProcessingError):
+                    others.add("IotStream RecordsIn", len(result))
+                    others.add("IotStream RecordsFailed", sum(each is FLAGGED for each in result))
+                if outside.crashes or not isinstance(result, ProcessingError):
+                    others.add("AWS/Lambda Errors", int(outside.crashes))
+                delivery.transformed(command, result, now, duration=50)
+            case Index():
+                delivery.indexed(command, [outside.domain] * len(command.documents), now)
+            case Store():
+                delivery.stored(command, outside.bucket, now)
+                if outside.bucket is None and command.key.startswith(prefixes):
+                    others.add("AWS/Events TriggeredRules", 1)
+            case Confirm():
+                delivery.confirmed(command, result=False, now=now)
+
+
+def _failure_prefixes(parameters: dict[str, str]) -> tuple[str, ...]:
+    """Return the beginnings of the keys that FailureObjectRule tells of."""
+    keys = RESOURCES["FailureObjectRule"]["Properties"]["EventPattern"]["detail"]["object"]["key"]
+    always = [each["prefix"]["Sub"] for each in keys if "prefix" in each]
+    optional = [each["If"][1]["prefix"]["Sub"] for each in keys if "If" in each]
+    made = always + (optional if parameters["RefusedReadingsPercent"] == "0" else [])
+    return tuple(each.replace("${BackupPrefix}", parameters["BackupPrefix"]) for each in made)
+
+
+def _record(number: int, now: int) -> Record:
+    name = f"{number:020d}"
+    data = base64.b64encode(b'{"a":1}').decode()
+    return Record(SHARD, name, None, "key", now - 1000, data, record_id(SHARD, name, None), 7)
+
+
+def _flag(share: int) -> Callable[[Invoke], list[Verdict]]:
+    """Return a function that refuses one record in `share`."""
+    return lambda command: [FLAGGED if not int(each.sequence) % share else b'{"a":1}' for each in command.records]
+
+
+CRASH = Fault(function=lambda _: FUNCTION_ERROR, crashes=True)
+DELETED = Fault(function=lambda _: NOT_FOUND)
+UNMAPPED = Fault(domain=IndexingError(403, "no permissions"))
+DOWN = Fault(domain=IndexingError(None, "no response"))
+REFUSES = Fault(domain=IndexingError(400, "mapper_parsing_exception"))
+DENIED = Fault(function=_flag(300), bucket=ErrorLogEntry("S3.AccessDenied", "denied", of_bucket=True))
+NOT_READ = Fault(reads=False)
+FIRMWARE = Fault(function=_flag(2))
+
+DELIVERY = {"DeliveryErrorsAlarm", "NothingDeliveredAlarm"}  # nothing is delivered, and the error log says why
+ROWS = {
+    "a device sends what is not a reading": (FIRMWARE, {"RefusedRateAlarm"}),
+    "the function fails or times out": (CRASH, {"FunctionErrorsAlarm", "ProcessingFailureAlarm"} | DELIVERY),
+    "the function is deleted": (DELETED, {"ProcessingFailureAlarm"} | DELIVERY),
+    "the domain refuses a document": (
+        REFUSES,
+        {"FailureObjectAlarm", "DeliveryRejectedAlarm", "DeliveryFailureAlarm"} | DELIVERY,
+    ),
+    "the delivery role is not mapped": (
+        UNMAPPED,
+        {"DeliveryAuthFailureAlarm", "DeliveryFailureAlarm", "FailureObjectAlarm"} | DELIVERY,
+    ),
+    "the domain is down": (DOWN, {"DeliveryFailureAlarm", "FailureObjectAlarm"} | DELIVERY),
+    "the bucket takes nothing": (DENIED, {"BackupFailureAlarm", "DeliveryErrorsAlarm", "DeliveryDelayAlarm"}),
+    "Firehose does not read": (NOT_READ, {"NothingReadAlarm"}),
+}
+
+
+@pytest.mark.parametrize("all_documents", [False, True], ids=["FailedDocumentsOnly", "AllDocuments"])
+@pytest.mark.parametrize("row", ROWS)
+def test_a_fault_raises_its_alarms_within_15_minutes(row: str, *, all_documents: bool) -> None:
+    """Exactly these alarms, in both backup modes; those that docs/operations.md names for the row are among them."""
+    fault, expected = ROWS[row]
+    ringing = record(fault, all_documents=all_documents).ringing()
+    assert set(ringing) == expected
+    runbook = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+    [line] = re.findall(rf"^\| {row} \| (.*) \|$", runbook, re.MULTILINE)
+    named = {name for name in re.findall(r"\[(\w+Alarm)\]", line) if is_made(name, DEFAULTS)}
+    assert named <= expected
+    assert min(ringing.values()) * PERIOD <= 15 * 60
+    if fault is not FIRMWARE:  # refused readings are kept and have a limit of their own
+        announced = [periods for name, periods in ringing.items() if name in LOSS]
+        assert min(announced) * PERIOD <= 15 * 60, "DataLossAlarm"
+
+
+@pytest.mark.parametrize("all_documents", [False, True], ids=["FailedDocumentsOnly", "AllDocuments"])
+@pytest.mark.parametrize("fault", [Fault(), Fault(function=_flag(200))], ids=["healthy", "one bad device"])
+def test_a_healthy_fleet_raises_nothing(fault: Fault, *, all_documents: bool) -> None:
+    """Neither does one broken device among two hundred, whose readings are kept."""
+    assert record(fault, all_documents=all_documents).ringing() == {}
+
+
+@pytest.mark.parametrize("seconds", [0, 300, 599, 900])
+def test_long_buffers_raise_nothing(seconds: int) -> None:
+    """Records wait for up to both buffers' time, and CloudWatch's periods go on meanwhile."""
+    buffers = dict.fromkeys(("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds"), str(seconds))
+    parameters = buffers | {"AlarmDelaySeconds": str(max(600, 3 * seconds))}
+    assert record(Fault(), parameters=parameters).ringing() == {}
+
+
+def test_every_refusal_rings_where_it_is_asked_for() -> None:
+    """RefusedReadingsPercent=0: a single reading among thousands, in both ways that tell of it."""
+    ringing = record(Fault(function=_flag(200)), parameters={"RefusedReadingsPercent": "0"}).ringing()
+    assert set(ringing) == {"TransformFailureAlarm", "FailureObjectAlarm", "FailedRecordsAlarm"}
+
+
+@pytest.mark.parametrize("retry", ["0", "300", "7200"])
+def test_an_outage_rings_though_firehose_reports_nothing_of_delivery(retry: str) -> None:
+    """AWS says so of DataFreshness ("Data Freshness Metric Increasing or Not Emitted") and nothing of the others."""
+    recording = record(DOWN, parameters={"DeliveryRetrySeconds": retry})
+    for (_, name), points in recording.values.items():
+        if name.startswith("DeliveryToAmazonOpenSearchService"):
+            points[HEALTHY:] = [None] * FAULTY
+    assert recording.ringing()["NothingDeliveredAlarm"] * PERIOD <= 15 * 60
+
+
+def test_a_late_metric_is_not_nothing() -> None:
+    """Firehose publishes every five minutes, so FILL sets the latest period of `read` to 0: one such raises nothing."""
+    recording = record(Fault())
+    recording.values["AWS/Firehose", "DataReadFromKinesisStream.Records"][-1] = None
+    assert recording.ringing() == {}
+
+
+SINGLE = {
+    # alarm: points that raise it, points that don't
+    "ProducersThrottledAlarm": ([0, 5, 0, 5], [0, 0, 5, 0, 0]),
+    "ReadDelayAlarm": ([0, 600_001], [0, 600_000]),
+    "DeliveryDelayAlarm": ([60, 601], [60, 600, None]),
+    "FunctionThrottlesAlarm": ([0, 3, 4], [0, 3, 0, 0]),
+    "FunctionDurationAlarm": ([100, 48_001, 59_000], [100, 48_000, 48_000]),
+    "FailureMessageAlarm": ([None, 1], [None, None]),
+    "DomainRedAlarm": ([0, 1], [0, 0]),
+    "DomainYellowAlarm": ([0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0]),
+    "DomainNodesAlarm": ([1, 0, 0], [1, 0, 1]),
+    "DomainWritesBlockedAlarm": ([0, 1], [0, 0]),
+    "DomainStorageAlarm": ([5000, 2559], [5000, 2560]),
+    "DomainMemoryAlarm": ([50, 95, 95, 95], [95, 95, 94]),
+    "DomainProcessorAlarm": ([20, 80, 90, 80], [99, 99, 79]),
+    "DomainCreditAlarm": ([100, 4, 4], [100, 4, 5]),
+    "DomainSnapshotAlarm": ([0, 1], [0, 0]),
+    "DomainWriteRejectionAlarm": ([7, 8, 9], [7, 7, 9, 9]),
+    "DomainKeyErrorAlarm": ([None, 1], [None, None]),
+    "DomainKeyInaccessibleAlarm": ([None, 1], [None, None]),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_an_alarm_of_one_metric_keeps_its_limit(name: str) -> None:
+    """The definition over recorded points: the last value that is within the limit, and the first beyond it."""
+    ill, well = SINGLE[name]
+    assert rings(name, DEFAULTS, lambda *_: ill)[-1]
+    assert not any(rings(name, DEFAULTS, lambda *_: well))
+
+
+def test_silence_rings_where_it_is_asked_for() -> None:
+    """A stream without records has no points: missing data is the alarm."""
+    parameters = DEFAULTS | {"SilenceAlarmSeconds": "900"}
+    assert is_made("SilenceAlarm", parameters)
+    assert not is_made("SilenceAlarm", DEFAULTS)
+    assert rings("SilenceAlarm", parameters, lambda *_: [5, None, None, None, None])[-1]
+    assert not any(rings("SilenceAlarm", parameters, lambda *_: [5, 5, 5]))
+
+
+@pytest.mark.parametrize("name", sorted(LOSS & {"ReadDelayAlarm", "DeliveryDelayAlarm", "DomainRedAlarm"}))
+def test_missing_data_does_not_end_an_alarm(name: str) -> None:
+    """While nothing is reported, the state stays."""
+    assert rings(name, DEFAULTS, lambda *_: [10**9, None, None, None, None, None])[-1]
+
+
+def test_every_alarm_was_seen_to_ring() -> None:
+    """None is left whose definition could be one that never rings."""
+    seen = {name for _, names in ROWS.values() for name in names} | SINGLE.keys()
+    assert seen | {"SilenceAlarm", "TransformFailureAlarm", "FailedRecordsAlarm"} == set(ALARMS)
