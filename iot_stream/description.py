@@ -28,8 +28,10 @@ from enrichment.description import (  # noqa: E402 - the path comes first
     load,
     parse,
 )
+from enrichment.lenient import parse_object  # noqa: E402 - the same
 from enrichment.reading import Enricher, encode  # noqa: E402 - the same
-from enrichment.reasons import ADVICE, Cause, ReadingError  # noqa: E402 - the same
+from enrichment.reasons import ADVICE, Cause, ReadingError, UnusableError  # noqa: E402 - the same
+from enrichment.timestamps import from_device  # noqa: E402 - the same
 
 __all__ = [
     "ADVICE",
@@ -47,7 +49,10 @@ __all__ = [
     "TimeFormat",
     "Type",
     "Unknown",
+    "UnusableError",
     "encode",
+    "from_device",
     "load",
     "parse",
+    "parse_object",
 ]

@@ -9,6 +9,7 @@ import click
 
 from iot_stream.cli import options
 from iot_stream.errors import IotStreamError
+from iot_stream.paths import PROJECT
 
 if TYPE_CHECKING:
     from iot_stream.description import Description
@@ -16,12 +17,41 @@ if TYPE_CHECKING:
 
 __all__ = ["readings"]
 
-_sample = click.argument("sample", metavar="FILE", type=click.File("rb"), default="-")
+_sample = click.argument("sample", metavar="[FILE]", type=click.File("rb"), default="-")
 
 
 @click.group()
 def readings() -> None:
     """Work on the description of a reading, functions/enrichment/readings.toml, from which everything follows."""
+
+
+@readings.command()
+@_sample
+@click.option("--write", is_flag=True, help="Replace functions/enrichment/readings.toml by it, instead of printing it.")
+def init(*, sample: BinaryIO, write: bool) -> None:
+    """Guess the description of a reading from samples: one field for each value, a comment for each guess.
+
+    FILE (standard input when left out) holds JSON objects: one, an array, lines, or one behind the other. Read every
+    guess, then correct it: samples don't say which fields are optional, and what a value must not be.
+    """
+    from iot_stream.description import FILE, DescriptionError, ReadingError, parse
+    from iot_stream.readings.draft import draft, header_of
+    from iot_stream.readings.guess import guess
+    from iot_stream.readings.sample import split
+
+    try:
+        text = draft(guess(split(sample.read())), header_of(FILE.read_text(encoding="utf-8")))
+    except ReadingError as error:
+        raise IotStreamError(f"a sample is no reading: {error}. `iot-stream readings try` says which") from error
+    if write:
+        FILE.write_text(text, encoding="utf-8")
+        click.echo(f"written: {FILE.relative_to(PROJECT)} (git has the one before)")
+    else:
+        click.echo(text, nl=False)
+    try:
+        parse(text)
+    except DescriptionError as error:
+        raise IotStreamError(f"not complete yet, the samples don't say it:\n{error}") from error
 
 
 @readings.command("try")
@@ -56,10 +86,17 @@ def try_(*, sample: BinaryIO, as_json: bool, time_zone: str, path: Path | None) 
 
 
 @readings.command()
+def template() -> None:
+    """Print a template of the Kinesis Data Generator whose readings fit the description."""
+    from iot_stream.generator.derived import template_of
+
+    click.echo(template_of(_description(None)), nl=False)
+
+
+@readings.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a built file is not up to date.")
 def build(*, check: bool) -> None:
     """Build the index template and the dashboard's saved objects from the description."""
-    from iot_stream.paths import PROJECT
     from iot_stream.readings.built_files import outdated, write
 
     reading = _description(None)

@@ -117,6 +117,13 @@ def test_a_derived_field_has_its_source_s_path_and_is_as_optional() -> None:
         ('type = "long"\nlabel = ""', 11, "write a text in quotes"),
         ('type = "keyword"\npath = "sensor"', 11, "sensor has the path sensor already"),
         ('type = "keyword"\npath = "sensor.id"', 11, "goes through sensor, which sensor reads as a value"),
+        ('type = "long"\nexamples = [1, 2.5]', 11, "2.5 is no long that devices may send: write one, or remove it"),
+        ('type = "double"\nmax = 5\nexamples = [1, 5.5]', 12, "5.5 is no double that devices may send"),
+        ('type = "boolean"\nexamples = [1]', 11, "1 is no boolean that devices may send"),
+        ('type = "keyword"\nexamples = ["a", 1]', 11, "1 is no keyword that devices may send"),
+        ('type = "keyword"\nexamples = []', 11, "not a list of values"),
+        ('type = "keyword"\nexamples = "a"', 11, "not a list of values"),
+        ('type = "double"\nderived_from = "sensor"\nexamples = [1]', 12, "a derived field can't have it"),
         ('type = [\n  "long",\n]', 10, "type is ['long']: write one of"),
     ],
 )  # fmt: skip

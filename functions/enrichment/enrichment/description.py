@@ -110,6 +110,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     decimals: int | None = None
     """Of a scaled_float: the index's scaling factor is 10 to this power."""
     format: TimeFormat = TimeFormat.TEXT
+    examples: tuple[str | float | bool, ...] = ()
+    """Values that devices send, for made-up readings: texts are chosen from, numbers are a range."""
     derivation: Derivation | None = None
 
     @property

@@ -40,10 +40,10 @@ _ROLE_TYPES: Final = {
 _TOP_KEYS: Final = ("title", "silent_after", "unknown", "fields")
 _FIELD_KEYS: Final = (
     "type", "path", "role", "label", "unit", "description", "optional", "min", "max", "alert_above", "alert_below",
-    "decimals", "format", "derived_from", "scale", "offset", "round",
+    "decimals", "format", "examples", "derived_from", "scale", "offset", "round",
 )  # fmt: skip
 _KEYS_OF_A_DERIVED: Final = ("scale", "offset", "round")
-_KEYS_OF_AN_INPUT: Final = ("path", "optional", "min", "max", "format")
+_KEYS_OF_AN_INPUT: Final = ("path", "optional", "min", "max", "format", "examples")
 
 Mistake = tuple[tuple[str, ...], str]
 """The path of keys that is wrong, and what to write instead."""
@@ -122,11 +122,13 @@ class _Checker:
             alert_below=self._number(entry, "alert_below", at),
             decimals=self._whole(entry, "decimals", at, 0, _MOST_DECIMALS),
             format=self._word(entry, "format", at, TimeFormat) or TimeFormat.TEXT,
+            examples=tuple(entry["examples"]) if isinstance(entry.get("examples"), list) else (),
             derivation=self._derivation(entry, at),
         )
         if kind is not None:  # else each of these would only repeat that the type is wrong
             self._type_keys(field, entry)
             self._bounds(field)
+            self._examples(field, entry)
         return field
 
     def _path(self, entry: dict[str, Any], name: str) -> tuple[str, ...]:
@@ -209,6 +211,21 @@ class _Checker:
             )
             if outside:
                 self._wrong((*at, key), f"{threshold} is outside min and max, where no reading is: write one within")
+
+    def _examples(self, field: Field, entry: dict[str, Any]) -> None:
+        at = ("fields", field.name, "examples")
+        if "examples" in entry and not field.examples:
+            self._wrong(at, "not a list of values: write some that devices send, such as [1.5, 20], or remove it")
+        low = -_LARGEST_NUMBER if field.minimum is None else field.minimum
+        high = _LARGEST_NUMBER if field.maximum is None else field.maximum
+        for value in field.examples:
+            if field.type in _NUMBERS:
+                whole = field.type is not Type.LONG or isinstance(value, int)
+                good = not isinstance(value, bool | str) and low <= value <= high and whole
+            else:
+                good = isinstance(value, bool if field.type is Type.BOOLEAN else str)
+            if not good:
+                self._wrong(at, f"{value!r} is no {field.type} that devices may send: write one, or remove it")
 
     # ---- fields together ---------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from enrichment.description import Description, Field
 from enrichment.reasons import Cause, ReadingError, Reason, UnusableError
 from enrichment.values import bounds, converter, derive, parse_decimal, parse_int
 
-__all__ = ["LenientReader"]
+__all__ = ["LenientReader", "parse_object"]
 
 _ABSENT = object()
 
@@ -37,7 +37,7 @@ class LenientReader:
         Raises:
             ReadingError: with everything that is wrong, in the order of the fields.
         """
-        reading = _object(raw)
+        reading = parse_object(raw)
         values: dict[str, Any] = {}
         causes: list[Cause] = []
         for field, convert in self._inputs:
@@ -59,7 +59,12 @@ class LenientReader:
         return values, reading
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object of a reading; decimals are Decimal, so that no digit is lost.
+
+    Raises:
+        ReadingError: the data is no JSON object in UTF-8; says what it is instead, where that is well known.
+    """
     reason = foreign.encoding_of(raw)
     if reason:
         raise ReadingError([Cause(reason)])

@@ -1,0 +1,334 @@
+"""Guess the description of a reading from samples: types from values, roles and units from names. Pure.
+
+A guess is never more than what the samples show: bounds and thresholds are left to whoever knows the devices.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from decimal import Decimal
+from typing import Any, Final
+
+from iot_stream.description import (
+    INGESTED_AT,
+    UNKNOWN_FIELDS,
+    Role,
+    TimeFormat,
+    Type,
+    UnusableError,
+    from_device,
+    parse_object,
+)
+from iot_stream.readings import names
+
+__all__ = ["Guess", "Guesses", "guess"]
+
+Path = tuple[str, ...]
+
+_LARGEST_LONG: Final = 2**63 - 1
+_MOST_DECIMALS: Final = 6  # of a scaled_float; a number with more is a double
+_LEAST_DECIMALS: Final = 2
+_MOST_MEASURES: Final = 6  # each has panels of its own
+_MOST_CATEGORIES: Final = 3
+_LONGEST_CATEGORY: Final = 32  # characters
+_MOST_EXAMPLES: Final = 20
+_LONGEST_EXAMPLE: Final = 60  # characters
+_MANY: Final = 10  # samples from which on the number of different values says something
+_EPOCHS: Final = (  # in the years 2001 to 2096
+    (10**9, TimeFormat.EPOCH_SECOND), (10**12, TimeFormat.EPOCH_MILLIS), (10**15, TimeFormat.EPOCH_MICROS),
+    (10**18, TimeFormat.EPOCH_NANOS),
+)  # fmt: skip
+_LATEST: Final = 4
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+_POINT: Final = re.compile(r"-?\d{1,3}\.\d+, ?-?\d{1,3}\.\d+")
+_MEASURED_UNITS: Final = frozenset({"°C", "°F", "%", "V", "hPa", "kPa"})  # whole in a sample by chance
+_ABSENT: Final = object()
+
+
+@dataclass
+class Guess:
+    """A field of the description, and why it is guessed so."""
+
+    path: Path
+    type: Type
+    name: str = ""
+    role: Role | None = None
+    unit: str | None = None
+    decimals: int | None = None
+    format: TimeFormat | None = None
+    optional: bool = False
+    examples: list[Any] = field(default_factory=list)
+    why: dict[str, str] = field(default_factory=dict)
+    """By key of the description: what the guess comes from."""
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What was guessed: the fields, and what no field could be made of, with the reason."""
+
+    fields: list[Guess]
+    left_out: dict[str, str]
+
+
+def guess(samples: Sequence[bytes]) -> Guesses:
+    """Return what readings like the samples may be.
+
+    Args:
+        samples: the JSON object of each reading.
+
+    Raises:
+        ReadingError: a sample is not a JSON object in UTF-8; says why as the function does.
+    """
+    readings = [parse_object(sample) for sample in samples]
+    columns = _columns(readings)
+    fields: list[Guess] = []
+    left_out: dict[str, str] = {}
+    for path, values in columns.items():
+        present = [value for value in values if value is not _ABSENT and value is not None]
+        reason = _unusable(path, present, columns)
+        found = None if reason else _of_values(path, present)
+        if found is None:
+            left_out[".".join(path)] = reason or "its values have several types"
+            continue
+        if len(present) < len(values):
+            found.optional = True
+            found.why["optional"] = f"absent or null in {len(values) - len(present)} of {len(values)} samples"
+        fields.append(found)
+    _name(fields)
+    _give_roles(fields, columns)
+    return Guesses(fields, left_out)
+
+
+# ---- columns -------------------------------------------------------------------------------------------------------
+
+
+def _columns(readings: Sequence[Mapping[str, Any]]) -> dict[Path, list[Any]]:
+    """Return the values of each path, one a reading, in the order in which paths are met."""
+    rows = [dict(_leaves(reading, ())) for reading in readings]
+    paths = dict.fromkeys(path for row in rows for path in row)
+    return {path: [row.get(path, _ABSENT) for row in rows] for path in paths}
+
+
+def _leaves(node: Mapping[str, Any], above: Path) -> Iterator[tuple[Path, Any]]:
+    for key, value in node.items():
+        path = (*above, key)
+        if isinstance(value, dict) and value and not _is_point(value):
+            yield from _leaves(value, path)
+        else:
+            yield path, value
+
+
+def _is_point(value: Mapping[str, Any]) -> bool:
+    return value.keys() >= {"lat", "lon"} or value.keys() >= {"latitude", "longitude"}
+
+
+def _unusable(path: Path, present: list[Any], columns: Mapping[Path, list[Any]]) -> str | None:
+    """Return why no field can be made of a path; None where one may."""
+    if not all(_is_key(key) for key in path):
+        return "its key is empty, or has quotes, backslashes or control characters"
+    if not present:
+        return "null in every sample"
+    above = (columns.get(path[:length], []) for length in range(1, len(path)))
+    if any(other[: len(path)] == path for other in columns if other != path) or any(map(_has_values, above)):
+        return "an object in some samples and a value in others"
+    if {} in present:
+        return "an empty object"
+    if any(isinstance(value, list) for value in present) and not _are_points(path, present):
+        return "a list: have the device send an object, or one reading a record"
+    return None
+
+
+def _has_values(column: list[Any]) -> bool:
+    return any(value is not _ABSENT and value is not None and not isinstance(value, dict) for value in column)
+
+
+def _is_key(key: str) -> bool:
+    return key != "" and key.isprintable() and not {'"', "\\"}.intersection(key)
+
+
+# ---- types ---------------------------------------------------------------------------------------------------------
+
+
+def _of_values(path: Path, present: list[Any]) -> Guess | None:
+    """Return the field whose values these are, without a role; None where they have no type in common."""
+    if all(isinstance(value, bool) for value in present):
+        return Guess(path, Type.BOOLEAN)
+    if _are_points(path, present):
+        return Guess(path, Type.GEO_POINT, why={"type": "degrees"})
+    if all(isinstance(value, str) for value in present):
+        return _of_texts(path, present)
+    if all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in present):
+        return _of_numbers(path, present)
+    return None
+
+
+def _are_points(path: Path, present: list[Any]) -> bool:
+    if all(isinstance(value, dict) and _is_point(value) for value in present):
+        return True
+    if not names.PLACE.intersection(names.words(path[-1])):
+        return False
+    return all(
+        (isinstance(value, str) and _POINT.fullmatch(value) is not None)
+        or (
+            isinstance(value, list) and len(value) == len(("lon", "lat")) and not any(isinstance(n, str) for n in value)
+        )
+        for value in present
+    )
+
+
+def _of_texts(path: Path, present: list[str]) -> Guess:
+    if all(map(_is_time, present)):
+        return Guess(path, Type.DATE, why={"type": "texts that are times"})
+    if all(map(_is_address, present)):
+        return Guess(path, Type.IP, why={"type": "texts that are addresses"})
+    numbers = [_number_in(value) for value in present]
+    if names.unit_of(path) and all(number is not None for number in numbers):
+        found = _of_numbers(path, [number for number in numbers if number is not None])
+        found.why["type"] = "texts that are numbers, which the function reads"
+        return found
+    return Guess(path, Type.KEYWORD, examples=_examples(present))
+
+
+def _examples(texts: Sequence[str]) -> list[str]:
+    short = (text for text in texts if text.isprintable() and 0 < len(text) <= _LONGEST_EXAMPLE)
+    return [*dict.fromkeys(short)][:_MOST_EXAMPLES]
+
+
+def _is_time(text: str) -> bool:
+    try:
+        from_device(text, UTC)
+    except UnusableError:
+        return False
+    return True
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def _number_in(text: str) -> int | Decimal | None:
+    if re.fullmatch(r"-?\d{1,18}", text):
+        return int(text)
+    return Decimal(text) if re.fullmatch(r"-?\d{1,15}\.\d{1,15}", text) else None
+
+
+def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
+    form = _epoch_of(path, present)
+    if form:
+        return Guess(path, Type.DATE, format=form, why={"format": "numbers of that size, and a name of a time"})
+    unit = names.unit_of(path)
+    examples = [*dict.fromkeys([_plain(min(present)), _plain(max(present))])]
+    whole = all(isinstance(value, int) for value in present)
+    if whole and unit not in _MEASURED_UNITS and all(-_LARGEST_LONG <= value <= _LARGEST_LONG for value in present):
+        return Guess(path, Type.LONG, unit=unit, examples=examples, why={"type": "whole in every sample"})
+    decimals = max(_decimals(value) for value in present)
+    limit = _LARGEST_LONG / 10**_MOST_DECIMALS
+    if decimals > _MOST_DECIMALS or not all(-limit <= value <= limit for value in present):
+        return Guess(path, Type.DOUBLE, unit=unit, examples=examples)
+    why = {"decimals": f"{decimals} in the samples"}
+    if whole:
+        why = {"type": "whole in the samples, but such values may have decimals"}
+    return Guess(
+        path, Type.SCALED_FLOAT, unit=unit, decimals=max(decimals, _LEAST_DECIMALS), examples=examples, why=why
+    )
+
+
+def _epoch_of(path: Path, present: Sequence[float | Decimal]) -> TimeFormat | None:
+    if names.rank(path, (*names.TIME, "installed", "updated", "seen", "start", "end")) is None:
+        return None
+    return next(
+        (form for unit, form in _EPOCHS if all(unit <= value <= _LATEST * unit for value in present)),
+        None,
+    )
+
+
+def _decimals(number: float | Decimal) -> int:
+    exponent = Decimal(str(number)).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _plain(number: float | Decimal) -> float:
+    return number if isinstance(number, int) else float(number)
+
+
+# ---- names and roles -----------------------------------------------------------------------------------------------
+
+
+def _name(fields: list[Guess]) -> None:
+    """Give each field the shortest end of its path that no other one has, in the letters that names may have."""
+    taken = {INGESTED_AT, UNKNOWN_FIELDS}
+    for found in fields:
+        ends = ["_".join(found.path[-length:]) for length in range(1, len(found.path) + 1)]
+        usable = [_usable(end) for end in ends]
+        name = next((each for each in usable if each not in taken), None)
+        number = 2
+        while name is None or name in taken:
+            name, number = f"{usable[-1][:90]}_{number}", number + 1
+        taken.add(name)
+        found.name = name
+
+
+def _usable(text: str) -> str:
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", text)
+    cleaned = re.sub(r"[^A-Za-z0-9]+", "_", snake).strip("_").lower()[:90]
+    return cleaned if cleaned[:1].isalpha() else f"field_{cleaned}".rstrip("_")
+
+
+def _give_roles(fields: list[Guess], columns: Mapping[Path, list[Any]]) -> None:
+    """Give one field the role of the time, one of the device, at most one of the identity, and some the others."""
+    required = [found for found in fields if not found.optional]
+    _give(Role.TIME, [found for found in required if found.type is Type.DATE], names.TIME)
+    keys = [found for found in required if found.type in (Type.KEYWORD, Type.LONG)]
+    unique = [found for found in keys if len(set(columns[found.path])) == len(columns[found.path])]
+    _give(Role.IDENTITY, [found for found in unique if _is_identity(found)], names.IDENTITY)
+    _give(Role.DEVICE, [found for found in keys if found.role is None], names.DEVICE)
+    measures = [found for found in fields if found.role is None and _is_measure(found)]
+    for found in measures[:_MOST_MEASURES]:
+        found.role, found.why["role"] = Role.MEASURE, "a number with a unit" if found.unit else "a number with decimals"
+    categories = [found for found in fields if found.role is None and _is_category(found, columns[found.path])]
+    for found in categories[:_MOST_CATEGORIES]:
+        found.role, found.why["role"] = Role.CATEGORY, "short texts" if found.type is Type.KEYWORD else "true or false"
+    for found in fields:
+        if found.role in (Role.IDENTITY, None) and found.type is Type.KEYWORD and _is_identity(found):
+            found.examples = []
+
+
+def _give(role: Role, fields: list[Guess], best_first: Sequence[str]) -> None:
+    ranked = [(place, found) for found in fields if (place := names.rank(found.path, best_first)) is not None]
+    candidates = [found for _, found in sorted(ranked, key=lambda pair: pair[0])]
+    if role is Role.TIME:
+        candidates += fields
+    if candidates:
+        candidates[0].role, candidates[0].why["role"] = role, "by its name" if ranked else "the first time there is"
+
+
+def _is_identity(found: Guess) -> bool:
+    return names.rank(found.path, names.IDENTITY) is not None or (
+        bool(found.examples) and all(_UUID.fullmatch(str(value)) for value in found.examples)
+    )
+
+
+def _is_measure(found: Guess) -> bool:
+    if found.type not in (Type.LONG, Type.DOUBLE, Type.SCALED_FLOAT):
+        return False
+    if found.unit is None and names.NO_MEASURE.intersection(names.words(found.path[-1])):
+        return False
+    return found.unit is not None or found.type is not Type.LONG
+
+
+def _is_category(found: Guess, values: list[Any]) -> bool:
+    if found.type is Type.BOOLEAN:
+        return True
+    if found.type is not Type.KEYWORD or names.NO_CATEGORY.intersection(names.words(found.path[-1])):
+        return False
+    short = all(
+        len(str(value)) <= _LONGEST_CATEGORY and not re.search(r"\d{3}", str(value)) for value in found.examples
+    )
+    few = len(values) < _MANY or len(set(map(str, values))) <= len(values) // 2
+    return short and few and not _is_identity(found)

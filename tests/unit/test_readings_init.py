@@ -1,0 +1,197 @@
+"""`iot-stream readings init`: a description is guessed from samples, and every guess says what it comes from."""
+
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iot_stream import description as description_module
+from iot_stream.cli import cli
+from iot_stream.description import FILE, Description, DescriptionError, Field, Role, TimeFormat, Type, parse
+from iot_stream.readings.draft import draft
+from iot_stream.readings.guess import guess
+from tests.builders import device_reading
+from tests.enrichers import enricher
+from tests.unit.test_enrichment_descriptions import COLD_STORE_READING, JUNK, KEYS, VENDOR_READING
+
+
+def described(*readings: dict[str, Any]) -> Description:
+    """Return the description that is guessed from readings."""
+    return parse(text_for(*readings))
+
+
+def text_for(*readings: dict[str, Any]) -> str:
+    """Return the same as text."""
+    return draft(guess([json.dumps(reading).encode() for reading in readings]), "")
+
+
+def one(value: Any, key: str = "x") -> Field:
+    """Return the field that is guessed from one value, beside a time and a device."""
+    return next(field for field in described({"at": "2026-11-26T07:15:30Z", "sensor": "s", key: value}).fields[2:3])
+
+
+def test_the_cold_store_s_reading_gives_its_description() -> None:
+    """Time, device, measures with units and categories of issue 11's reading are as its description has them."""
+    made = described(COLD_STORE_READING)
+    assert (made.time.name, made.device.name, made.identity) == ("at", "sensor", None)
+    assert [(field.name, field.unit) for field in made.measures] == [
+        ("temp_c", "°C"), ("humidity", "%"), ("battery_mv", "mV"),
+    ]  # fmt: skip
+    assert [field.name for field in made.categories] == ["site", "door"]
+    assert [field.type for field in made.fields] == [
+        Type.KEYWORD, Type.KEYWORD, Type.DATE, Type.SCALED_FLOAT, Type.SCALED_FLOAT, Type.LONG, Type.KEYWORD,
+    ]  # fmt: skip
+
+
+def test_a_vendor_s_nested_message_gives_paths() -> None:
+    """Names are the shortest that tell fields apart; a key with a dot needs a list; epochs and points are known."""
+    fields = {field.name: field for field in described(VENDOR_READING).fields}
+    assert fields["temperature"].path == ("uplink", "payload", "temperature")
+    assert fields["gateway_id"].path == ("uplink", "radio", "gateway.id")
+    assert fields["location"].type is Type.GEO_POINT
+    assert fields["gateway_ip"].type is Type.IP
+    assert fields["installed"].format is TimeFormat.EPOCH_SECOND
+    assert (fields["measured"].format, fields["measured"].role) == (TimeFormat.EPOCH_MILLIS, Role.TIME)
+    assert (fields["id"].role, fields["dev_eui"].role) == (Role.IDENTITY, Role.DEVICE)
+
+
+def test_the_walkthrough_s_reading_gives_its_roles() -> None:
+    """A uuid is the identity, and numbers without a unit are no measures."""
+    made = described(device_reading())
+    assert (made.time.name, made.device.name) == ("device_ts", "device_id")
+    assert made.identity is not None
+    assert made.identity.name == "uuid"
+    assert [field.name for field in made.measures] == ["device_temp"]
+    assert [field.name for field in made.categories] == ["activity_type"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("x", True, Type.BOOLEAN), ("x", 5, Type.LONG), ("x", 5.25, Type.SCALED_FLOAT), ("x", "5", Type.KEYWORD),
+        ("temp_c", "5.5", Type.SCALED_FLOAT), ("temp_c", 5, Type.SCALED_FLOAT), ("x", 1.123456789, Type.DOUBLE),
+        ("x", 2**63, Type.DOUBLE), ("x", 1e300, Type.DOUBLE), ("x", "192.0.2.1", Type.IP), ("x", "::1", Type.IP),
+        ("x", "fe80::1%eth0", Type.KEYWORD), ("x", "52.1,4.3", Type.KEYWORD), ("position", "52.1,4.3", Type.GEO_POINT),
+        ("gps", [4.3, 52.1], Type.GEO_POINT), ("x", {"lat": 1, "lon": 2}, Type.GEO_POINT), ("x", "", Type.KEYWORD),
+        ("seen", 1_795_677_330, Type.DATE), ("x", 1_795_677_330, Type.LONG), ("x", "2026-11-26 07:15", Type.DATE),
+    ],
+)  # fmt: skip
+def test_types_come_from_values(key: str, value: Any, expected: Type) -> None:
+    """And where a value alone does not say it, from the name."""
+    assert one(value, key).type is expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (1_795_677_330, TimeFormat.EPOCH_SECOND), (1_795_677_330.25, TimeFormat.EPOCH_SECOND),
+        (1_795_677_330_250, TimeFormat.EPOCH_MILLIS), (1_795_677_330_250_000, TimeFormat.EPOCH_MICROS),
+        (1_795_677_330_250_000_000, TimeFormat.EPOCH_NANOS),
+    ],
+)  # fmt: skip
+def test_epochs_are_told_apart_by_their_size(number: float, expected: TimeFormat) -> None:
+    """In the years 2001 to 2096."""
+    assert described({"ts": number, "device": "a"}).time.format is expected
+
+
+@pytest.mark.parametrize(
+    ("key", "unit"),
+    [
+        ("temp_c", "°C"), ("tempF", "°F"), ("temp_f", "°F"), ("waterTemperature", "°C"), ("battery_mV", "mV"),
+        ("CO2", "ppm"), ("voltage", "V"), ("rel-humidity", "%"), ("pressure", "hPa"), ("x", None),
+    ],
+)  # fmt: skip
+def test_units_come_from_names(key: str, unit: str | None) -> None:
+    """However the words of a key are joined."""
+    assert one(5.5, key).unit == unit
+
+
+def test_what_some_samples_lack_is_optional() -> None:
+    """Absent and null alike; the comment counts them."""
+    full = COLD_STORE_READING
+    text = text_for(full, full | {"door": None}, {key: value for key, value in full.items() if key != "door"})
+    assert [field.name for field in parse(text).fields if field.optional] == ["door"]
+    assert re.search(r"optional = true +# guess: absent or null in 2 of 3 samples", text)
+
+
+def test_what_can_not_be_described_is_told() -> None:
+    """Lists, nulls, mixed types, odd keys: a comment each, and the description is valid without them."""
+    reading = COLD_STORE_READING | {"tags": ["a"], "spare": None, "mix": 1, 'say "x"': 1, "": 2, "o": {}}
+    text = text_for(reading, reading | {"mix": "a", "o": {"p": 1}})
+    parse(text)
+    for line in (
+        '"tags": a list: have the device send an object', '"spare": null in every sample',
+        '"mix": its values have several types', "its key is empty, or has quotes", '"o": an object in some samples',
+    ):  # fmt: skip
+        assert line in text
+
+
+def test_every_guess_has_a_comment() -> None:
+    """A type that the value does not prove, a role, a unit."""
+    lines = text_for(COLD_STORE_READING).splitlines()
+    assert all("# guess: " in line for line in lines if line.startswith(("role", "unit", "decimals", "silent_after")))
+
+
+def run(data: str, *options: str) -> Result:
+    """Run the command with samples on standard input."""
+    return CliRunner().invoke(cli, ["readings", "init", *options], input=data)
+
+
+def test_the_command_prints_or_replaces_the_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the comment that explains every key, so that the file needs no other page."""
+    mine = tmp_path / "readings.toml"
+    mine.write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(description_module, "FILE", mine)
+    monkeypatch.setattr("iot_stream.cli.readings.PROJECT", tmp_path)
+    samples = json.dumps([COLD_STORE_READING, COLD_STORE_READING | {"site": "hamburg"}])
+    printed = run(samples)
+    assert printed.exit_code == 0
+    assert parse(printed.output).categories[0].examples == ("rotterdam", "hamburg")
+    assert "#   alert_above, alert_below   thresholds of a measure" in printed.output
+    assert parse(mine.read_text(encoding="utf-8")).device.name == "device_id"
+    assert run(samples, "--write").output == "written: readings.toml (git has the one before)\n"
+    assert mine.read_text(encoding="utf-8") == printed.output
+
+
+def test_samples_that_lack_something_are_an_error_that_says_what() -> None:
+    """The guesses are printed all the same."""
+    result = run('{"temp": 5.5, "site": "a"}')
+    assert "[fields.temp]" in result.output
+    assert "no field has the role time" in str(result.exception)
+    assert "no field has the role device" in str(result.exception)
+    assert "a sample is no reading: not_json" in str(run("nothing").exception)
+
+
+FIELDS = st.dictionaries(KEYS, JUNK | st.datetimes().map(str) | st.integers(10**9, 10**19), max_size=5)
+
+
+@settings(deadline=None)
+@given(st.lists(FIELDS, min_size=1, max_size=3), st.data())
+def test_the_samples_fit_what_is_guessed_from_them(readings: list[dict[str, Any]], data: st.DataObject) -> None:
+    """Whatever they hold: the description is valid, and each sample becomes a document of it."""
+    whole = [
+        reading | {"measured at": "2026-11-26T07:15:30Z", "device id": data.draw(st.text(max_size=3))}
+        for reading in readings
+    ]
+    samples = [json.dumps(reading).encode() for reading in whole]
+    text = draft(guess(samples), "")
+    try:
+        parse(text)
+    except DescriptionError as error:
+        raise AssertionError(f"{error}\n{text}") from error
+    for sample in samples:
+        enricher(text).enrich(sample)
+
+
+def test_decimals_are_those_that_were_written() -> None:
+    """Not those of a double: 0.1 + 0.2 has seventeen."""
+    raw = b'{"at": "2026-11-26T07:15:30Z", "sensor": "s", "x": 0.300, "y": 0.30000000000000004}'
+    fields = {found.name: found for found in guess([raw]).fields}
+    assert (fields["x"].decimals, fields["y"].type) == (3, Type.DOUBLE)
+    assert fields["x"].examples == [float(Decimal("0.3"))]
