@@ -1,4 +1,4 @@
-"""The files that are built from the description of a reading: index template and saved objects."""
+"""The files that are built from the description: index template, saved objects, tables of docs/fields.md."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.index_template import INDEX_TEMPLATE, index_template, to_json
 from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
 from iot_stream.description import Description
+from iot_stream.readings.field_tables import DOCUMENT, with_tables
 
 __all__ = ["built_files", "outdated", "write"]
 
@@ -14,11 +15,12 @@ def built_files(reading: Description) -> dict[Path, str]:
     """Return the content that each built file should have.
 
     Raises:
-        SetupError: a template of the dashboard can't be read.
+        SetupError: a template of the dashboard can't be read, or docs/fields.md has no place for a table.
     """
     return {
         INDEX_TEMPLATE: to_json(index_template(reading)),
         FILE: to_ndjson(build(load(reading=reading))),
+        DOCUMENT: with_tables(DOCUMENT.read_text(encoding="utf-8"), reading),
     }
 
 

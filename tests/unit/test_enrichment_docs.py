@@ -4,7 +4,6 @@ import json
 import re
 from datetime import UTC, datetime
 
-from enrichment.description import INGESTED_AT, load
 from enrichment.firehose import Batch
 from enrichment.metrics import describe_batch
 from enrichment.reasons import Reason
@@ -28,22 +27,6 @@ def names(cells):
 def test_every_reason_is_explained():
     """The table of reasons is the closed set, in its order."""
     assert names(row[0] for row in rows("| reason | means |")) == [str(reason) for reason in Reason]
-
-
-def test_every_field_of_a_reading_is_described():
-    """The table of the reading has its six fields."""
-    assert set(names(row[0] for row in rows("| field | accepted |"))) == {field.source for field in load().inputs}
-
-
-def test_every_field_of_a_document_is_described_with_its_type_in_the_index():
-    """The table of the document has its fields in order, with the types that the index template gives them."""
-    described = rows("| field | is | in the index |")
-    assert names(row[0] for row in described) == [*(field.name for field in load().fields), INGESTED_AT]
-    template = json.loads((PROJECT / "functions/role_mapper/opensearch/index-template.json").read_text())
-    mapped = template["template"]["mappings"]["properties"]
-    assert {row[0].strip("`"): row[2].strip("`") for row in described} == {
-        field: mapping["type"] for field, mapping in mapped.items()
-    }
 
 
 def test_every_metric_is_described():
