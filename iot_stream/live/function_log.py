@@ -57,4 +57,4 @@ def _count(line: str, counts: Counter[tuple[str, str | None]]) -> None:
     except ValueError:
         return
     if isinstance(entry, dict) and entry.get("message") == _LINE:
-        counts[str(entry.get("Reason")), entry.get("field")] += int(entry.get("RecordsFailed", 0))
+        counts[str(entry.get("Reason")), entry.get("field")] += len(entry.get("recordIds", ()))

@@ -13,6 +13,7 @@ from enrichment.metrics import describe_batch, describe_failures
 from enrichment.reasons import ADVICE, Cause, Reason
 from enrichment.settings import Settings, SettingsError
 from tests.builders import device_reading, firehose_event, firehose_record
+from tests.enrichers import transform
 
 NOW = datetime(2026, 11, 22, 10, 15, 31, tzinfo=UTC)
 SETTINGS = Settings(metrics_namespace="Test", function_name="enrichment-under-test")
@@ -99,6 +100,21 @@ def test_failure_lines_name_reason_field_and_record_ids():
     assert assert_embedded_metrics(empty, ["FunctionName", "Reason"]) == {"RecordsFailed": (2, "Count")}
     assert (empty["Reason"], empty["recordIds"], "field" in empty) == ("empty", ("a", "b"), False)
     assert (wrong["Reason"], wrong["recordIds"], wrong["field"]) == ("wrong_type", ("c",), "track_id")
+
+
+def test_a_record_counts_once_for_each_of_its_reasons():
+    """Two fields of the wrong type are one record that has a wrong type; the warnings name it in both."""
+    event = firehose_event(
+        device_reading(device_id=True, track_id="x"), device_reading(track_id=1.5), device_reading(track_id=None)
+    )
+    batch = transform(event)
+    lines = list(describe_failures(batch, NOW, SETTINGS))
+    assert [(line["Reason"], line["field"], line["recordIds"], line["RecordsFailed"]) for line in lines] == [
+        ("wrong_type", "device_id", ("record-0",), 1),
+        ("wrong_type", "track_id", ("record-0", "record-2"), 1),
+        ("not_whole", "track_id", ("record-1",), 1),
+    ]
+    assert sum(line["RecordsFailed"] for line in lines) == batch.failed == 3
 
 
 def test_failure_lines_stay_below_the_size_of_a_log_event():

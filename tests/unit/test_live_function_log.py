@@ -32,7 +32,8 @@ def write(logs: Any, *messages: str) -> None:
 
 def line(reason: str, records: int, **more: Any) -> str:
     """A line as the enrichment function writes it."""
-    return json.dumps({"message": "records failed", "Reason": reason, "RecordsFailed": records} | more)
+    ids = [f"record-{number}" for number in range(records)]
+    return json.dumps({"message": "records failed", "Reason": reason, "recordIds": ids} | more)
 
 
 def test_reasons_are_added_up_over_batches(logs: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from enrichment.firehose import Batch
-from enrichment.reasons import ADVICE
+from enrichment.reasons import ADVICE, Reason
 from enrichment.settings import Settings
 
 __all__ = ["describe_batch", "describe_failures"]
@@ -69,15 +69,20 @@ def describe_batch(batch: Batch, now: datetime, milliseconds: float, settings: S
 def describe_failures(batch: Batch, now: datetime, settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield the fields of a warning for each cause; several warnings where there are too many recordIds for one.
 
-    A record that has several causes counts in the warning of each.
+    A record is in the warning of each of its causes. The metric counts it once for each reason, however many fields
+    have it: so the sum over reasons is more than the failed records where some have several, and no single reason's is.
     """
+    counted: dict[Reason, set[str]] = {}
     for cause, record_ids in batch.failures.items():
+        seen = counted.setdefault(cause.reason, set())
         for some_ids in batched(record_ids, _IDS_A_LINE, strict=False):
             dimensions = {"FunctionName": settings.function_name, "Reason": str(cause.reason)}
             blamed = {"field": cause.field} if cause.field else {}
             advice = {"advice": ADVICE[cause.reason]}
-            fields = _embed({"RecordsFailed": len(some_ids)}, dimensions, now, settings)
-            yield {**blamed, **advice, "recordIds": some_ids, **fields}
+            new = len({*some_ids} - seen)
+            seen.update(some_ids)
+            metric = _embed({"RecordsFailed": new}, dimensions, now, settings)
+            yield {**blamed, **advice, "recordIds": some_ids, **metric}
 
 
 def _most_dropped(dropped: Mapping[str, int]) -> dict[str, int]:
