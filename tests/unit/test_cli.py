@@ -5,7 +5,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-import boto3
 import click
 import psutil
 import pytest
@@ -23,6 +22,7 @@ from iot_stream.run.counts import Counts
 from iot_stream.run.reconciliation import Reconciliation
 from iot_stream.stack import Stack
 from iot_stream.target import Target
+from tests.aws_clients import aws_client
 
 COUNTS = Counts(
     sent=3000,
@@ -172,7 +172,7 @@ def test_an_interrupted_start_does_not_lock_out_the_next(tmp_path: Path, monkeyp
 
 def test_a_secret_that_can_not_be_read_is_said() -> None:
     """One line with AWS's reason, and no traceback."""
-    client = boto3.client("secretsmanager", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    client = aws_client("secretsmanager")
     outputs = {"MasterUserSecretArn": "arn:aws:secretsmanager:us-east-1:1:secret:m"}
     target = Target(Stack("s", "arn", outputs, {"MasterUserMode": "InternalUser"}), lambda _: client, None)
     with Stubber(client) as stub:

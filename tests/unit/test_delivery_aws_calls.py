@@ -3,12 +3,11 @@
 import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
@@ -23,6 +22,7 @@ from iot_stream.delivery.core.transformation import Stream
 from iot_stream.delivery.edges.cloudwatch import CloudWatch
 from iot_stream.delivery.edges.lambda_ import Transform
 from iot_stream.delivery.edges.s3 import BackupBucket
+from tests.aws_clients import aws_client
 from tests.delivery_settings import make_settings
 
 NOW = 1_700_000_000_000
@@ -34,11 +34,7 @@ class StubbedClients:
     """boto3 clients that send nothing: each call has to be the next one that its stubber expects."""
 
     def __init__(self) -> None:
-        keys = {"aws_access_key_id": "AKID", "aws_secret_access_key": "secret"}
-        self.clients: dict[str, Any] = {
-            name: boto3.client(name, region_name="eu-west-1", **keys)  # type: ignore[call-overload]
-            for name in ("cloudwatch", "logs", "s3", "lambda")
-        }
+        self.clients = {name: aws_client(name, "eu-west-1") for name in ("cloudwatch", "logs", "s3", "lambda")}
         self.stubs = {name: Stubber(client) for name, client in self.clients.items()}
 
     def client(self, service: str, _role_arn: str | None = None) -> Any:
@@ -50,11 +46,12 @@ class StubbedClients:
 def stubbed() -> Iterator[StubbedClients]:
     """Yield stubbed clients; every expected call has to be made."""
     clients = StubbedClients()
-    for stub in clients.stubs.values():
-        stub.activate()
-    yield clients
-    for stub in clients.stubs.values():
-        stub.assert_no_pending_responses()
+    with ExitStack() as stubs:
+        for stub in clients.stubs.values():
+            stubs.enter_context(stub)
+        yield clients
+        for stub in clients.stubs.values():
+            stub.assert_no_pending_responses()
 
 
 def test_metrics_are_put_as_statistic_sets() -> None:

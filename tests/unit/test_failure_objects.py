@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +25,7 @@ from iot_stream.failure_objects import (
     failed_records,
 )
 from iot_stream.stack import Stack
+from tests.aws_clients import aws_client
 from tests.template import load_template
 
 BUCKET = "backup"
@@ -291,7 +291,7 @@ def test_decompression_says_what_is_damaged() -> None:
 def s3() -> Iterator[Any]:
     """An S3 client with an empty backup bucket."""
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client = aws_client("s3")
         client.create_bucket(Bucket=BUCKET)
         yield client
 

@@ -30,6 +30,7 @@ from iot_stream.failures.replay import Options, Outcome, Replay, Source
 from iot_stream.failures.selection import Selection
 from iot_stream.failures.source import SourceBackup, source_records
 from iot_stream.failures.transform import Transform, TransformError, load_transform, unchanged
+from tests.aws_clients import aws_client
 from tests.builders import device_reading
 
 BUCKET, STREAM, PREFIX = "backup", "readings", "opensearch_backup/"
@@ -168,17 +169,15 @@ class World:
 
 def make_world() -> World:
     """An empty bucket and a stream of two shards."""
-    s3, kinesis = boto3.client("s3", "us-east-1"), boto3.client("kinesis", "us-east-1")
+    s3, kinesis = aws_client("s3"), aws_client("kinesis")
     s3.create_bucket(Bucket=BUCKET)
     kinesis.create_stream(StreamName=STREAM, ShardCount=2)
     return World(s3, kinesis)
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world() -> Iterator[World]:
     """A bucket and a stream of its own."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
         yield make_world()
 
@@ -337,9 +336,7 @@ def test_however_often_it_is_killed_each_record_is_sent_once(
     objects: list[list[bool]], lives: list[list[tuple[str, BaseException] | None]]
 ) -> None:
     """Killed before or after any call, and started again: each good record is in the stream exactly once."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
         world, expected = make_world(), []
         for number, lines in enumerate(objects):
             data = [good(100 * number + n) if fine else b"bad" for n, fine in enumerate(lines)]
@@ -398,7 +395,7 @@ def test_a_refused_request_ends_the_replay_and_the_next_one_goes_on(world: World
     assert world.streamed() == [good(1)]
 
 
-def test_single_refused_records_are_sent_again(world: World) -> None:
+def test_single_refused_records_are_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PutRecords is not atomic: only what has an ErrorCode is put again."""
     put, calls = world.kinesis.put_records, []
 
@@ -410,7 +407,7 @@ def test_single_refused_records_are_sent_again(world: World) -> None:
         response["Records"] += [{"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow"}]
         return response
 
-    world.kinesis.put_records = some
+    monkeypatch.setattr(world.kinesis, "put_records", some)
     world.put(a=b"".join(failed_reading(good(n)) for n in range(3)))
     assert world.replay().streamed == 3
     assert calls == [3, 1]
@@ -569,9 +566,7 @@ def test_any_bytes_of_a_backup_are_read_without_an_error(content: bytes, size: i
 @given(st.lists(st.binary(max_size=60), min_size=5, max_size=20))
 def test_any_failure_objects_are_replayed_without_an_error(bodies: list[bytes]) -> None:
     """Any bytes under the failure folder, and any bytes as rawData: rows, records or reasons, never an exception."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
         world = make_world()
         world.put(**{f"raw-{n}": body for n, body in enumerate(bodies)})
         world.put(**{f"line-{n}": failed_reading(body) for n, body in enumerate(bodies)})

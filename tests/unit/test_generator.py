@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from botocore.stub import ANY, Stubber
@@ -25,12 +24,9 @@ from iot_stream.generator.job import send_readings, wait_until_active
 from iot_stream.generator.ledger import Accepted, Ledger, digest_of
 from iot_stream.generator.readings import Reading, Readings
 from iot_stream.generator.send import SendError, Sent, put
+from tests.aws_clients import aws_client
 
 NOW = dt.datetime(2026, 11, 22, 10, 15, 30, 123_999, tzinfo=dt.UTC)
-
-
-def _client(service: str) -> Any:
-    return boto3.client(service, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
 
 
 def _readings(count: int, seed: int = 7) -> list[Reading]:
@@ -90,7 +86,7 @@ def test_only_the_refused_records_of_a_partial_failure_are_sent_again(monkeypatc
     """PutRecords is not atomic: the accepted ones of a batch are never sent twice (Kinesis API, PutRecords)."""
     monkeypatch.setattr(send_module, "_FIRST_PAUSE", 0)
     batch = _readings(3)
-    kinesis = _client("kinesis")
+    kinesis = aws_client("kinesis")
     ok = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}
     no = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded"}
 
@@ -111,7 +107,7 @@ def test_only_the_refused_records_of_a_partial_failure_are_sent_again(monkeypatc
 def test_records_refused_for_too_long_are_an_error_that_counts_the_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says how many were accepted and what to do."""
     monkeypatch.setattr(send_module, "_RETRY_SECONDS", -1)
-    kinesis = _client("kinesis")
+    kinesis = aws_client("kinesis")
     with Stubber(kinesis) as stub:
         results = [{"SequenceNumber": "1", "ShardId": "x"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "no"}]
         stub.add_response("put_records", {"FailedRecordCount": 1, "Records": results}, ANY_REQUEST)
@@ -124,7 +120,7 @@ ANY_REQUEST = {"StreamName": ANY, "Records": ANY}
 
 def test_a_missing_stream_is_one_clear_line() -> None:
     """The service's own words, with the stream's name."""
-    kinesis = _client("kinesis")
+    kinesis = aws_client("kinesis")
     with Stubber(kinesis) as stub:
         stub.add_client_error("put_records", "ResourceNotFoundException", "Stream s not found")
         with pytest.raises(SendError, match=r"could not put records into stream s: .*Stream s not found"):

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from iot_stream.failure_objects import BackupLocation, FailureKind, FailureObject, FailureObjects, NoSuchFailureError
 from iot_stream.live.failures import Failures
+from tests.aws_clients import aws_client
 
 BUCKET, PREFIX = "backup", "opensearch_backup/"
 PROCESSING = PREFIX + "processing-failed/2026/11/22/10/stream-1"
@@ -30,7 +30,7 @@ LINE = {
 def s3() -> Iterator[Any]:
     """An S3 client with an empty backup bucket."""
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client = aws_client("s3")
         client.create_bucket(Bucket=BUCKET)
         yield client
 
@@ -78,7 +78,7 @@ def test_the_newest_object_comes_first() -> None:
             return (FailureObject(PREFIX + "processing-failed/" + k, FailureKind.PROCESSING, 1, days[k]) for k in "abc")
 
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client = aws_client("s3")
         client.create_bucket(Bucket=BUCKET)
         for name in days:
             put(client, f"{PREFIX}processing-failed/{name}", {**LINE, "errorCode": name})

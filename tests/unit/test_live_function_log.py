@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from iot_stream.live.function_log import FunctionLog, Reason
+from tests.aws_clients import aws_client
 
 GROUP = "/aws/lambda/iot-enrichment"
 
@@ -18,7 +18,7 @@ GROUP = "/aws/lambda/iot-enrichment"
 def logs() -> Iterator[Any]:
     """A CloudWatch Logs client, without any log."""
     with mock_aws():
-        yield boto3.client("logs", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        yield aws_client("logs")
 
 
 def write(logs: Any, *messages: str) -> None:

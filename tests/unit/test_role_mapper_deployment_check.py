@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 from hypothesis import given
@@ -19,6 +18,7 @@ from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
 from role_mapper.deployment_rules import problems, remembered
 from role_mapper.errors import DeadlineExceededError, RoleMapperError
+from tests.aws_clients import aws_client
 from tests.template import load_template
 
 TEMPLATE = load_template()
@@ -36,7 +36,7 @@ def check(
     monkeypatch: pytest.MonkeyPatch, invoke: Invoke, physical_id: str = "", kind: str = "Create", **changed: str
 ) -> Response:
     """Send one request to the check; `invoke` is what Lambda does with the event (keys of botocore's response)."""
-    client = boto3.client("lambda", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    client = aws_client("lambda")
     monkeypatch.setattr(deployment_check.boto3, "client", lambda *_args, **_settings: client)
     properties = {"EnrichmentFunction": FUNCTION, "Parameters": parameters(**changed)}
     event = {"RequestType": kind, "PhysicalResourceId": physical_id, "ResourceProperties": properties}

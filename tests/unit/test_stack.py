@@ -2,19 +2,15 @@
 
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
 from iot_stream.errors import StackError
 from iot_stream.stack import Stack, find_stack
+from tests.aws_clients import aws_client
 
 CREATED = "2026-11-22T10:00:00Z"
-
-
-def _cloudformation() -> Any:
-    return boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
 
 
 def _described(status: str) -> dict[str, Any]:
@@ -26,7 +22,7 @@ def _described(status: str) -> dict[str, Any]:
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
 def test_a_complete_stack_has_its_outputs(status: str) -> None:
     """A rolled back update left the stack as it was before, which is complete."""
-    client = _cloudformation()
+    client = aws_client("cloudformation")
     with Stubber(client) as stub:
         stub.add_response("describe_stacks", _described(status), {"StackName": "s"})
         stack = find_stack(client, "s")
@@ -38,7 +34,7 @@ def test_a_complete_stack_has_its_outputs(status: str) -> None:
 @pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_FAILED", "DELETE_COMPLETE"])
 def test_a_stack_that_is_not_usable_is_refused_with_its_status(status: str) -> None:
     """A rolled back creation left nothing behind, so it is refused too."""
-    client = _cloudformation()
+    client = aws_client("cloudformation")
     with Stubber(client) as stub:
         stub.add_response("describe_stacks", _described(status), {"StackName": "s"})
         with pytest.raises(StackError, match=f"stack s is {status}"):
@@ -47,7 +43,7 @@ def test_a_stack_that_is_not_usable_is_refused_with_its_status(status: str) -> N
 
 def test_a_stack_that_is_not_there_says_how_to_deploy_it() -> None:
     """CloudFormation returns ValidationError for an unknown stack (API reference, DescribeStacks)."""
-    client = _cloudformation()
+    client = aws_client("cloudformation")
     with Stubber(client) as stub:
         stub.add_client_error("describe_stacks", "ValidationError", "Stack with id s does not exist")
         with pytest.raises(StackError, match=r"there is no stack s here: deploy it with `sam build && sam deploy`"):
@@ -56,7 +52,7 @@ def test_a_stack_that_is_not_there_says_how_to_deploy_it() -> None:
 
 def test_an_unreachable_cloudformation_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network there is one line, not a traceback."""
-    client = _cloudformation()
+    client = aws_client("cloudformation")
 
     def fail(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="https://cloudformation.invalid")
