@@ -119,7 +119,7 @@ lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes 
 	@for name in setup run dev bench ministack audit; do \
 		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
 			--no-emit-index-url requirements/$$name.in -o requirements/$$name.txt || exit 1; done
-	@for name in enrichment role_mapper; do \
+	@for name in device_alerts enrichment role_mapper; do \
 		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
 			--no-emit-index-url requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
 	@$(BIN)/python requirements/lock_opensearch.py

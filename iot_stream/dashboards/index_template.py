@@ -7,11 +7,11 @@ from typing import Any
 from iot_stream.description import INGESTED_AT, UNKNOWN_FIELDS, Description, Field, Type, Unknown
 from iot_stream.paths import PROJECT
 
-__all__ = ["INDEX_TEMPLATE", "index_template", "pattern_fields", "to_json"]
+__all__ = ["DATE", "INDEX_TEMPLATE", "field_mapping", "index_template", "pattern_fields", "to_json"]
 
 INDEX_TEMPLATE = PROJECT / "functions" / "role_mapper" / "opensearch" / "index-template.json"
 
-_DATE = {"type": "date", "format": "strict_date_optional_time"}
+DATE = {"type": "date", "format": "strict_date_optional_time"}
 # OpenSearch's types → those of OpenSearch Dashboards (its `kbn_field_types`).
 _KINDS = {
     "keyword": "string",
@@ -34,9 +34,9 @@ def index_template(description: Description) -> dict[str, Any]:
 
     `dynamic: false`: a field that is not described is kept in the source and not indexed.
     """
-    properties = {field.name: _mapping(field) for field in description.fields}
+    properties = {field.name: field_mapping(field) for field in description.fields}
     if INGESTED_AT not in properties:
-        properties[INGESTED_AT] = dict(_DATE)
+        properties[INGESTED_AT] = dict(DATE)
     if description.unknown is Unknown.KEEP:
         properties[UNKNOWN_FIELDS] = {"type": "object", "enabled": False}
     return {"template": {"mappings": {"dynamic": False, "properties": properties}}}
@@ -67,9 +67,10 @@ def to_json(template: Mapping[str, Any]) -> str:
     )
 
 
-def _mapping(field: Field) -> dict[str, Any]:
+def field_mapping(field: Field) -> dict[str, Any]:
+    """Return the mapping of one described field."""
     if field.type is Type.DATE:
-        return dict(_DATE)
+        return dict(DATE)
     if field.type is Type.SCALED_FLOAT:
         return {"type": field.type.value, "scaling_factor": 10 ** (field.decimals or 0)}
     return {"type": field.type.value}

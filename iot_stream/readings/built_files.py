@@ -1,4 +1,4 @@
-"""The files that are built from the description: index template, saved objects, tables of docs/fields.md."""
+"""The files that are built from the description: templates, saved objects, rules of alerts, docs/fields.md."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.index_template import INDEX_TEMPLATE, index_template, to_json
 from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
 from iot_stream.description import Description
+from iot_stream.readings.alert_files import ALERTS_TEMPLATE, RULES, alert_rules, alerts_template, rules_json
 from iot_stream.readings.field_tables import DOCUMENT, with_tables
 
 __all__ = ["built_files", "outdated", "write"]
@@ -15,10 +16,13 @@ def built_files(reading: Description) -> dict[Path, str]:
     """Return the content that each built file should have.
 
     Raises:
-        SetupError: a template of the dashboard can't be read, or docs/fields.md has no place for a table.
+        SetupError: a template of the dashboard can't be read, docs/fields.md has no place for a table, or a field's
+            name is taken.
     """
     return {
         INDEX_TEMPLATE: to_json(index_template(reading)),
+        RULES: rules_json(alert_rules(reading)),
+        ALERTS_TEMPLATE: rules_json(alerts_template(reading)),
         FILE: to_ndjson(build(load(reading=reading))),
         DOCUMENT: with_tables(DOCUMENT.read_text(encoding="utf-8"), reading),
     }

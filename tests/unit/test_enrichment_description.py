@@ -110,6 +110,13 @@ def test_a_derived_field_has_its_source_s_path_and_is_as_optional() -> None:
         ('type = "double"\nrole = "category"', 11, "can't be double: write type keyword, boolean"),
         ('type = "double"\nrole = "measures"', 11, "write one of time, device, measure, category, identity"),
         ('type = "double"\nalert_above = 3', 11, "only a measure has thresholds"),
+        ('type = "double"\nrole = "measure"\nalert_after = 3', 12, "there is no threshold that it could belong to"),
+        ('type = "long"\nrole = "measure"\nalert_above = 3\nalert_margin = -1', 13, "alert_margin is -1: write 0 or"),
+        (
+            'type = "long"\nrole = "measure"\nalert_above = 3\nalert_below = 1\nalert_margin = 2',
+            14,
+            "no value is so far from both thresholds: write at most 1",
+        ),
         ('type = "long"\nrole = "measure"\nmax = 5\nalert_above = 6', 13, "6 is outside min and max"),
         ('type = "long"\nrole = "measure"\nalert_below = 6\nalert_above = 6', 12, "alert_below 6 is not below"),
         ('type = "long"\nunti = "s"', 11, "unknown key unti: did you mean unit?"),

@@ -80,7 +80,7 @@ def test_one_module_alone_knows_the_enrichment_function() -> None:
     assert importers == {PACKAGE / "description.py"}
 
 
-@pytest.mark.parametrize("function", ["enrichment", "role_mapper"])
+@pytest.mark.parametrize("function", ["device_alerts", "enrichment", "role_mapper"])
 def test_functions_import_nothing_of_the_command(function: str) -> None:
     """What is deployed travels alone."""
     for path in (PROJECT / "functions" / function).rglob("*.py"):
@@ -93,6 +93,7 @@ SOURCES = {
     ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
     for root, package in (
         (PROJECT, "iot_stream"),
+        (PROJECT / "functions" / "device_alerts", "device_alerts"),
         (PROJECT / "functions" / "enrichment", "enrichment"),
         (PROJECT / "functions" / "role_mapper", "role_mapper"),
     )

@@ -107,6 +107,10 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     maximum: float | None = None
     alert_above: float | None = None
     alert_below: float | None = None
+    alert_after: float = 60
+    """Seconds that a value must be beyond a threshold before an alert opens, and within before it closes."""
+    alert_margin: float = 0
+    """How far within the threshold a value must be for the alert to close."""
     decimals: int | None = None
     """Of a scaled_float: the index's scaling factor is 10 to this power."""
     format: TimeFormat = TimeFormat.TEXT
@@ -126,6 +130,10 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     silent_after: float
     """Seconds without a reading after which a device counts as silent."""
+    clock_ahead: float = 300
+    """Seconds that a device's clock may be ahead before it counts as wrong."""
+    clock_behind: float = 604_800
+    """Seconds that its latest reading may be old when it arrives before its clock counts as wrong."""
     unknown: Unknown
     fields: tuple[Field, ...]
     """In the order of the document; `ingested_at` follows."""

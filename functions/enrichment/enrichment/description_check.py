@@ -37,10 +37,10 @@ _ROLE_TYPES: Final = {
     Role.CATEGORY: (Type.KEYWORD, Type.BOOLEAN),
     Role.IDENTITY: (Type.KEYWORD, Type.LONG),
 }
-_TOP_KEYS: Final = ("title", "silent_after", "unknown", "fields")
+_TOP_KEYS: Final = ("title", "silent_after", "clock_ahead", "clock_behind", "unknown", "fields")
 _FIELD_KEYS: Final = (
     "type", "path", "role", "label", "unit", "description", "optional", "min", "max", "alert_above", "alert_below",
-    "decimals", "format", "examples", "derived_from", "scale", "offset", "round",
+    "alert_after", "alert_margin", "decimals", "format", "examples", "derived_from", "scale", "offset", "round",
 )  # fmt: skip
 _KEYS_OF_A_DERIVED: Final = ("scale", "offset", "round")
 _KEYS_OF_AN_INPUT: Final = ("path", "optional", "min", "max", "format", "examples")
@@ -73,6 +73,8 @@ class _Checker:
         silent_after = self._number(table, "silent_after", ())
         if silent_after is not None and silent_after <= 0:
             self._wrong(("silent_after",), "must be above 0: write seconds, such as 180")
+        clock_ahead = self._not_negative(table, "clock_ahead", (), "seconds, such as 300")
+        clock_behind = self._not_negative(table, "clock_behind", (), "seconds, such as 604800")
         unknown = self._word(table, "unknown", (), Unknown) or Unknown.DROP
         fields = self._fields(table.get("fields"))
         self._roles(fields)
@@ -80,7 +82,14 @@ class _Checker:
         by_name = {field.name: field for field in fields}
         self._derivations(by_name)
         complete = tuple(_with_source(field, by_name) for field in fields)
-        return Description(title=title, silent_after=silent_after or 180, unknown=unknown, fields=complete)
+        return Description(
+            title=title,
+            silent_after=silent_after or 180,
+            clock_ahead=300 if clock_ahead is None else clock_ahead,
+            clock_behind=604_800 if clock_behind is None else clock_behind,
+            unknown=unknown,
+            fields=complete,
+        )
 
     # ---- fields ------------------------------------------------------------------------------------------------
 
@@ -120,6 +129,8 @@ class _Checker:
             maximum=self._number(entry, "max", at),
             alert_above=self._number(entry, "alert_above", at),
             alert_below=self._number(entry, "alert_below", at),
+            alert_after=60 if (after := self._not_negative(entry, "alert_after", at, "seconds")) is None else after,
+            alert_margin=self._not_negative(entry, "alert_margin", at, "in the measure's unit") or 0,
             decimals=self._whole(entry, "decimals", at, 0, _MOST_DECIMALS),
             format=self._word(entry, "format", at, TimeFormat) or TimeFormat.TEXT,
             examples=tuple(entry["examples"]) if isinstance(entry.get("examples"), list) else (),
@@ -179,6 +190,11 @@ class _Checker:
         for key in ("alert_above", "alert_below"):
             if field.role is not Role.MEASURE and key in entry and (field.role is not None or "role" not in entry):
                 self._wrong((*at, key), 'only a measure has thresholds: write role = "measure", or remove it')
+        for key in ("alert_after", "alert_margin"):
+            if key in entry and "alert_above" not in entry and "alert_below" not in entry:
+                self._wrong(
+                    (*at, key), "there is no threshold that it could belong to: write alert_above, or remove it"
+                )
         if field.derivation is not None and field.type not in (Type.DOUBLE, Type.SCALED_FLOAT):
             self._wrong((*at, "type"), "a derived field is a double or a scaled_float: write one of them")
         if field.role is not None and field.type not in _ROLE_TYPES[field.role]:
@@ -197,6 +213,12 @@ class _Checker:
                 (*at, "alert_below"),
                 f"alert_below {field.alert_below} is not below alert_above {field.alert_above}: swap them",
             )
+        if field.alert_below is not None and field.alert_above is not None:
+            room = field.alert_above - field.alert_below
+            if field.alert_below < field.alert_above and 2 * field.alert_margin > room:
+                self._wrong(
+                    (*at, "alert_margin"), f"no value is so far from both thresholds: write at most {room / 2:g}"
+                )
         for key, bound in (("min", low), ("max", high)):
             if bound is None:
                 continue
@@ -305,6 +327,13 @@ class _Checker:
     def _number(self, table: dict[str, Any], key: str, at: tuple[str, ...]) -> float | None:
         valid = lambda value: type(value) in (int, float) and abs(value) <= _LARGEST_NUMBER  # noqa: E731
         number: float | None = self._value(table, key, at, valid, "a number, without quotes")
+        return number
+
+    def _not_negative(self, table: dict[str, Any], key: str, at: tuple[str, ...], what: str) -> float | None:
+        number = self._number(table, key, at)
+        if number is not None and number < 0:
+            self._wrong((*at, key), f"{key} is {number}: write 0 or more, {what}")
+            return None
         return number
 
     def _whole(self, table: dict[str, Any], key: str, at: tuple[str, ...], low: int, high: int) -> int | None:

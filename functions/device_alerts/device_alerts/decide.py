@@ -1,0 +1,218 @@
+"""Decide what opens and what closes for one device, and for the pipeline (pure).
+
+Nothing here depends on how often it runs: a reading that was judged before changes nothing, a run that was missed is
+made up for by the next one, and time is that of arrivals, not of the function's clock. A late pipeline therefore makes
+no device silent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from device_alerts.documents import Alert, Device, DeviceId, Timer, iso
+from device_alerts.rules import Kind, Rule, Rules
+
+__all__ = ["Decision", "Moment", "Observation", "decide", "decide_pipeline"]
+
+_CLOCK_SECONDS = 60.0  # that a clock must be wrong, and later right
+_TALKING_SECONDS = 60.0  # that a silent device must be heard of before it is no longer silent
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the readings that arrived lately say of one device.
+
+    Attributes:
+        device: which one.
+        last_seen: when the latest arrived.
+        clock: the latest reading's own time.
+        values: the latest value of each measure that was there.
+        values_at: when each of those arrived.
+        last_not_beyond: when the latest reading arrived that was not beyond a limit, by the rule's name; None: none.
+        last_not_within: when the latest arrived that was not far enough within it.
+    """
+
+    device: DeviceId
+    last_seen: int
+    clock: int | None
+    values: Mapping[str, float] = field(default_factory=dict)
+    values_at: Mapping[str, int] = field(default_factory=dict)
+    last_not_beyond: Mapping[str, int | None] = field(default_factory=dict)
+    last_not_within: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When, and in which run, it is decided.
+
+    Attributes:
+        run: the run's number.
+        now: the function's clock.
+        horizon: the latest arrival that has been delivered: silence is counted to it.
+        grace: milliseconds by which one device's readings may be delivered later than another's.
+        judges_silence: whether the pipeline has been on time for long enough.
+    """
+
+    run: int
+    now: int
+    horizon: int
+    grace: int
+    judges_silence: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A device as it is known from now on, and the alerts that opened or closed."""
+
+    device: Device
+    changed: tuple[Alert, ...] = ()
+
+
+def decide(
+    rules: Rules, known: Device | None, seen: Observation | None, open_alerts: Mapping[str, Alert], moment: Moment
+) -> Decision:
+    """Return what is to be written about one device.
+
+    Args:
+        rules: what is watched.
+        known: the device as the last run left it; None: it is new.
+        seen: what its latest readings say; None: there were none lately.
+        open_alerts: its open alerts, by the rule's name. They count, whatever `known` says of them.
+        moment: the run.
+    """
+    if known is None and seen is None:
+        raise ValueError("a device is known, or it was seen")
+    before = known or Device(id=seen.device, last_seen=seen.last_seen)  # type: ignore[union-attr]  # seen, then
+    after = _updated(before, seen)
+    timers = dict(before.timers)
+    changed: list[Alert] = []
+    for name, rule in rules.by_name.items():
+        alert = open_alerts.get(name)
+        if rule.kind is Kind.SILENT:
+            timer, opens, closes = _judge_silence(rules, (before, after), timers.get(name, Timer()), alert, moment)
+        elif rule.kind is Kind.CLOCK_WRONG:
+            fresh = known is None or (seen is not None and seen.last_seen > known.last_seen)
+            timer, opens, closes = _judge_clock(rules, seen if fresh else None, timers.get(name, Timer()), alert)
+        else:
+            timer, opens, closes = _judge_limit(rule, before, seen, timers.get(name, Timer()), alert)
+        timers[name] = timer
+        if opens:
+            changed.append(_opened(rules, rule, after, seen, (timer, moment)))
+        elif alert is not None and closes:
+            changed.append(replace(alert, closed_at=moment.now, closed_run=moment.run))
+    # The alert of a rule that is no longer described can't be judged: nobody would ever close it.
+    gone = [alert for name, alert in open_alerts.items() if name not in rules.by_name]
+    changed += [replace(alert, closed_at=moment.now, closed_run=moment.run) for alert in gone]
+    still_open = {name for name in open_alerts if name in rules.by_name}
+    for alert in changed:
+        (still_open.add if alert.closed_at is None else still_open.discard)(alert.rule)
+    running = {name: timer for name, timer in timers.items() if timer != Timer()}
+    return Decision(replace(after, timers=running, alerts=tuple(sorted(still_open))), tuple(changed))
+
+
+def decide_pipeline(
+    moment: Moment, *, late_after: int, on_time_since: int | None, open_alert: Alert | None
+) -> list[Alert]:
+    """Return the alert about the pipeline that opened or closed, if one did.
+
+    Args:
+        moment: the run.
+        late_after: milliseconds that the latest arrival may be old.
+        on_time_since: since when it has not been older; None: it is now.
+        open_alert: the one that is open.
+    """
+    late = on_time_since is None
+    if late and open_alert is None:
+        minutes = (moment.now - moment.horizon) // 60_000
+        text = (
+            f"No reading has been delivered that arrived after {iso(moment.horizon)} ({minutes} min ago): delivery is "
+            f"late, or every device has stopped sending. Silence is not judged until it is on time again"
+        )
+        return [Alert(str(Kind.PIPELINE_LATE), None, moment.now, moment.horizon + late_after, None, text, moment.run)]
+    recovered = on_time_since is not None and moment.now - on_time_since >= _TALKING_SECONDS * 1000
+    if open_alert is not None and recovered:
+        return [replace(open_alert, closed_at=moment.now, closed_run=moment.run)]
+    return []
+
+
+def _updated(before: Device, seen: Observation | None) -> Device:
+    """Return the device with what was seen; what was known and is newer stays."""
+    if seen is None:
+        return before
+    newer = {name for name, at in seen.values_at.items() if at > before.values_at.get(name, -1)}
+    return replace(
+        before,
+        last_seen=max(before.last_seen, seen.last_seen),
+        values={**before.values, **{name: seen.values[name] for name in newer}},
+        values_at={**before.values_at, **{name: seen.values_at[name] for name in newer}},
+    )
+
+
+def _judge_limit(
+    rule: Rule, before: Device, seen: Observation | None, timer: Timer, alert: Alert | None
+) -> tuple[Timer, bool, bool]:
+    """Return the timer of a rule with a limit, and whether an alert opens or may close; the same for the next two."""
+    if seen is None or rule.limit is None:
+        return timer, False, False
+    name = rule.limit.field
+    at = seen.values_at.get(name)
+    if at is None or at <= before.values_at.get(name, -1):
+        return timer, False, False
+    value = seen.values[name]
+    timer = Timer(
+        _since(timer.beyond_since, at, seen.last_not_beyond.get(rule.name)) if rule.beyond(value) else None,
+        _since(timer.within_since, at, seen.last_not_within.get(rule.name)) if rule.within(value) else None,
+    )
+    return timer, *_ripe(timer, at, rule.limit.after, alert)
+
+
+def _judge_clock(rules: Rules, seen: Observation | None, timer: Timer, alert: Alert | None) -> tuple[Timer, bool, bool]:
+    if seen is None or seen.clock is None:
+        return timer, False, False
+    at = seen.last_seen
+    wrong = not -rules.clock_behind * 1000 <= seen.clock - at <= rules.clock_ahead * 1000
+    timer = Timer(_since(timer.beyond_since, at, None)) if wrong else Timer(None, _since(timer.within_since, at, None))
+    return timer, *_ripe(timer, at, _CLOCK_SECONDS, alert)
+
+
+def _since(since: int | None, at: int, interrupted: int | None) -> int:
+    """Return since when a condition has held without an interruption, if it holds for the reading of `at`."""
+    return since if since is not None and (interrupted is None or interrupted < since) else at
+
+
+def _ripe(timer: Timer, at: int, seconds: float, alert: Alert | None) -> tuple[bool, bool]:
+    opens = alert is None and timer.beyond_since is not None and at - timer.beyond_since >= seconds * 1000
+    closes = timer.within_since is not None and at - timer.within_since >= seconds * 1000
+    return opens, closes
+
+
+def _judge_silence(
+    rules: Rules, device: tuple[Device, Device], timer: Timer, alert: Alert | None, moment: Moment
+) -> tuple[Timer, bool, bool]:
+    before, after = device
+    allowed = round(rules.silent_after * 1000)
+    if alert is None:
+        silent = moment.horizon - after.last_seen > allowed + moment.grace
+        return Timer(), silent and moment.judges_silence, False
+    if after.last_seen <= max(before.last_seen, alert.since):
+        return timer, False, False
+    paused = after.last_seen - max(before.last_seen, alert.since) > allowed
+    since = after.last_seen if timer.within_since is None or paused else timer.within_since
+    talking = after.last_seen - since >= min(_TALKING_SECONDS * 1000, allowed)
+    return Timer(None, since), False, talking
+
+
+def _opened(rules: Rules, rule: Rule, device: Device, seen: Observation | None, when: tuple[Timer, Moment]) -> Alert:
+    timer, moment = when
+    who = f"{rules.device_label} {device.id}"
+    since, value = timer.beyond_since or device.last_seen, None
+    if rule.limit is not None:
+        limit, value = rule.limit, device.values[rule.limit.field]
+        side = "above" if rule.kind is Kind.TOO_HIGH else "below"
+        text = f"{who}: {limit.label} {value:g}{limit.unit}, {side} {limit.value:g}{limit.unit} since {iso(since)}"
+    elif rule.kind is Kind.SILENT:
+        text = f"{who}: no reading since {iso(device.last_seen)}"
+    else:
+        skew = (seen.clock - seen.last_seen) / 1000 if seen is not None and seen.clock is not None else 0.0
+        value = skew
+        text = f"{who}: its clock is {abs(skew):,.0f} s {'ahead' if skew > 0 else 'behind'}"
+    return Alert(rule.name, device.id, moment.now, since, value, text, moment.run)

@@ -1,0 +1,191 @@
+"""The searches of one run, and what their responses say (pure).
+
+Contract: OpenSearch documentation, "Composite aggregations", "Top hits", "Bool". A page holds the devices that follow
+`after` in the order of their ids, so memory does not grow with the fleet.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from device_alerts.decide import Observation
+from device_alerts.documents import DeviceId, iso
+from device_alerts.rules import Rule, Rules
+
+__all__ = [
+    "alerts_of_devices",
+    "announcement",
+    "horizon",
+    "horizon_of",
+    "next_page",
+    "observations",
+    "open_pipeline_alert",
+    "page_of_readings",
+    "page_size",
+    "silent_devices",
+]
+
+_EXAMPLES: Final = 20
+"""Alerts that a message tells one by one."""
+_PAGE: Final = 1_000
+_MOST_HITS: Final = 10_000  # index.max_result_window
+_UP_TO: Final = "now+1m"  # an arrival is AWS's own time: later ones are damage
+
+type Body = dict[str, Any]
+
+
+def page_size(rules: Rules) -> int:
+    """Return how many devices a page may have, so that all their alerts fit into one response."""
+    return max(1, min(_PAGE, _MOST_HITS // len(rules.by_name)))
+
+
+def horizon(rules: Rules) -> Body:
+    """Return the search for the latest arrival that has been delivered."""
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {"range": {rules.arrival: {"lte": _UP_TO}}},
+        "aggs": {"latest": {"max": {"field": rules.arrival}}},
+    }
+
+
+def horizon_of(response: Mapping[str, Any]) -> int | None:
+    """Return that arrival, None where there is no reading."""
+    value = response.get("aggregations", {}).get("latest", {}).get("value")
+    return None if value is None else round(value)
+
+
+def page_of_readings(rules: Rules, start: int, end: int, after: Mapping[str, Any] | None) -> Body:
+    """Return the search for a page of devices whose readings arrived from `start` to `end`, both included."""
+    composite: Body = {"size": page_size(rules), "sources": [{"device": {"terms": {"field": rules.device}}}]}
+    if after is not None:
+        composite["after"] = dict(after)
+    aggs: Body = {"latest": _latest(rules, (rules.time, *rules.required))}
+    for name in rules.optional:
+        aggs[f"latest:{name}"] = {"filter": {"exists": {"field": name}}, "aggs": {"latest": _latest(rules, (name,))}}
+    for rule in rules.limits:
+        aggs[f"not_beyond:{rule.name}"] = _last(rules, _not_beyond(rule))
+        aggs[f"not_within:{rule.name}"] = _last(rules, _not_within(rule))
+    arrived = {"range": {rules.arrival: {"gte": iso(start), "lte": iso(end)}}}
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [arrived]}},
+        "aggs": {"devices": {"composite": composite, "aggs": aggs}},
+    }
+
+
+def observations(response: Mapping[str, Any], rules: Rules) -> Iterator[Observation]:
+    """Yield what a page of readings says of each device."""
+    for bucket in response.get("aggregations", {}).get("devices", {}).get("buckets", ()):
+        hit = _hit(bucket["latest"])
+        if hit is None:
+            continue
+        at = int(hit[rules.arrival][0])
+        values, values_at = {}, {}
+        for name in rules.measures:
+            found = hit if name in rules.required else _hit(bucket[f"latest:{name}"]["latest"])
+            if found is not None and name in found:
+                values[name] = float(found[name][0])
+                values_at[name] = int(found[rules.arrival][0])
+        yield Observation(
+            device=bucket["key"]["device"],
+            last_seen=at,
+            clock=int(hit[rules.time][0]) if rules.time in hit else None,
+            values=values,
+            values_at=values_at,
+            last_not_beyond={rule.name: _last_of(bucket, f"not_beyond:{rule.name}") for rule in rules.limits},
+            last_not_within={rule.name: _last_of(bucket, f"not_within:{rule.name}") for rule in rules.limits},
+        )
+
+
+def next_page(response: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what follows a page of readings, None after the last."""
+    after: Mapping[str, Any] | None = response.get("aggregations", {}).get("devices", {}).get("after_key")
+    return after
+
+
+def silent_devices(rules: Rules, before: int, after: Sequence[Any] | None) -> Body:
+    """Return the search for a page of devices last seen before a time, whose alert of silence is not open."""
+    body: Body = {
+        "size": page_size(rules),
+        "track_total_hits": False,
+        "query": {
+            "bool": {
+                "filter": [{"term": {"kind": "device"}}, {"range": {"fleet.last_seen": {"lt": iso(before)}}}],
+                "must_not": [{"term": {"fleet.alerts": "silent"}}],
+            }
+        },
+        "sort": [{rules.device: "asc"}],
+    }
+    if after is not None:
+        body["search_after"] = list(after)
+    return body
+
+
+def alerts_of_devices(rules: Rules, devices: Sequence[DeviceId]) -> Body:
+    """Return the search for the open alerts of some devices."""
+    clauses = [{"term": {"kind": "alert"}}, {"term": {"alert.state": "open"}}, {"terms": {rules.device: list(devices)}}]
+    return {"size": _MOST_HITS, "track_total_hits": False, "query": {"bool": {"filter": clauses}}}
+
+
+def open_pipeline_alert() -> Body:
+    """Return the search for the open alert about the pipeline."""
+    clauses = [
+        {"term": {"kind": "alert"}},
+        {"term": {"alert.state": "open"}},
+        {"term": {"alert.rule": "pipeline_late"}},
+    ]
+    return {"size": 1, "track_total_hits": False, "query": {"bool": {"filter": clauses}}}
+
+
+def announcement(field: str, first: int, last: int) -> Body:
+    """Return the search for the alerts that opened or closed in some runs: how many by rule, and the gravest.
+
+    Args:
+        field: `alert.opened_run` or `alert.closed_run`.
+        first: the first run.
+        last: the last run, included.
+    """
+    clauses = [{"term": {"kind": "alert"}}, {"range": {field: {"gte": first, "lte": last}}}]
+    return {
+        "size": _EXAMPLES,
+        "track_total_hits": True,
+        "query": {"bool": {"filter": clauses}},
+        "sort": [{"alert.severity": "desc"}, {"alert.opened_at": "asc"}],
+        "aggs": {"rules": {"terms": {"field": "alert.rule", "size": 10}}},
+    }
+
+
+def _latest(rules: Rules, fields: Sequence[str]) -> Body:
+    dates = {rules.arrival, rules.time}
+    named = [
+        {"field": name, "format": "epoch_millis"} if name in dates else {"field": name}
+        for name in (rules.arrival, *fields)
+    ]
+    return {"top_hits": {"size": 1, "_source": False, "docvalue_fields": named, "sort": [{rules.arrival: "desc"}]}}
+
+
+def _hit(top_hits: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    hits = top_hits["hits"]["hits"]
+    return hits[0].get("fields", {}) if hits else None
+
+
+def _last(rules: Rules, clause: Body) -> Body:
+    return {"filter": clause, "aggs": {"last": {"max": {"field": rules.arrival}}}}
+
+
+def _last_of(bucket: Mapping[str, Any], name: str) -> int | None:
+    value = bucket[name]["last"]["value"]
+    return None if value is None else round(value)
+
+
+def _not_beyond(rule: Rule) -> Body:
+    limit = rule.limit_of()
+    return {"range": {limit.field: {"lte" if rule.is_upper else "gte": limit.value}}}
+
+
+def _not_within(rule: Rule) -> Body:
+    limit = rule.limit_of()
+    if rule.is_upper:
+        return {"range": {limit.field: {"gt": limit.value - limit.margin}}}
+    return {"range": {limit.field: {"lt": limit.value + limit.margin}}}

@@ -1,0 +1,278 @@
+"""One run: claim it, judge the fleet page by page, write what changed, publish it, and remember how far it came.
+
+What is promised, whenever a run is missed, killed, or begun twice:
+
+- A change is published once its alert is in the index, at the latest by the next run that reaches its end.
+- It is published once, except that a run which is killed after SNS took the message and before this was written down
+  leaves the same message, with the same id, to the next run; that one says that it may be a repetition.
+- Two runs never work at the same time: the second finds the first one's lease, which ends with its time-out.
+
+Each step leaves the index so that the next run goes on from it; `tests/unit/test_device_alerts_run.py` ends runs
+between any two steps.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from device_alerts import queries
+from device_alerts.decide import Moment, Observation, decide, decide_pipeline
+from device_alerts.documents import RUN_ID, Alert, Device, DeviceId, alert_of, device_document_id, device_of
+from device_alerts.memory import Memory, memory_of
+from device_alerts.message import Message, message, repeated
+from device_alerts.rules import Rules
+
+__all__ = ["ConflictError", "Index", "Run", "RunSettings", "Summary", "Version"]
+
+_FIRST_LOOK = 24 * 3600 * 1000  # how far back the first run looks for devices, and any run at most
+_MARGIN = 60_000  # that a window reaches back beyond the grace: what is written late is seen once more
+
+
+class ConflictError(Exception):
+    """The document is not as it was read any more."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """The place of a document's last change ("Optimistic concurrency control" of OpenSearch)."""
+
+    seq_no: int
+    primary_term: int
+
+
+class Index(Protocol):
+    """The two indices, as `device_alerts.search.Domain` reaches them; every call may raise."""
+
+    def search_readings(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Search the readings."""
+        ...
+
+    def search_alerts(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Search the alerts index."""
+        ...
+
+    def refresh(self) -> None:
+        """Make everything that was written to the alerts index searchable."""
+        ...
+
+    def get(self, identity: str) -> tuple[dict[str, Any], Version] | None:
+        """Return a document of the alerts index as it is now."""
+        ...
+
+    def get_many(self, identities: list[str]) -> list[dict[str, Any] | None]:
+        """Return documents of the alerts index as they are now, in order."""
+        ...
+
+    def put(self, identity: str, document: Mapping[str, Any], version: Version | None) -> Version:
+        """Write a document that is still as it was read, None: that is not there; raise ConflictError otherwise."""
+        ...
+
+    def put_many(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write documents by their ids; raise unless every one was written."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run is told.
+
+    Attributes:
+        index_name: the stream's index, for messages.
+        grace: milliseconds by which readings of one device may be delivered later than another's.
+        late_after: milliseconds that the latest arrival may be old before the pipeline is late.
+    """
+
+    index_name: str
+    grace: int
+    late_after: int
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    run: int
+    skipped: str = ""
+    devices: int = 0
+    opened: int = 0
+    closed: int = 0
+    messages: int = 0
+
+
+class Run:
+    """One run over the fleet.
+
+    Args:
+        rules: what is watched.
+        settings: names and delays.
+        index: the indices.
+        publish: sends one message to the topic.
+        clock: epoch milliseconds.
+        lease: milliseconds until the function's time-out.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        settings: RunSettings,
+        index: Index,
+        publish: Callable[[Message], None],
+        *,
+        clock: Callable[[], int],
+        lease: int,
+    ) -> None:
+        self._rules = rules
+        self._settings = settings
+        self._index = index
+        self._publish = publish
+        self._clock = clock
+        self._lease = lease
+        self._memory = Memory()
+        self._version: Version | None = None
+        self._summary = Summary(0)
+
+    def go(self) -> Summary:
+        """Judge the whole fleet once, and publish what changed."""
+        if not self._claim():
+            return replace(self._summary, skipped="another run is at work")
+        if self._memory.outbox is not None:
+            self._send(repeated(self._memory.outbox), self._memory.outbox_run)
+        self._index.refresh()
+        horizon = queries.horizon_of(self._index.search_readings(queries.horizon(self._rules)))
+        if horizon is not None:
+            moment = self._moment(horizon)
+            self._judge_pipeline(moment)
+            for page in self._pages_of_readings(moment):
+                self._judge(page, moment)
+            if moment.judges_silence:
+                for page in self._pages_of_silent_devices(moment):
+                    self._judge(page, moment)
+            self._index.refresh()
+            self._remember(horizon=horizon)
+        self._announce()
+        self._remember(lease_until=0)
+        return self._summary
+
+    # ---- memory ------------------------------------------------------------------------------------------------
+
+    def _claim(self) -> bool:
+        """Begin a run of the next number, unless another one is at work."""
+        found = self._index.get(RUN_ID)
+        before = memory_of(found[0]) if found else Memory()
+        now = self._clock()
+        self._summary = Summary(before.run)
+        if now < before.lease_until:
+            return False
+        self._memory, self._version = before, found[1] if found else None
+        try:
+            self._remember(run=before.run + 1, lease_until=now + self._lease)
+        except ConflictError:
+            return False
+        self._summary = Summary(self._memory.run)
+        return True
+
+    def _remember(self, **changes: Any) -> None:
+        memory = replace(self._memory, **changes)
+        self._version = self._index.put(RUN_ID, memory.document(), self._version)
+        self._memory = memory
+
+    def _moment(self, horizon: int) -> Moment:
+        now = self._clock()
+        late = now - horizon > self._settings.late_after
+        since = None if late else self._memory.on_time_since or now
+        if since != self._memory.on_time_since:
+            self._remember(on_time_since=since)
+        settled = since is not None and now - since >= self._rules.silent_after * 1000
+        return Moment(self._memory.run, now, horizon, self._settings.grace, settled)
+
+    # ---- the fleet, page by page -------------------------------------------------------------------------------
+
+    def _pages_of_readings(self, moment: Moment) -> Iterable[dict[DeviceId, Observation | None]]:
+        longest = max((rule.limit_of().after for rule in self._rules.limits), default=0)
+        earliest = moment.horizon - _FIRST_LOOK
+        if self._memory.horizon is not None:
+            overlap = moment.grace + round(longest * 1000) + _MARGIN
+            earliest = max(earliest, self._memory.horizon - overlap)
+        after = None
+        while True:
+            body = queries.page_of_readings(self._rules, earliest, moment.horizon, after)
+            response = self._index.search_readings(body)
+            yield {seen.device: seen for seen in queries.observations(response, self._rules)}
+            after = queries.next_page(response)
+            if after is None:
+                return
+
+    def _pages_of_silent_devices(self, moment: Moment) -> Iterable[dict[DeviceId, Observation | None]]:
+        before = moment.horizon - moment.grace - round(self._rules.silent_after * 1000)
+        after = None
+        while True:
+            hits = self._index.search_alerts(queries.silent_devices(self._rules, before, after))["hits"]["hits"]
+            yield {hit["_source"][self._rules.device]: None for hit in hits}
+            if len(hits) < queries.page_size(self._rules):
+                return
+            after = hits[-1]["sort"]
+
+    def _judge(self, page: Mapping[DeviceId, Observation | None], moment: Moment) -> None:
+        """Decide about some devices; write alerts first, so that no device's document is ahead of its alerts."""
+        if not page:
+            return
+        ids = [device_document_id(device) for device in page]
+        known: dict[DeviceId, Device] = {}
+        for document in self._index.get_many(ids):
+            if document is not None:
+                remembered = device_of(document, self._rules)
+                known[remembered.id] = remembered
+        open_alerts: dict[DeviceId, dict[str, Alert]] = {device: {} for device in page}
+        for hit in self._index.search_alerts(queries.alerts_of_devices(self._rules, list(page)))["hits"]["hits"]:
+            alert = alert_of(hit["_source"], self._rules)
+            if alert.device is not None:
+                open_alerts[alert.device][alert.rule] = alert
+        alerts: list[Alert] = []
+        devices: list[Device] = []
+        for device, seen in page.items():
+            decision = decide(self._rules, known.get(device), seen, open_alerts[device], moment)
+            alerts += decision.changed
+            if decision.device != known.get(device):
+                devices.append(decision.device)
+        self._write(alerts)
+        if devices:
+            self._index.put_many({device_document_id(each.id): each.document(self._rules) for each in devices})
+        self._summary.devices += len(page)
+
+    def _judge_pipeline(self, moment: Moment) -> None:
+        hits = self._index.search_alerts(queries.open_pipeline_alert())["hits"]["hits"]
+        open_alert = alert_of(hits[0]["_source"], self._rules) if hits else None
+        self._write(
+            decide_pipeline(
+                moment,
+                late_after=self._settings.late_after,
+                on_time_since=self._memory.on_time_since,
+                open_alert=open_alert,
+            )
+        )
+
+    def _write(self, alerts: list[Alert]) -> None:
+        if alerts:
+            self._index.put_many({alert.id: alert.document(self._rules) for alert in alerts})
+        self._summary.opened += sum(alert.closed_at is None for alert in alerts)
+        self._summary.closed += sum(alert.closed_at is not None for alert in alerts)
+
+    # ---- the message -------------------------------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        """Publish what changed since the last message: it is written down first, and afterwards that it was sent."""
+        first, last = self._memory.announced + 1, self._memory.run
+        opened, closed = (
+            self._index.search_alerts(queries.announcement(field, first, last))
+            for field in ("alert.opened_run", "alert.closed_run")
+        )
+        new = message(self._settings.index_name, first, last, opened, closed)
+        if new is None:
+            return
+        self._remember(outbox=new, outbox_run=last)
+        self._send(new, last)
+
+    def _send(self, new: Message, last: int) -> None:
+        self._publish(new)
+        self._summary.messages += 1
+        self._remember(outbox=None, outbox_run=0, announced=last)

@@ -1,0 +1,71 @@
+"""The function's settings, from the environment that template.yaml gives it (pure)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["Settings", "SettingsError"]
+
+_ENDPOINT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?")
+
+
+class SettingsError(ValueError):
+    """An environment variable is missing or malformed; says which, and what is valid."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where everything is.
+
+    Attributes:
+        domain_endpoint: `host[:port]` of the domain: DOMAIN_ENDPOINT.
+        index_name: the stream's index, before rotation: INDEX_NAME.
+        alerts_index: where alerts are written: ALERTS_INDEX.
+        topic_arn: who is told: TOPIC_ARN.
+        grace_seconds: TRANSFORM_BUFFER_SECONDS and DELIVERY_BUFFER_SECONDS together.
+        late_after_seconds: age of the latest arrival at which the pipeline is late: LATE_AFTER_SECONDS.
+    """
+
+    domain_endpoint: str
+    index_name: str
+    alerts_index: str
+    topic_arn: str
+    grace_seconds: int
+    late_after_seconds: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Return the settings.
+
+        Raises:
+            SettingsError: a variable is missing or malformed; names it.
+        """
+        endpoint = _text(environment, "DOMAIN_ENDPOINT")
+        if not _ENDPOINT.fullmatch(endpoint):
+            raise SettingsError(
+                f"DOMAIN_ENDPOINT is {endpoint!r}: set it to the domain's host[:port], without https:// or a path"
+            )
+        return cls(
+            domain_endpoint=endpoint,
+            index_name=_text(environment, "INDEX_NAME"),
+            alerts_index=_text(environment, "ALERTS_INDEX"),
+            topic_arn=_text(environment, "TOPIC_ARN"),
+            grace_seconds=sum(
+                _number(environment, name) for name in ("TRANSFORM_BUFFER_SECONDS", "DELIVERY_BUFFER_SECONDS")
+            ),
+            late_after_seconds=_number(environment, "LATE_AFTER_SECONDS"),
+        )
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingsError(f"{name} is missing: the template sets it")
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    value = environment.get(name, "")
+    if not (value.isascii() and value.isdecimal()):
+        raise SettingsError(f"{name} is {value!r}: set it to a whole number of seconds")
+    return int(value)

@@ -1,0 +1,244 @@
+"""The alerts function's two indices in memory: what OpenSearch does with the bodies of `device_alerts.queries`.
+
+`tests/integration/test_device_alerts_opensearch.py` sends the same bodies to a real OpenSearch and holds the responses
+against these. Writes are searchable after a refresh, as there; a Death ends the function between any two calls.
+"""
+
+import copy
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from device_alerts.documents import milliseconds
+from device_alerts.message import Message
+from device_alerts.run import ConflictError, Version
+
+__all__ = ["Death", "MemoryIndex", "Topic"]
+
+
+class Death(BaseException):
+    """The function's end in the middle of a run: nothing of it catches this."""
+
+
+@dataclass
+class Killer:
+    """Ends the function before the call of a number, or right after it, when only the caller has not heard of it."""
+
+    at: int | None = None
+    after: bool = False
+    calls: int = 0
+
+    def guard[Result](self, call: Callable[[], Result]) -> Result:
+        """Make one call, unless the function ends here."""
+        self.calls += 1
+        dies = self.calls == self.at
+        if dies and not self.after:
+            raise Death
+        result = call()
+        if dies:
+            raise Death
+        return result
+
+
+@dataclass
+class Topic:
+    """The messages that SNS took, in order."""
+
+    killer: Killer
+    messages: list[Message] = field(default_factory=list)
+
+    def publish(self, message: Message) -> None:
+        """Take a message."""
+        self.killer.guard(lambda: self.messages.append(message))
+
+
+@dataclass
+class MemoryIndex:
+    """The indices: readings by their arrival, with dates as epoch milliseconds, and alerts by their ids."""
+
+    now: Callable[[], int]
+    killer: Killer
+    readings: list[dict[str, Any]] = field(default_factory=list)
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)
+    searchable: dict[str, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def add(self, reading: Mapping[str, Any]) -> None:
+        """Deliver a reading, whose dates are ISO 8601 or epoch milliseconds."""
+        insort(self.readings, {name: _comparable(name, value) for name, value in reading.items()}, key=_arrival)
+
+    def search_readings(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Search the readings; those before the window, which are many, are not looked at."""
+        clauses = body["query"].get("bool", {}).get("filter", [body["query"]])
+        start = milliseconds(clauses[0]["range"]["ingested_at"].get("gte", "1970-01-01T00:00:00Z"))
+        window = self.readings[bisect_left(self.readings, start, key=_arrival) :]
+        hits = [{"_id": str(number), "_source": each} for number, each in enumerate(window)]
+        return self.killer.guard(lambda: self._search(hits, body))
+
+    def search_alerts(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Search what was written before the last refresh."""
+        hits = [{"_id": identity, "_source": each} for identity, each in self.searchable.items()]
+        return self.killer.guard(lambda: self._search(hits, body))
+
+    def refresh(self) -> None:
+        """Make what was written searchable."""
+
+        def make() -> None:
+            self.searchable = dict(self.written)
+
+        self.killer.guard(make)
+
+    def get(self, identity: str) -> tuple[dict[str, Any], Version] | None:
+        """Return a document as it was written last."""
+
+        def look() -> tuple[dict[str, Any], Version] | None:
+            found = self.written.get(identity)
+            return None if found is None else (copy.deepcopy(found), Version(self.versions[identity], 1))
+
+        return self.killer.guard(look)
+
+    def get_many(self, identities: list[str]) -> list[dict[str, Any] | None]:
+        """Return documents as they were written last."""
+        return self.killer.guard(lambda: [copy.deepcopy(self.written.get(each)) for each in identities])
+
+    def put(self, identity: str, document: Mapping[str, Any], version: Version | None) -> Version:
+        """Write a document if it is still of this version."""
+
+        def write() -> Version:
+            if self.versions.get(identity) != (None if version is None else version.seq_no):
+                raise ConflictError(identity)
+            return Version(self._write(identity, document), 1)
+
+        return self.killer.guard(write)
+
+    def put_many(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write documents in their order."""
+
+        def write() -> None:
+            for identity, document in documents.items():
+                self._write(identity, document)
+
+        self.killer.guard(write)
+
+    def _write(self, identity: str, document: Mapping[str, Any]) -> int:
+        self.written[identity] = copy.deepcopy(dict(document))
+        self.versions[identity] = len(self.versions) + 1 + self.versions.get(identity, 0)
+        return self.versions[identity]
+
+    # ---- searching ---------------------------------------------------------------------------------------------
+
+    def _search(self, hits: list[dict[str, Any]], body: Mapping[str, Any]) -> dict[str, Any]:
+        found = [hit for hit in hits if self._matches(hit["_source"], body.get("query", {"bool": {}}))]
+        total = {"total": {"value": len(found), "relation": "eq"}} if body["track_total_hits"] else {}
+        aggregations = {"aggregations": self._aggregate(found, body["aggs"])} if "aggs" in body else {}
+        return {"hits": {**total, "hits": self._sorted(found, body)}, **aggregations}
+
+    def _sorted(self, found: list[dict[str, Any]], body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if not body["size"]:
+            return []
+        hits = [{**hit, "sort": [_value(hit["_source"], key) for key in _sort_keys(body)]} for hit in found]
+        for place, (_, order) in reversed(list(enumerate(_sort_orders(body)))):
+            hits.sort(key=lambda hit, place=place: hit["sort"][place], reverse=order == "desc")
+        if "search_after" in body:
+            hits = [hit for hit in hits if hit["sort"] > body["search_after"]]
+        return hits[: body["size"]]
+
+    def _matches(self, source: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
+        [(kind, what)] = query.items()
+        if kind == "bool":
+            return all(self._matches(source, each) for each in what.get("filter", [])) and not any(
+                self._matches(source, each) for each in what.get("must_not", [])
+            )
+        if kind == "exists":
+            return _value(source, what["field"]) is not None
+        [(name, test)] = what.items()
+        value = _value(source, name)
+        if kind == "range":
+            return value is not None and all(_COMPARE[key](value, self._bound(name, end)) for key, end in test.items())
+        wanted = [test] if kind == "term" else test
+        return bool(set(value if isinstance(value, list) else [value]) & set(wanted))
+
+    def _bound(self, name: str, end: Any) -> Any:
+        if end == "now+1m":
+            return self.now() + 60_000
+        return _comparable(name, end)
+
+    def _aggregate(self, hits: list[dict[str, Any]], aggs: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._one(hits, agg) for name, agg in aggs.items()}
+
+    def _one(self, hits: list[dict[str, Any]], agg: Mapping[str, Any]) -> dict[str, Any]:
+        inner = agg.get("aggs", {})
+        if "max" in agg:
+            values = [value for hit in hits if (value := _value(hit["_source"], agg["max"]["field"])) is not None]
+            return {"value": max(values, default=None)}
+        if "filter" in agg:
+            inside = [hit for hit in hits if self._matches(hit["_source"], agg["filter"])]
+            return {"doc_count": len(inside), **self._aggregate(inside, inner)}
+        if "terms" in agg:
+            groups = _groups(hits, agg["terms"]["field"])
+            return {"buckets": [{"key": key, "doc_count": len(group)} for key, group in groups]}
+        if "top_hits" in agg:
+            return {"hits": {"hits": list(self._top(hits, agg["top_hits"]))}}
+        composite = agg["composite"]
+        [source] = composite["sources"]
+        groups = sorted(_groups(hits, source["device"]["terms"]["field"]))
+        if "after" in composite:
+            groups = [(key, group) for key, group in groups if key > composite["after"]["device"]]
+        page = groups[: composite["size"]]
+        buckets = [
+            {"key": {"device": key}, "doc_count": len(group), **self._aggregate(group, inner)} for key, group in page
+        ]
+        return {"buckets": buckets, **({"after_key": buckets[-1]["key"]} if buckets else {})}
+
+    def _top(self, hits: list[dict[str, Any]], top: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        for hit in self._sorted(hits, {"size": top["size"], "sort": top["sort"]}):
+            fields = {}
+            for each in top["docvalue_fields"]:
+                value = _value(hit["_source"], each["field"])
+                if value is not None:
+                    fields[each["field"]] = [str(value) if each.get("format") == "epoch_millis" else value]
+            yield {"_id": hit["_id"], "fields": fields, "sort": hit["sort"]}
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": lambda value, end: value < end,
+    "lte": lambda value, end: value <= end,
+    "gt": lambda value, end: value > end,
+    "gte": lambda value, end: value >= end,
+}
+_DATES = {"timestamp", "ingested_at", "fleet.last_seen", "alert.opened_at", "alert.closed_at", "alert.since"}
+
+
+def _value(source: Mapping[str, Any], name: str) -> Any:
+    value: Any = source
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return _comparable(name, value)
+
+
+def _comparable(name: str, value: Any) -> Any:
+    if name not in _DATES or not isinstance(value, str):
+        return value
+    return milliseconds(value if value.endswith("Z") else f"{value}Z")
+
+
+def _arrival(reading: Mapping[str, Any]) -> int:
+    return int(reading["ingested_at"])
+
+
+def _sort_keys(body: Mapping[str, Any]) -> list[str]:
+    return [name for name, _ in _sort_orders(body)]
+
+
+def _sort_orders(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [next(iter(each.items())) for each in body.get("sort", [])]
+
+
+def _groups(hits: list[dict[str, Any]], name: str) -> list[tuple[Any, list[dict[str, Any]]]]:
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for hit in hits:
+        value = _value(hit["_source"], name)
+        if value is not None:
+            groups.setdefault(value, []).append(hit)
+    return list(groups.items())

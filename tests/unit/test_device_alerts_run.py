@@ -1,0 +1,384 @@
+"""A run judges the fleet once, and what is published is right whatever run is missed, killed or begun twice."""
+
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device_alerts import queries
+from device_alerts.documents import RUN_ID, Alert, iso
+from device_alerts.message import _NAMES, Message
+from device_alerts.rules import Kind, Rules, load, parse
+from device_alerts.run import Run, RunSettings, Summary
+from tests.alerts_index import Death, Killer, MemoryIndex, Topic
+
+START = 1_795_342_500_000
+MINUTE = 60_000
+RULES = load()
+SETTINGS = RunSettings("iot-stream", grace=20_000, late_after=600_000)
+
+
+@dataclass
+class World:
+    """A domain, a topic, a clock, and a fleet that sends every ten seconds."""
+
+    rules: Rules = RULES
+    now: int = START
+    killer: Killer = field(default_factory=Killer)
+
+    def __post_init__(self) -> None:
+        """Make the index and the topic."""
+        self.index = MemoryIndex(lambda: self.now, self.killer)
+        self.topic = Topic(self.killer)
+
+    def send(self, device: int, celsius: float = 20.0, *, at: int | None = None, ahead: int = 0) -> None:
+        """Deliver one reading that arrives at a time (now, unless it is given)."""
+        arrived = self.now if at is None else at
+        reading = {"device_id": device, "temp_celsius": celsius, "timestamp": arrived + ahead, "ingested_at": arrived}
+        self.index.add(reading)
+
+    def run(self) -> Summary:
+        """Run the function once."""
+        publish = self.topic.publish
+        return Run(self.rules, SETTINGS, self.index, publish, clock=lambda: self.now, lease=50_000).go()
+
+    def minutes(self, count: int, devices: dict[int, float], *, runs: bool = True) -> None:
+        """Let some minutes go by in which devices send every ten seconds, and the function runs every minute."""
+        for _ in range(count):
+            for _ in range(6):
+                self.now += 10_000
+                for device, celsius in devices.items():
+                    self.send(device, celsius)
+            if runs:
+                self.run()
+
+    def alerts(self, state: str | None = None) -> list[dict[str, Any]]:
+        """Return the alerts, by their opening."""
+        found = [each for each in self.index.written.values() if each["kind"] == "alert"]
+        found = [each for each in found if state is None or each["alert"]["state"] == state]
+        return sorted(found, key=lambda each: str(each["alert"]["opened_at"]))
+
+    def named(self, state: str | None = None) -> list[tuple[str, int | None]]:
+        """Return rule and device of the alerts."""
+        return [(each["alert"]["rule"], each.get("device_id")) for each in self.alerts(state)]
+
+    def told(self) -> tuple[int, int]:
+        """Return how many openings and closings were told, each message counted once by its id."""
+        once = {message.id: message for message in self.topic.messages}
+        return sum(each.opened for each in once.values()), sum(each.closed for each in once.values())
+
+
+def test_a_quiet_fleet_sends_no_message() -> None:
+    """Nothing opened, nothing closed; the table of the fleet has a row for each device."""
+    world = World()
+    world.minutes(10, {1: 20.0, 2: 21.5})
+    assert (world.alerts(), world.topic.messages) == ([], [])
+    row = world.index.written["device:2"]
+    assert (row["temp_celsius"], row["fleet"]["state"], row["fleet"]["last_seen"]) == (21.5, "ok", iso(world.now))
+
+
+def test_a_hot_device_opens_one_alert_that_closes_when_it_has_cooled_down() -> None:
+    """Beyond the threshold for a minute; within the margin for a minute; one message for each."""
+    world = World()
+    world.minutes(3, {1: 20.0})
+    world.minutes(1, {1: 41.0})
+    assert world.named() == []
+    world.minutes(4, {1: 41.0})
+    assert world.named("open") == [("too_high", 1)]
+    assert "Temperature 41 °C, above 38 °C" in world.alerts()[0]["alert"]["text"]
+    assert world.index.written["device:1"]["fleet"]["state"] == "out of bounds"
+    world.minutes(5, {1: 37.5})  # within the threshold, and not within the margin
+    assert world.named("open") == [("too_high", 1)]
+    world.minutes(3, {1: 36.9})
+    assert world.named("closed") == [("too_high", 1)]
+    assert [message.subject for message in world.topic.messages] == [
+        "Device alerts of iot-stream: 1 opened",
+        "Device alerts of iot-stream: 1 closed",
+    ]
+    assert "Device 1: Temperature 41 °C" in world.topic.messages[0].text
+
+
+def test_a_device_that_flaps_opens_nothing() -> None:
+    """Every other reading is within bounds: it was never beyond them for a minute."""
+    world = World()
+    for _ in range(100):
+        world.now += 10_000
+        world.send(1, 41.0)
+        world.now += 10_000
+        world.send(1, 20.0)
+        world.send(1, 41.0, at=world.now + 1)
+        world.run()
+    assert world.named() == []
+
+
+def test_a_silent_device_opens_one_alert_and_closes_once_it_has_talked_for_a_while() -> None:
+    """180 seconds and the grace, counted to what has been delivered."""
+    world = World()
+    world.minutes(5, {1: 20.0, 2: 20.0})
+    world.minutes(3, {2: 20.0})
+    assert world.named() == []
+    world.minutes(30, {2: 20.0})
+    assert world.named("open") == [("silent", 1)]
+    assert world.index.written["device:1"]["fleet"]["state"] == "silent"
+    world.minutes(1, {1: 20.0, 2: 20.0})
+    assert world.named("open") == [("silent", 1)]
+    world.minutes(2, {1: 20.0, 2: 20.0})
+    assert world.named("closed") == [("silent", 1)]
+    assert len(world.topic.messages) == 2
+
+
+def test_a_device_that_speaks_once_in_a_while_does_not_flap() -> None:
+    """One reading every four minutes with 180 seconds allowed: one alert, which stays."""
+    world = World()
+    world.minutes(5, {1: 20.0, 2: 20.0})
+    for _ in range(10):
+        world.minutes(4, {2: 20.0})
+        world.send(1)
+    assert world.named() == [("silent", 1)]
+
+
+def test_a_late_pipeline_is_one_alert_and_makes_no_device_silent() -> None:
+    """Nothing is delivered for twenty minutes; then all of it, with the arrival times that it has."""
+    world = World()
+    fleet = dict.fromkeys(range(20), 20.0)
+    world.minutes(5, fleet)
+    for _ in range(20):
+        world.now += MINUTE
+        world.run()
+    assert world.named("open") == [("pipeline_late", None)]
+    for minute, device in itertools.product(range(20 * 6), fleet):
+        world.send(device, at=world.now - minute * 10_000)
+    world.minutes(5, fleet)
+    assert world.named() == [("pipeline_late", None)]
+    assert world.named("open") == []
+    assert [(message.opened, message.closed) for message in world.topic.messages] == [(1, 0), (0, 1)]
+
+
+def test_a_wrong_clock_opens_an_alert_and_hides_nobody() -> None:
+    """Ten minutes ahead: the readings count by their arrival all the same."""
+    world = World()
+    for _ in range(20):
+        world.now += 30_000
+        world.send(1, ahead=600_000)
+        world.send(2, ahead=-3_600_000)
+        world.send(3, ahead=-30 * 86_400_000)
+        world.run()
+    assert world.named("open") == [("clock_wrong", 1), ("clock_wrong", 3)]
+    texts = [each["alert"]["text"] for each in world.alerts()]
+    assert texts == ["Device 1: its clock is 600 s ahead", "Device 3: its clock is 2,592,000 s behind"]
+
+
+def test_a_rule_that_is_no_longer_described_closes_its_alert() -> None:
+    """Nobody could judge it any more."""
+    world = World()
+    world.minutes(5, {1: 41.0})
+    assert world.named("open") == [("too_high", 1)]
+    document = {
+        "title": "t", "device": "device_id", "device_label": "Device", "time": "timestamp", "arrival": "ingested_at",
+        "silent_after": 180, "clock_ahead": 300, "clock_behind": 604800, "measures": [],
+    }  # fmt: skip
+    world.rules = parse(document)
+    world.minutes(1, {1: 41.0})
+    assert (world.named("open"), world.named("closed")) == ([], [("too_high", 1)])
+
+
+def test_a_measure_that_readings_may_lack_keeps_its_latest_value() -> None:
+    """The device takes turns: each measure is judged by its own latest value."""
+    common = {"label": "x", "unit": None, "above": 10, "below": None, "after": 60, "margin": 0, "optional": True}
+    rules = parse(
+        {
+            "title": "t", "device": "device_id", "device_label": "Device", "time": "timestamp",
+            "arrival": "ingested_at", "silent_after": 180, "clock_ahead": 300, "clock_behind": 604800,
+            "measures": [
+                {"field": "temp_celsius", **common},
+                {"field": "humidity", **common, "above": None, "below": 5},
+            ],
+        }
+    )  # fmt: skip
+    world = World(rules)
+    for turn in range(40):
+        world.now += 10_000
+        name, value = ("temp_celsius", 20.0) if turn % 2 else ("humidity", 3.0)
+        world.index.add({"device_id": 1, name: value, "timestamp": world.now, "ingested_at": world.now})
+        world.run()
+    assert sorted(world.named("open")) == [("too_high", 1), ("too_low", 1)]
+    row = world.index.written["device:1"]
+    assert (row["temp_celsius"], row["humidity"], row["fleet"]["alerts"]) == (
+        20.0,
+        3.0,
+        ["too_high:temp_celsius", "too_low:humidity"],
+    )
+
+
+def test_many_devices_are_pages_and_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never one message for each; it tells twenty one by one, and how many more there are."""
+    monkeypatch.setattr(queries, "_PAGE", 10)
+    world = World()
+    world.minutes(5, dict.fromkeys(range(50), 50.0))
+    [message] = world.topic.messages
+    assert (message.opened, len(world.named("open"))) == (50, 50)
+    assert "Opened: 50 (too high 50)" in message.text
+    assert "and 30 more" in message.text
+    assert len(message.text) < 5_000
+
+
+def test_a_second_run_at_the_same_time_does_nothing() -> None:
+    """It finds the first one's lease; after its time-out nobody waits for it."""
+    world = World()
+    world.minutes(5, {1: 41.0}, runs=False)
+    world.killer.at = 4
+    with pytest.raises(Death):
+        world.run()
+    world.killer.at = None
+    assert world.run().skipped
+    world.now += 50_000
+    assert not world.run().skipped
+
+
+def test_two_runs_that_claim_at_the_same_moment_are_one() -> None:
+    """The second write of the same version is refused."""
+    world = World()
+    world.run()
+    stale = world.index.get(RUN_ID)
+    assert stale is not None
+    real = world.index.get
+    world.index.get = lambda identity: stale if identity == RUN_ID else real(identity)  # type: ignore[method-assign]
+    world.run()
+    assert world.run().skipped
+
+
+# ---- random days -----------------------------------------------------------------------------------------------------
+
+
+def _minute(world: World, draw: random.Random, fleet: dict[int, str]) -> None:
+    for _ in range(3):
+        world.now += 20_000
+        for device, mood in fleet.items():
+            if mood != "silent":
+                hot = mood == "hot" or (mood == "flapping" and draw.random() < 0.5)
+                world.send(device, 41.0 if hot else 20.0, ahead=900_000 if mood == "ahead" else 0)
+    for device in fleet:
+        if device and draw.random() < 0.15:
+            fleet[device] = draw.choice(["fine", "hot", "silent", "flapping", "ahead"])
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32), kills=st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=8))
+def test_killed_runs_forget_nothing_and_repeat_only_what_says_so(seed: int, kills: list[tuple[int, bool]]) -> None:
+    """Random fleets; runs end between any two calls, or right after one, whose response nobody hears.
+
+    What is promised (device_alerts/run.py): every opening and closing is told, in one message; the same message comes
+    twice only where a run was killed between SNS's acceptance and the next write, and then it has the same id and says
+    so; at most one alert of a rule is open for a device at any time.
+    """
+    draw = random.Random(seed)
+    world = World()
+    fleet = dict.fromkeys(range(5), "fine")  # device 0 always sends: delivery is never late
+    pending, killed_while_publishing = list(kills), 0
+    for _ in range(25):
+        _minute(world, draw, fleet)
+        if pending and draw.random() < 0.4:
+            at, after = pending.pop()
+            world.killer.calls, world.killer.at, world.killer.after = 0, at, after
+            before = len(world.topic.messages)
+            try:
+                world.run()
+            except Death:
+                killed_while_publishing += len(world.topic.messages) > before
+            world.killer.at = None
+        elif draw.random() < 0.8:  # else it is missed
+            world.run()
+        _at_most_one_open_alert_each(world)
+    for _ in range(2):  # with the last lease over, everything is told
+        world.now += MINUTE
+        world.send(0)
+        world.run()
+    assert world.told() == (len(world.alerts()), len(world.alerts("closed"))), f"seed {seed}"
+    _messages_are_as_promised(world.topic.messages, killed_while_publishing)
+
+
+def _at_most_one_open_alert_each(world: World) -> None:
+    opened = world.named("open")
+    assert len(opened) == len(set(opened))
+
+
+def _messages_are_as_promised(messages: list[Message], most_repeated: int) -> None:
+    firsts: dict[str, Message] = {}
+    repeats = 0
+    for message in messages:
+        if message.id in firsts:
+            repeats += 1
+            assert message.text.startswith("This message may have been sent before")
+            assert message.text.endswith(firsts[message.id].text.split("\n\n", 1)[-1])
+            assert (message.opened, message.closed) == (firsts[message.id].opened, firsts[message.id].closed)
+        firsts.setdefault(message.id, message)
+    assert repeats <= most_repeated
+    spans = [tuple(map(int, each.split(":")[1].split("-"))) for each in firsts]
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(spans)), "no run is told in two messages"
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 2**32))
+def test_missed_runs_change_when_it_is_told_and_not_what(seed: int) -> None:
+    """A fleet whose devices are wrong for long: with half of the runs missed the same alerts open and close."""
+
+    def alerts_with(missed: float) -> list[tuple[str, int | None]]:
+        draw, world = random.Random(seed), World()
+        luck = random.Random(seed + 1)
+        fleet = dict.fromkeys(range(4), "fine")
+        for device in range(1, 4):
+            fleet[device] = draw.choice(["fine", "hot", "silent", "ahead"])
+        world.minutes(6, dict.fromkeys(fleet, 20.0))
+        for moods in (fleet, dict.fromkeys(fleet, "fine")):
+            for _ in range(20):
+                _minute(world, _Steady(), dict(moods))
+                if luck.random() >= missed:
+                    world.run()
+        for _ in range(6):
+            _minute(world, _Steady(), dict.fromkeys(fleet, "fine"))
+            world.run()
+        assert world.named("open") == [], "all is well again"
+        assert world.told() == (len(world.alerts()), len(world.alerts()))
+        return sorted((str(rule), device or 0) for rule, device in world.named())
+
+    assert alerts_with(0.5) == alerts_with(0.0)
+
+
+class _Steady(random.Random):
+    """Changes no device's mood."""
+
+    def random(self) -> float:
+        """Return the number that changes nothing."""
+        return 0.99
+
+
+def test_an_outage_of_the_domain_ends_the_run_and_costs_nothing() -> None:
+    """The run raises, so that Lambda counts an error; the runs after it make up for it."""
+    world = World()
+    world.minutes(3, {1: 20.0, 2: 20.0})
+    working = world.index.search_readings
+
+    def away(_body: object) -> dict[str, Any]:
+        raise OSError("no response")
+
+    world.index.search_readings = away  # type: ignore[method-assign]
+    for _ in range(2):
+        world.minutes(1, {1: 41.0, 2: 20.0}, runs=False)
+        with pytest.raises(OSError, match="no response"):
+            world.run()
+    world.index.search_readings = working  # type: ignore[method-assign]
+    world.minutes(3, {1: 41.0, 2: 20.0})
+    assert world.named("open") == [("too_high", 1)]
+    assert world.told() == (1, 0)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_of_alert_has_a_severity_and_a_name(kind: Kind) -> None:
+    """A kind that a message or the table of the fleet does not know would fail in a run."""
+    alert = Alert(str(kind), 1, START, START, None, "text", 1)
+    assert alert.document(RULES)["alert"]["severity"] > 0
+    assert kind in _NAMES
