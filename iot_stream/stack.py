@@ -1,13 +1,15 @@
 """A deployed stack and where its parts are, from its CloudFormation outputs."""
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
 
-__all__ = ["Stack", "find_stack"]
+__all__ = ["Stack", "device_zone", "find_stack"]
 
 _DEFAULT_NAME = "iot-stream"
 
@@ -74,3 +76,18 @@ def find_stack(cloudformation: Any, name: str = _DEFAULT_NAME) -> Stack:
     outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in description.get("Outputs", [])}
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in description.get("Parameters", [])}
     return Stack(name, description["StackId"], outputs, parameters)
+
+
+def device_zone(stack: Stack) -> dt.tzinfo:
+    """Return the zone in which the stack's function reads device times without an offset: its `DeviceTimeZone`.
+
+    Raises:
+        StackError: the stack has no such parameter, or no such zone is known here.
+    """
+    name = stack.parameter("DeviceTimeZone")
+    if name == "UTC":
+        return dt.UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise StackError(f"DeviceTimeZone {name} is no IANA time zone, such as Europe/Berlin") from None

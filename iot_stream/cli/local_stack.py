@@ -1,5 +1,6 @@
 """Commands that start, stop and observe the local stack: run, up, down, status."""
 
+import datetime as dt
 import json
 import sys
 from pathlib import Path
@@ -17,8 +18,16 @@ __all__ = ["down", "run", "status", "up"]
 @options.rate
 @options.seconds
 @options.seed
+@options.templates
 def run(
-    state: Path | None, rate: float, seconds: float | None, seed: int | None, parameters: dict[str, str], **ports: int
+    *,
+    state: Path | None,
+    rate: float,
+    seconds: float | None,
+    seed: int | None,
+    templates: list[tuple[Path, float]],
+    parameters: dict[str, str],
+    **ports: int,
 ) -> None:
     """Start the whole system here, send readings, show them arrive, account for every one, stop.
 
@@ -26,24 +35,29 @@ def run(
     """
     from iot_stream.display import Display, reconciliation_text, startup_summary
     from iot_stream.generator.job import choose_seed
+    from iot_stream.generator.sources import open_readings
     from iot_stream.live.server import open_page
     from iot_stream.local import local_stack
     from iot_stream.run.session import check_parameters, drain, send_and_watch
+    from iot_stream.stack import device_zone
 
     check_parameters(parameters)
+    seed = choose_seed(seed)
+    description = options.load_description()
+    open_readings(templates, description, seed=seed, zone=dt.UTC)  # a mistake is said before anything starts
     display = Display()
     started = local_stack.up(
         options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say
     )
     try:
         stack = started.stack()
-        seed = choose_seed(seed)
+        readings = open_readings(templates, description, seed=seed, zone=device_zone(stack))
         click.echo(startup_summary(started, stack))
         if seconds is None and sys.stdout.isatty():  # a person is here to look at it
             open_page(started.live_url)
         display.say(f"sending {rate:g} readings per second (seed {seed})" + ("" if seconds else "; Ctrl-C ends it"))
         stop = interrupted()
-        send_and_watch(started, stack, seed=seed, rate=rate, seconds=seconds, stop=stop, show=display.show)
+        send_and_watch(started, stack, readings, rate=rate, seconds=seconds, stop=stop, show=display.show)
         result = drain(started, stack, display.show, stop=interrupted())
         display.stop_live()
         display.say(reconciliation_text(result))

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from iot_stream.errors import IotStreamError
+
 if TYPE_CHECKING:
+    from iot_stream.description import Description
     from iot_stream.local.local_stack import Ports
     from iot_stream.target import Target
 
 __all__ = [
     "PositiveNumber",
     "as_json",
+    "load_description",
     "local_stack_options",
     "make_ports",
     "rate",
@@ -23,6 +27,7 @@ __all__ = [
     "state",
     "state_folder",
     "target_options",
+    "templates",
     "time_range_start",
 ]
 
@@ -41,6 +46,21 @@ class PositiveNumber(click.ParamType):
         if not (math.isfinite(number) and number > 0):
             self.fail(f"{value} is not a positive number", param, ctx)
         return number
+
+
+def _weighted_files(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[Path, float]]:
+    """Return FILE and FILE=WEIGHT as pairs; a file whose name ends in =NUMBER is taken as it is."""
+    pairs = []
+    for value in values:
+        name, _separator, weight = value.rpartition("=")
+        try:
+            number = float(weight) if name and not Path(value).exists() else None
+        except ValueError:
+            number = None
+        if number is not None and not (math.isfinite(number) and number > 0):
+            raise click.BadParameter(f"{value}: a weight is a number above 0")
+        pairs.append((Path(value), 1.0) if number is None else (Path(name), number))
+    return pairs
 
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -99,6 +119,15 @@ target_options = _all_of(
 rate = click.option("--rate", type=PositiveNumber(), default=100, help="Readings per second.")
 seconds = click.option("--for", "seconds", type=PositiveNumber(), help="Seconds to send for.  [default: until Ctrl-C]")
 seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of the readings.  [default: a random one]")
+templates = click.option(
+    "--template",
+    "templates",
+    metavar="FILE[=WEIGHT]",
+    multiple=True,
+    callback=_weighted_files,
+    help="Template of the Kinesis Data Generator; several are mixed by weight.  [default: the walkthrough's, or one "
+    "made for functions/enrichment/readings.toml]",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 time_range_start = click.option(
     "--from", "start", default="now-15m", help="Start of the time range, for example now-1h."
@@ -110,6 +139,16 @@ def resolve_target(state: Path | None, stack_name: str, *, aws: bool) -> "Target
     from iot_stream.target import Target
 
     return Target.on_aws(stack_name) if aws else Target.local(state_folder(state))
+
+
+def load_description(path: Path | None = None) -> "Description":
+    """Return the description in a file, or the project's (raises IotStreamError with all mistakes)."""
+    from iot_stream.description import FILE, DescriptionError, load
+
+    try:
+        return load(path or FILE)
+    except DescriptionError as error:
+        raise IotStreamError(str(error)) from error
 
 
 def state_folder(state: Path | None) -> Path:

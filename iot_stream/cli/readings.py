@@ -12,7 +12,6 @@ from iot_stream.errors import IotStreamError
 from iot_stream.paths import PROJECT
 
 if TYPE_CHECKING:
-    from iot_stream.description import Description
     from iot_stream.readings.trial import Trial
 
 __all__ = ["readings"]
@@ -75,7 +74,7 @@ def try_(*, sample: BinaryIO, as_json: bool, time_zone: str, path: Path | None) 
     from iot_stream.readings.sample import split
     from iot_stream.readings.trial import try_readings
 
-    description = _description(path)
+    description = options.load_description(path)
     try:
         zone = ZoneInfo(time_zone)
     except (ValueError, OSError, KeyError) as error:
@@ -90,7 +89,7 @@ def template() -> None:
     """Print a template of the Kinesis Data Generator whose readings fit the description."""
     from iot_stream.generator.derived import template_of
 
-    click.echo(template_of(_description(None)), nl=False)
+    click.echo(template_of(options.load_description()), nl=False)
 
 
 @readings.command()
@@ -99,7 +98,7 @@ def build(*, check: bool) -> None:
     """Build the index template, the dashboard's saved objects and the tables of docs/fields.md from the description."""
     from iot_stream.readings.built_files import outdated, write
 
-    reading = _description(None)
+    reading = options.load_description()
     paths = outdated(reading) if check else write(reading)
     names = ", ".join(str(path.relative_to(PROJECT)) for path in paths)
     if not paths:
@@ -108,16 +107,6 @@ def build(*, check: bool) -> None:
         raise IotStreamError(f"not up to date: {names}. Run `iot-stream readings build` and commit the result")
     else:
         click.echo(f"written: {names}")
-
-
-def _description(path: Path | None) -> "Description":
-    """Return the description in a file, or the project's (raises IotStreamError with all mistakes)."""
-    from iot_stream.description import FILE, DescriptionError, load
-
-    try:
-        return load(path or FILE)
-    except DescriptionError as error:
-        raise IotStreamError(str(error)) from error
 
 
 def _trials_text(trials: list["Trial"]) -> str:

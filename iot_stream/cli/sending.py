@@ -17,6 +17,7 @@ __all__ = ["send"]
 @click.option("--count", type=click.IntRange(min=1), help="Number of readings to send.")
 @options.seconds
 @options.seed
+@options.templates
 @options.as_json
 def send(
     *,
@@ -25,6 +26,7 @@ def send(
     count: int | None,
     seconds: float | None,
     seed: int | None,
+    templates: list[tuple[Path, float]],
     stack_name: str,
     aws: bool,
     as_json: bool,
@@ -32,16 +34,19 @@ def send(
     """Send device readings into the Kinesis data stream, once the delivery stream is active."""
     from iot_stream.display import progress, sent_text
     from iot_stream.generator.job import choose_seed, send_readings, wait_until_active
+    from iot_stream.generator.sources import open_readings
+    from iot_stream.stack import device_zone
 
     target = options.resolve_target(state, stack_name, aws=aws)
     seed = choose_seed(seed)
+    readings = open_readings(templates, options.load_description(), seed=seed, zone=device_zone(target.stack))
     wait_until_active(target.client("firehose"), target.stack.output("DeliveryStreamName"))
     total = count or (int(rate * seconds) if seconds else None)
     with progress(total, hidden=as_json) as on_sent:
         sent = send_readings(
             target.client("kinesis"),
             target.stack.output("StreamName"),
-            seed=seed,
+            readings,
             rate=rate,
             count=count,
             seconds=seconds,

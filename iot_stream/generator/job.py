@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
 from iot_stream.generator.ledger import Accepted, Ledger
-from iot_stream.generator.readings import Readings
 from iot_stream.generator.send import Sent, send
+from iot_stream.generator.series import Readings
 
 __all__ = ["choose_seed", "send_readings", "wait_until_active"]
 
@@ -26,8 +26,8 @@ def choose_seed(seed: int | None) -> int:
 def send_readings(
     kinesis: Any,
     stream: str,
+    readings: Readings,
     *,
-    seed: int,
     rate: float,
     count: int | None = None,
     seconds: float | None = None,
@@ -45,7 +45,7 @@ def send_readings(
     return send(
         kinesis,
         stream,
-        Readings(seed),
+        readings,
         rate=rate,
         count=count,
         seconds=seconds,

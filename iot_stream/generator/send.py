@@ -5,7 +5,6 @@ sent again. After a call without a response, such as a broken connection, nobody
 accepted: they are sent again, and the stream may then hold them twice.
 """
 
-import datetime as dt
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 
 from iot_stream.errors import IotStreamError
 from iot_stream.generator.ledger import Accepted, digest_of
-from iot_stream.generator.readings import Reading, Readings
+from iot_stream.generator.series import Reading, Readings
 
 __all__ = ["SendError", "Sent", "put", "send"]
 
@@ -123,9 +122,9 @@ def send(
         for size in _batches(due - taken):
             if over():
                 break
-            now = dt.datetime.now(dt.UTC)
+            now = int(time.time() * 1000)
             taken += size
-            put(kinesis, stream, [readings.next(now) for _ in range(size)], sent, on_accepted=on_accepted, over=over)
+            put(kinesis, stream, readings.take([now] * size), sent, on_accepted=on_accepted, over=over)
             sent.seconds = time.monotonic() - begun
             on_sent(sent)
         if (count is not None and taken >= count) or (seconds is not None and elapsed >= seconds):
@@ -182,7 +181,7 @@ def _put_once(
     kinesis: Any, stream: str, batch: list[Reading], sent: Sent, on_accepted: OnAccepted
 ) -> tuple[list[Reading], str]:
     """Return the readings that one PutRecords did not accept, and the last reason."""
-    records = [{"Data": reading.data, "PartitionKey": reading.uuid} for reading in batch]
+    records = [{"Data": reading.data, "PartitionKey": reading.key} for reading in batch]
     try:
         response = kinesis.put_records(StreamName=stream, Records=records)
     except (ClientError, BotoCoreError) as error:

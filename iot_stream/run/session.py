@@ -11,6 +11,7 @@ from iot_stream.errors import SetupError
 from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.generator.job import send_readings
 from iot_stream.generator.ledger import Ledger
+from iot_stream.generator.series import Readings
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.run.counts import Counts, read_counts
 from iot_stream.run.reconciliation import Reconciliation, reconcile
@@ -38,8 +39,8 @@ def check_parameters(parameters: Mapping[str, str]) -> None:
 def send_and_watch(
     local_stack: LocalStack,
     stack: Stack,
+    readings: Readings,
     *,
-    seed: int,
     rate: float,
     seconds: float | None,
     stop: Callable[[], bool],
@@ -57,7 +58,7 @@ def send_and_watch(
             send_readings,
             local_stack.aws.client("kinesis"),
             stack.output("StreamName"),
-            seed=seed,
+            readings,
             rate=rate,
             seconds=seconds,
             ledger=Ledger(local_stack.ledger_folder),

@@ -76,6 +76,30 @@ def test_a_rate_or_time_that_is_not_positive_is_refused(arguments: list[str]) ->
     assert f"{arguments[-1]} is not a positive number" in result.output
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a.template", (Path("a.template"), 1.0)),
+        ("a.template=2.5", (Path("a.template"), 2.5)),
+        ("a=b", (Path("a=b"), 1.0)),
+        ("a=b=3", (Path("a=b"), 3.0)),
+    ],
+)
+def test_a_template_may_have_a_weight(value: str, expected: tuple[Path, float]) -> None:
+    """FILE or FILE=WEIGHT."""
+    option = next(parameter for parameter in cli.commands["send"].params if parameter.name == "templates")
+    context = click.Context(cli.commands["send"])
+    assert option.process_value(context, (value,)) == [expected]
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf"])
+def test_a_weight_is_above_zero(weight: str) -> None:
+    """Nothing is sent; the value is named."""
+    result = CliRunner().invoke(cli, ["send", "--template", f"a={weight}"])
+    assert result.exit_code == 2
+    assert f"a={weight}: a weight is a number above 0" in result.output
+
+
 @pytest.mark.parametrize("count", ["0", "-5", "1.5", "many"])
 def test_a_count_that_is_not_a_positive_whole_number_is_refused(count: str) -> None:
     """Nothing is sent; the option is named."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
@@ -16,34 +17,42 @@ from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iot_stream.description import Enricher, load
 from iot_stream.display import sent_text
-from iot_stream.errors import StackError
+from iot_stream.errors import IotStreamError, StackError
 from iot_stream.generator import job as job_module
 from iot_stream.generator import send as send_module
 from iot_stream.generator.job import send_readings, wait_until_active
 from iot_stream.generator.ledger import Accepted, Ledger, digest_of
-from iot_stream.generator.readings import Reading, Readings
 from iot_stream.generator.send import SendError, Sent, put
+from iot_stream.generator.series import Reading, Readings
+from iot_stream.generator.sources import open_readings
+from iot_stream.paths import PROJECT
+from iot_stream.stack import Stack, device_zone
 from tests.aws_clients import aws_client
 
-NOW = dt.datetime(2026, 11, 22, 10, 15, 30, 123_999, tzinfo=dt.UTC)
+NOW = 1_795_342_530_123  # 2026-11-22T10:15:30.123Z
+
+
+def _series(seed: int = 7, zone: dt.tzinfo = dt.UTC) -> Readings:
+    return open_readings([], load(), seed=seed, zone=zone)
 
 
 def _readings(count: int, seed: int = 7) -> list[Reading]:
-    series = Readings(seed)
-    return [series.next(NOW) for _ in range(count)]
+    return _series(seed).take([NOW] * count)
 
 
-def test_a_reading_has_the_fields_of_the_walkthrough() -> None:
+def test_the_default_reading_is_the_walkthrough_s() -> None:
     """A uuid v4, UTC time with milliseconds (cut, not rounded), and values within the template's ranges."""
     for reading in _readings(500):
         fields = json.loads(reading.data)
         assert list(fields) == ["uuid", "device_ts", "device_id", "device_temp", "track_id", "activity_type"]
+        assert reading.data == json.dumps(fields).encode() + b"\n"
         assert uuid.UUID(fields["uuid"]).version == 4
-        assert fields["uuid"] == reading.uuid
         assert fields["device_ts"] == "2026-11-22 10:15:30.123"
         assert 0 <= fields["device_id"] <= 50
         assert 0 <= fields["track_id"] <= 30
+        assert reading.key.isdecimal()
 
 
 def test_temperatures_and_activities_come_in_their_weights() -> None:
@@ -58,28 +67,65 @@ def test_temperatures_and_activities_come_in_their_weights() -> None:
         assert counts.keys() == weights.keys()
         for value, weight in weights.items():
             assert counts[value] / len(readings) == pytest.approx(weight, abs=0.015)
+    assert {reading["device_id"] for reading in readings} == {*range(51)}
+    assert {reading["track_id"] for reading in readings} == {*range(31)}
 
 
 def test_the_same_seed_gives_the_same_readings_and_another_gives_others() -> None:
-    """A run can be repeated from its seed; uuids do not depend on the time."""
-    assert _readings(50, seed=1) == _readings(50, seed=1)
-    assert not {r.uuid for r in _readings(50, seed=1)} & {r.uuid for r in _readings(50, seed=2)}
+    """A run can be repeated from its seed, however its readings are batched."""
+    series = _series(1)
+    assert [reading for size in (1, 30, 19) for reading in series.take([NOW] * size)] == _readings(50, seed=1)
+    assert not {r.data for r in _readings(50, seed=1)} & {r.data for r in _readings(50, seed=2)}
 
 
-def test_uuids_do_not_depend_on_what_else_a_reading_draws() -> None:
-    """A reading that draws one random value more, as a new field would, has the same uuid; so have all after it."""
-    series = Readings(7)
-    uuids = []
-    for _ in range(50):
-        uuids.append(series.next(NOW).uuid)
-        series._values.random()
-    assert uuids == [reading.uuid for reading in _readings(50)]
+@pytest.mark.parametrize("name", ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Chatham"])
+def test_the_stack_reads_the_default_readings_at_the_time_they_were_taken(name: str) -> None:
+    """Whatever its DeviceTimeZone is, which is where the function takes device times without an offset to be."""
+    stack = Stack("s", "id", {}, {"DeviceTimeZone": name})
+    (reading,) = _series(zone=device_zone(stack)).take([NOW])
+    enriched = Enricher(load(), ZoneInfo(name)).enrich_all([reading.data], [None])
+    assert enriched.timestamps == ["2026-11-22T10:15:30.123"]
 
 
-def test_local_times_are_written_in_utc() -> None:
-    """A time with an offset is converted."""
-    eastern = NOW.astimezone(dt.timezone(dt.timedelta(hours=-5)))
-    assert json.loads(Readings(1).next(eastern).data)["device_ts"] == "2026-11-22 10:15:30.123"
+def test_an_unknown_zone_of_the_stack_is_said() -> None:
+    """One line with the parameter's name."""
+    with pytest.raises(StackError, match="DeviceTimeZone Mars/Olympus is no IANA time zone"):
+        device_zone(Stack("s", "id", {}, {"DeviceTimeZone": "Mars/Olympus"}))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "tests" / "descriptions").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_readings_fit_a_description_that_is_not_the_walkthrough_s(path: Path) -> None:
+    """Without a template, one is derived from the description: every reading becomes a document, at its time."""
+    description, zone = load(path), ZoneInfo("Asia/Tokyo")
+    readings = open_readings([], description, seed=3, zone=zone).take([NOW] * 200)
+    enriched = Enricher(description, zone).enrich_all([reading.data for reading in readings], [None] * 200)
+    assert not enriched.causes
+    assert not enriched.dropped
+    assert {stamp[:19] for stamp in enriched.timestamps} == {"2026-11-22T10:15:30"}
+
+
+def test_templates_are_mixed_by_weight(tmp_path: Path) -> None:
+    """Each with series of its own: what one of them draws does not depend on the other."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("one {{random.number}}")
+    two.write_text("\ufefftwo {{random.number}}", encoding="utf-8")
+    mixed = [r.data for r in open_readings([(two, 3), (one, 1)], load(), seed=1, zone=dt.UTC).take([NOW] * 4000)]
+    alone = [r.data for r in open_readings([(two, 1)], load(), seed=1, zone=dt.UTC).take([NOW] * 4000)]
+    twos = [data for data in mixed if data.startswith(b"two ")]
+    assert len(twos) / 4000 == pytest.approx(0.75, abs=0.03)
+    assert twos == alone[: len(twos)]
+    assert {data[:4] for data in mixed} == {b"one ", b"two "}
+
+
+def test_a_template_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    """With its name."""
+    bad = tmp_path / "bad.template"
+    for make in (lambda: None, lambda: bad.write_bytes(b"\xff")):
+        make()
+        with pytest.raises(IotStreamError, match=r"template .*bad\.template can't be read as UTF-8 text"):
+            open_readings([(bad, 1)], load(), seed=1, zone=dt.UTC)
 
 
 def test_only_the_refused_records_of_a_partial_failure_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +137,7 @@ def test_only_the_refused_records_of_a_partial_failure_are_sent_again(monkeypatc
     no = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded"}
 
     def expected(readings: list[Reading]) -> dict[str, Any]:
-        return {"StreamName": "s", "Records": [{"Data": r.data, "PartitionKey": r.uuid} for r in readings]}
+        return {"StreamName": "s", "Records": [{"Data": r.data, "PartitionKey": r.key} for r in readings]}
 
     with Stubber(kinesis) as stub:
         stub.add_response("put_records", {"FailedRecordCount": 2, "Records": [no, ok, no]}, expected(batch))
@@ -146,7 +192,7 @@ class _Stream:
 def test_a_count_is_sent_in_full_batches_and_kept_in_the_ledger(tmp_path: Path) -> None:
     """1,234 readings go in batches of at most 500; the ledger can name each of their uuids afterwards."""
     stream, ledger = _Stream(), Ledger(tmp_path)
-    sent = send_readings(stream, "s", seed=3, rate=1e15, count=1234, ledger=ledger)
+    sent = send_readings(stream, "s", _series(3), rate=1e15, count=1234, ledger=ledger)
     assert sent.records == 1234
     assert max(len(batch) for batch in stream.batches) == 500
     records = list(ledger.records())
@@ -194,7 +240,7 @@ def test_stopping_ends_at_once_with_a_true_count(tmp_path: Path) -> None:
     """What was accepted before the stop is counted, and nothing is sent after it."""
     stream, ledger = _Stream(), Ledger(tmp_path)
     sent = send_readings(
-        stream, "s", seed=3, rate=1e15, count=5000, ledger=ledger, stop=lambda: len(stream.batches) >= 2
+        stream, "s", _series(3), rate=1e15, count=5000, ledger=ledger, stop=lambda: len(stream.batches) >= 2
     )
     assert sent.records == ledger.sent == 1000
 
@@ -220,7 +266,7 @@ class _Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, request: float = 0.0) -> None:
         self.now = 1000.0
         self.request = request
-        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
+        clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now, sleep=self.sleep)
         monkeypatch.setattr(send_module, "time", clock)
 
     def sleep(self, seconds: float) -> None:
@@ -248,7 +294,7 @@ def _refused(code: str) -> ClientError:
 def test_a_rate_that_can_be_reached_sends_every_reading_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 per second for 30 seconds are 3,000, and the reached rate is the asked one."""
     stream = _TimedStream(_Clock(monkeypatch, request=0.01))
-    sent = send_readings(stream, "s", seed=1, rate=100, seconds=30)
+    sent = send_readings(stream, "s", _series(1), rate=100, seconds=30)
     assert sent.records == len(stream.data) == 3000
     assert sent.rate == pytest.approx(100, rel=0.01)
     assert not sent.abandoned
@@ -257,7 +303,7 @@ def test_a_rate_that_can_be_reached_sends_every_reading_of_the_time(monkeypatch:
 def test_a_rate_that_can_not_be_reached_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million per second for two seconds, where a request takes 0.1 s: no catching up afterwards."""
     clock = _Clock(monkeypatch, request=0.1)
-    sent = send_readings(_TimedStream(clock), "s", seed=1, rate=1e6, seconds=2)
+    sent = send_readings(_TimedStream(clock), "s", _series(1), rate=1e6, seconds=2)
     assert clock.now - 1000 < 3.2
     assert sent.seconds == pytest.approx(clock.now - 1000)
     assert sent.rate == pytest.approx(sent.records / sent.seconds)

@@ -1,0 +1,50 @@
+"""An endless series of records from templates: the same seed gives the same series, apart from times."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from iot_stream.generator.template.compiled import Template
+
+__all__ = ["Reading", "Readings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One record: its partition key, a random number as the Kinesis Data Generator has it, and its bytes."""
+
+    key: str
+    data: bytes
+
+
+class Readings:
+    """Records of one template, or of several by weight."""
+
+    def __init__(self, templates: Sequence[tuple[Template, float]], seed: int) -> None:
+        """Create a series.
+
+        Args:
+            templates: each with its weight, above 0.
+            seed: of what is random beside the templates' own values.
+        """
+        self._templates = [template for template, _ in templates]
+        self._weights = [*accumulate(weight for _, weight in templates)]
+        self._keys = random.Random(f"{seed} key")
+        self._choices = random.Random(f"{seed} template")
+
+    def take(self, times: Sequence[int]) -> list[Reading]:
+        """Return one record for each time, in milliseconds since 1970-01-01 UTC."""
+        keys = map(str, self._keys.choices(range(10**10), k=len(times)))
+        return [Reading(key, text.encode()) for key, text in zip(keys, self._texts(times), strict=True)]
+
+    def _texts(self, times: Sequence[int]) -> Sequence[str]:
+        if len(self._templates) == 1:
+            return self._templates[0].render(times)
+        numbers = self._choices.choices(range(len(self._templates)), cum_weights=self._weights, k=len(times))
+        texts = [""] * len(times)
+        for number, template in enumerate(self._templates):
+            rows = [row for row, chosen in enumerate(numbers) if chosen == number]
+            for row, text in zip(rows, template.render([times[row] for row in rows]), strict=True):
+                texts[row] = text
+        return texts

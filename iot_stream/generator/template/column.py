@@ -1,0 +1,69 @@
+"""What a helper becomes when its template is compiled: a function that makes a value for each of many records."""
+
+import datetime as dt
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from iot_stream.generator.template.grammar import Call, TemplateError
+
+__all__ = ["Arguments", "Builder", "Column"]
+
+type Column = Callable[[Sequence[int]], list[str]]
+"""Takes the time of each record in milliseconds since 1970-01-01 UTC, and returns its text for each of them."""
+
+type Builder = Callable[[Arguments], Column]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a helper's column is made of.
+
+    Attributes:
+        call: the helper's name, arguments and place.
+        series: random numbers of this call alone, so that one field more changes no other field.
+        zone: what `date.now` means by local time.
+    """
+
+    call: Call
+    series: random.Random
+    zone: dt.tzinfo
+
+    def refuse(self, takes: str) -> NoReturn:
+        """Raise the error that says what the helper takes.
+
+        Raises:
+            TemplateError: always.
+        """
+        why = f" (these are not JSON: {self.call.not_json})" if self.call.not_json else ""
+        raise TemplateError(self.call.place, f"{self.call.name} takes {takes}{why}")
+
+    def none(self) -> None:
+        """Check that there are no arguments."""
+        if self.call.arguments:
+            self.refuse("no argument")
+
+    def one(self, takes: str, *types: type, default: Any = None) -> Any:
+        """Return the one argument, which is of one of `types`, or `default` where there is none."""
+        values = self.call.arguments
+        if not values:
+            return default
+        if len(values) > 1 or not _is(values[0], types):
+            self.refuse(takes)
+        return values[0]
+
+    def several(self, takes: str, *types: tuple[type, ...]) -> list[Any]:
+        """Return the arguments, each of its types, and None for those that are left out.
+
+        faker.js itself gets several arguments as one text from a template; here they are what they look like.
+        """
+        values = self.call.arguments
+        if len(values) > len(types) or not all(map(_is, values, types)):
+            self.refuse(takes)
+        return [*values, *[None] * (len(types) - len(values))]
+
+
+def _is(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether a JSON value is of one of `types`; true and false are no numbers."""
+    return isinstance(value, types) and (not isinstance(value, bool) or bool in types)
