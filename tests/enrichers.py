@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from enrichment import firehose
-from enrichment.description import FILE, parse
+from enrichment.description import parse
 from enrichment.reading import Enricher
+from tests.walkthrough import WALKTHROUGH_FILE
 
 _FOLDER = Path(__file__).parent / "descriptions"
-WALKTHROUGH = FILE.read_text(encoding="utf-8")
+WALKTHROUGH = WALKTHROUGH_FILE.read_text(encoding="utf-8")
 COLD_STORE = (_FOLDER / "cold-store.toml").read_text(encoding="utf-8")
 VENDOR = (_FOLDER / "vendor.toml").read_text(encoding="utf-8")
 

@@ -21,6 +21,7 @@ from iot_stream.dashboards.templates import render, slugs
 from iot_stream.description import Field, Type, parse
 from iot_stream.description import load as load_description
 from iot_stream.readings import built_files
+from tests.walkthrough import PROJECT_FILE
 
 COLD_STORE = """
 title = "Cold stores"
@@ -156,14 +157,14 @@ def test_the_index_template_maps_every_field() -> None:
 
 def test_the_built_files_are_up_to_date() -> None:
     """Else run `iot-stream readings build`."""
-    assert built_files.outdated(load_description()) == []
+    assert built_files.outdated(load_description(PROJECT_FILE)) == []
 
 
 def test_built_files_are_written_where_they_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And only there."""
     template = tmp_path / "index-template.json"
     monkeypatch.setattr(built_files, "INDEX_TEMPLATE", template)
-    reading = load_description()
+    reading = load_description(PROJECT_FILE)
     assert built_files.outdated(reading) == [template]
     assert built_files.write(reading) == [template]
     assert built_files.write(reading) == []

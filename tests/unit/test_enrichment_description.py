@@ -2,7 +2,9 @@
 
 import pytest
 
-from enrichment.description import FILE, DescriptionError, Role, TimeFormat, Type, Unknown, load, parse
+from enrichment.description import DescriptionError, Role, TimeFormat, Type, Unknown, load, parse
+from tests.enrichers import WALKTHROUGH
+from tests.walkthrough import PROJECT_FILE, is_shipped
 
 SMALLEST = """\
 [fields.at]
@@ -27,9 +29,18 @@ def with_field(lines: str) -> str:
     return f"{SMALLEST}\n[fields.extra]\n{lines}"
 
 
-def test_the_walkthrough_s_description_is_the_one_that_ships() -> None:
-    """The file beside the function has the seven fields of the walkthrough in their order."""
-    description = load()
+def test_the_walkthrough_s_description_ships() -> None:
+    """The tests' copy is what lies beside the function, unless the project describes other readings."""
+    if not is_shipped():
+        pytest.skip("readings.toml describes other readings than the walkthrough's")
+    assert PROJECT_FILE.read_text(encoding="utf-8") == WALKTHROUGH, (
+        "copy readings.toml to tests/descriptions/walkthrough.toml"
+    )
+
+
+def test_the_walkthrough_s_description_has_its_fields() -> None:
+    """The seven fields of the walkthrough in their order, and their roles."""
+    description = parse(WALKTHROUGH)
     assert [field.name for field in description.fields] == [
         "uuid", "timestamp", "device_id", "temp_celsius", "temp_fahrenheit", "track_id", "activity_type",
     ]  # fmt: skip
@@ -185,6 +196,6 @@ def test_every_key_of_a_field_is_explained_in_the_file() -> None:
     """The comment at the top of the shipped file names all keys, roles, types and formats that the checks know."""
     from enrichment import description_check  # noqa: PLC0415 - its private table is what is compared
 
-    comment = FILE.read_text(encoding="utf-8").partition("\ntitle")[0]
+    comment = WALKTHROUGH.partition("\ntitle")[0]
     for word in (*description_check._FIELD_KEYS, *Role, *Type, *TimeFormat):
         assert word in comment, word

@@ -7,6 +7,7 @@ from iot_stream.description import Description, load, parse
 from iot_stream.errors import SetupError
 from iot_stream.readings.field_tables import DOCUMENT, with_tables
 from tests.enrichers import COLD_STORE, VENDOR
+from tests.walkthrough import PROJECT_FILE
 
 PAGE = """\
 # Fields
@@ -73,7 +74,7 @@ def test_a_derived_field_shows_its_formula() -> None:
 def test_the_page_has_the_tables_of_its_description() -> None:
     """Else run `iot-stream readings build`."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    assert with_tables(text, load()) == text
+    assert with_tables(text, load(PROJECT_FILE)) == text
 
 
 @pytest.mark.parametrize("page", ["", PAGE.replace("<!-- end -->", ""), PAGE.replace("document: built", "built")])

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from iot_stream import description as description_module
 from iot_stream.cli import cli
-from iot_stream.description import FILE, Description, DescriptionError, Field, Role, TimeFormat, Type, parse
+from iot_stream.description import Description, DescriptionError, Field, Role, TimeFormat, Type, parse
 from iot_stream.readings.draft import draft
 from iot_stream.readings.guess import guess
 from tests.builders import device_reading
 from tests.enrichers import enricher
 from tests.unit.test_enrichment_descriptions import COLD_STORE_READING, JUNK, KEYS, VENDOR_READING
+from tests.walkthrough import WALKTHROUGH_FILE
 
 
 def described(*readings: dict[str, Any]) -> Description:
@@ -146,7 +147,7 @@ def run(data: str, *options: str) -> Result:
 def test_the_command_prints_or_replaces_the_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the comment that explains every key, so that the file needs no other page."""
     mine = tmp_path / "readings.toml"
-    mine.write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    mine.write_text(WALKTHROUGH_FILE.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr(description_module, "FILE", mine)
     monkeypatch.setattr("iot_stream.cli.readings.PROJECT", tmp_path)
     samples = json.dumps([COLD_STORE_READING, COLD_STORE_READING | {"site": "hamburg"}])

@@ -192,12 +192,13 @@ def _sentence(file: str, problem: Problem) -> str:
     return f"{where}: {problem.text}" if problem.field is None else f"{where}, field {problem.field}: {problem.text}"
 
 
-def load(path: Path = FILE) -> Description:
-    """Return the description that a file holds.
+def load(path: Path | None = None) -> Description:
+    """Return the description that a file holds, by default the one that travels with the function.
 
     Raises:
         DescriptionError: the file can't be read, is not TOML, or describes no reading; names all mistakes.
     """
+    path = path or FILE
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,0 +1,32 @@
+"""Tests are about the walkthrough's readings, whatever description the project has; those of another one pass it.
+
+What only the deployed whole can show is left out where the project has another description, for it sends the
+walkthrough's readings.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from enrichment import description
+from enrichment.description import load
+
+__all__ = ["PROJECT_FILE", "WALKTHROUGH_FILE", "is_shipped", "load_walkthrough_by_default"]
+
+PROJECT_FILE: Final = description.FILE
+"""The project's description."""
+WALKTHROUGH_FILE: Final = Path(__file__).with_name("descriptions") / "walkthrough.toml"
+"""The tests' copy of the walkthrough's."""
+
+
+def is_shipped() -> bool:
+    """Whether the project's description has the walkthrough's fields."""
+    shipped, known = (
+        [(field.name, field.path, field.type) for field in load(file).fields]
+        for file in (PROJECT_FILE, WALKTHROUGH_FILE)
+    )
+    return shipped == known
+
+
+def load_walkthrough_by_default() -> None:
+    """Have `load()` return the walkthrough's description in this process; before other modules are imported."""
+    description.FILE = WALKTHROUGH_FILE  # type: ignore[misc]
