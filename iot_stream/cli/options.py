@@ -143,10 +143,10 @@ def resolve_target(state: Path | None, stack_name: str, *, aws: bool) -> "Target
 
 def load_description(path: Path | None = None) -> "Description":
     """Return the description in a file, or the project's (raises IotStreamError with all mistakes)."""
-    from iot_stream.description import FILE, DescriptionError, load
+    from iot_stream.description import DescriptionError, load
 
     try:
-        return load(path or FILE)
+        return load(path)
     except DescriptionError as error:
         raise IotStreamError(str(error)) from error
 

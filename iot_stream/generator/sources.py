@@ -1,7 +1,9 @@
 """Where templates come from: files, the one that ships, or the description of a reading."""
 
 import datetime as dt
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from iot_stream.description import Description, Enricher, ReadingError
@@ -41,14 +43,14 @@ def open_readings(
 
 
 def _default(description: Description, zone: dt.tzinfo) -> tuple[str, str]:
-    """Return text and name of the walkthrough's template, or of a derived one where its reading would be refused."""
+    """Return text and name of the walkthrough's template, or of a derived one where other readings are described."""
     text = _read(_WALKTHROUGH)
     (trial,) = compile_template(text, _WALKTHROUGH.name, seed="trial", zone=zone).render([0])
-    try:
-        Enricher(description, zone).enrich(trial.encode())
-    except ReadingError:
-        return template_of(description), "the derived template"
-    return text, _WALKTHROUGH.name
+    if {field.path for field in description.inputs} == {(key,) for key in json.loads(trial)}:
+        with suppress(ReadingError):
+            Enricher(description, zone).enrich(trial.encode())
+            return text, _WALKTHROUGH.name
+    return template_of(description), "the derived template"
 
 
 def _read(path: Path) -> str:
