@@ -17,6 +17,7 @@ from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
+from tests.examples import examples
 from tests.live_page import chromium_path
 from tests.outages import Outages
 from tests.secrets import leaks
@@ -30,8 +31,7 @@ if OTHER_DESCRIPTION:
 _UNIT_SECONDS = 120
 
 
-# How long an example takes says something of this machine's other work, not of the code.
-hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("here", examples(60))
 hypothesis.settings.load_profile("here")
 
 

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from uuid import UUID
 
 import msgspec
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -28,6 +28,7 @@ from iot_stream.delivery.core.settings import Function
 from iot_stream.delivery.core.state_machine import MAX_INDEXING, MAX_INVOCATIONS, Delivery
 from iot_stream.delivery.core.transformation import DROPPED, FLAGGED, FUNCTION_ERROR, MISSING, Verdict
 from tests.delivery_settings import make_settings
+from tests.examples import examples
 
 NOON = 1_700_000_000_000
 SHARDS = ("shardId-000000000000", "shardId-000000000001")
@@ -346,7 +347,5 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert not positions.intents
 
 
-DeliveryMachine.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+DeliveryMachine.TestCase.settings = examples(120, stateful_step_count=50, suppress_health_check=[HealthCheck.too_slow])
 TestDelivery = DeliveryMachine.TestCase

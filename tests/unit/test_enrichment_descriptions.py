@@ -7,13 +7,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from enrichment.reading import encode
 from enrichment.reasons import ReadingError
 from tests.builders import ARRIVED_AT, firehose_event, firehose_record
 from tests.enrichers import COLD_STORE, VENDOR, enrich, transform
+from tests.examples import examples
 from tests.slow_enrichment import Refusal, slow_document
 
 COLD_STORE_READING = {
@@ -271,7 +272,7 @@ def described(draw: st.DrawFn) -> tuple[str, list[bytes]]:
     return text, readings
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(described(), st.sampled_from([UTC, ZoneInfo("Europe/Berlin")]))
 def test_documents_match_any_description(made: tuple[str, list[bytes]], zone: Any) -> None:
     """For random descriptions and readings: each recordId once, no input raises, documents and reasons by the rules."""

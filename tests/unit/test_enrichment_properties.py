@@ -5,11 +5,12 @@ from base64 import b64decode
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import device_reading, firehose_event, firehose_record
 from tests.enrichers import transform
+from tests.examples import examples
 from tests.slow_enrichment import Refusal, slow_document
 
 ZONES = [UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("America/St_Johns"), ZoneInfo("Australia/Lord_Howe")]
@@ -101,7 +102,7 @@ def assert_as_the_rules_say(record, result, zone):
     assert [type(value) for value in document.values()] == [type(value) for value in expected.values()]
 
 
-@settings(max_examples=250, deadline=None)
+@examples(100)
 @given(st.lists(st.tuples(payloads, arrivals), max_size=5), st.sampled_from(ZONES))
 def test_any_bytes_are_transformed_by_the_rules(batch, zone):
     """No input raises; every record comes back once, in order, as the slow implementation says, for its reason."""
@@ -117,7 +118,7 @@ def test_any_bytes_are_transformed_by_the_rules(batch, zone):
     json.loads(json.dumps({"records": transformed.results}))
 
 
-@settings(max_examples=250, deadline=None)
+@examples(100)
 @given(near_valid())
 def test_reasons_are_those_of_the_rules(raw):
     """A refused reading has the same reason from both implementations."""
@@ -125,7 +126,7 @@ def test_reasons_are_those_of_the_rules(raw):
     assert [str(cause) for cause in transformed.failures] == refusals(raw)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(75)
 @given(good_readings, st.sampled_from(ZONES), arrivals)
 def test_good_readings_become_documents_in_every_zone(reading, zone, arrival):
     """Readings in any of the accepted forms are read as the rules say."""
@@ -133,7 +134,7 @@ def test_good_readings_become_documents_in_every_zone(reading, zone, arrival):
     assert_as_the_rules_say(event["records"][0], transform(event, zone).results[0], zone)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(75)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=8))
 def test_any_text_is_a_data_field(texts):
     """Data that may or may not be base64 comes back as it was, or decoded: nothing else."""
@@ -141,7 +142,7 @@ def test_any_text_is_a_data_field(texts):
     assert [result["data"] for result in transform(event, UTC).results] == texts
 
 
-@settings(max_examples=60, deadline=None)
+@examples(40)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=40), st.data())
 def test_response_never_exceeds_its_limit(paddings, data):
     """For any limit that the event's own data leaves room for, the response is within it and parses."""

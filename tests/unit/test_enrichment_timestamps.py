@@ -6,13 +6,14 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enrichment.description import TimeFormat
 from enrichment.reasons import Reason, UnusableError
 from enrichment.timestamps import from_device, from_epoch, from_number
 from tests.builders import device_reading
+from tests.examples import examples
 from tests.slow_enrichment import Refusal, slow_document
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -115,7 +116,7 @@ def test_time_without_offset_is_one_of_the_device_time_zone(given, expected):
     assert from_device(given, BERLIN) == expected
 
 
-@settings(max_examples=400)
+@examples(150)
 @given(st.from_regex(NEARLY, fullmatch=True), st.sampled_from([UTC, BERLIN]))
 @example("2026-1-2 10:15:3+01.123", UTC)
 def test_whatever_looks_like_a_device_time_is_read_as_the_slow_way_reads_it(text, zone):

@@ -15,7 +15,7 @@ import boto3
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 from opensearchpy.exceptions import ConnectionError as NoConnection
@@ -32,6 +32,7 @@ from iot_stream.failures.source import SourceBackup, source_records
 from iot_stream.failures.transform import Transform, TransformError, load_transform, unchanged
 from tests.aws_clients import aws_client
 from tests.builders import device_reading
+from tests.examples import examples
 
 BUCKET, STREAM, PREFIX = "backup", "readings", "opensearch_backup/"
 LOCATION = BackupLocation(BUCKET, PREFIX, PREFIX)
@@ -327,7 +328,7 @@ CALLS = st.one_of(
 )
 
 
-@settings(max_examples=25)
+@examples(20)
 @given(
     objects=st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=3),
     lives=st.lists(st.lists(CALLS, max_size=20), max_size=6),
@@ -562,7 +563,7 @@ def test_any_bytes_of_a_backup_are_read_without_an_error(content: bytes, size: i
     assert all(not record.problem and json.loads(record.data or b"") is not None for record in records[:-1])
 
 
-@settings(max_examples=8)  # a bucket and a stream for each; any bytes are the readers' own tests' work
+@examples(8)  # a bucket and a stream for each; any bytes are the readers' own tests' work
 @given(st.lists(st.binary(max_size=60), min_size=5, max_size=20))
 def test_any_failure_objects_are_replayed_without_an_error(bodies: list[bytes]) -> None:
     """Any bytes under the failure folder, and any bytes as rawData: rows, records or reasons, never an exception."""

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,20 @@ PURE_IMPORTS = {
 READS_THE_CLOCK = re.compile(r"\.(now|today|utcnow)\(")
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    """Return every node of a file; tests look for one kind or another."""
+    return list(ast.walk(_tree(path)))
+
+
 def _imports(path: Path) -> Iterator[str]:
     """Yield the full name of every module that the file imports, also inside its functions."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -103,10 +115,6 @@ BENCHMARKS = sorted((PROJECT / "benchmarks").glob("*.py"))
 TESTS = sorted((PROJECT / "tests").rglob("*.py"))
 
 
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _exported(module: str) -> list[str]:
     """Return the names in `__all__` of a module, none where it has no `__all__`."""
     for node in _tree(SOURCES[module]).body:
@@ -115,27 +123,30 @@ def _exported(module: str) -> list[str]:
     return []
 
 
-def _used_names(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (module, name) for each name of our modules that the file imports or takes from an imported module."""
-    tree, modules = _tree(path), {}
-    for node in ast.walk(tree):
+@cache
+def _used_names(path: Path) -> set[tuple[str, str]]:
+    """Return (module, name) for each name of our modules that the file imports or takes from an imported module."""
+    used: set[tuple[str, str]] = set()
+    modules: dict[str, str] = {}
+    for node in _nodes(path):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if f"{node.module}.{alias.name}" in SOURCES:
                     modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
                 elif node.module in SOURCES:
-                    yield node.module, alias.name
-    for node in ast.walk(tree):
+                    used.add((node.module, alias.name))
+    for node in _nodes(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
             module = modules[node.value.id]
             if f"{module}.{node.attr}" not in SOURCES:
-                yield module, node.attr
+                used.add((module, node.attr))
+    return used
 
 
 def _names_of_contracts(module: str) -> set[str]:
     """Return the names that annotations, bases and `raise` of a module use: types that its callers meet."""
     found: set[str] = set()
-    for node in ast.walk(_tree(SOURCES[module])):
+    for node in _nodes(SOURCES[module]):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from role_mapper import cloudformation
 from role_mapper.cloudformation import MOST_BYTES, Request, Response, ResponseNotSentError, encode
 from tests.builders import custom_resource_event, mapping_properties
+from tests.examples import examples
 
 texts = st.text(max_size=200)
 times = st.sampled_from([1, 1, 30, 2000])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     status=st.sampled_from(["SUCCESS", "FAILED"]),
     reason=texts,

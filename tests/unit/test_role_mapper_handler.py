@@ -7,7 +7,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from iot_stream.paths import PROJECT
@@ -15,6 +15,7 @@ from role_mapper import handler, master_user, response_sender
 from role_mapper.cloudformation import MOST_BYTES, encode
 from role_mapper.deadline import Deadline
 from tests.builders import FUNCTION_ENVIRONMENT, STACK_ID, custom_resource_event, mapping_properties
+from tests.examples import examples
 from tests.fake_domain import Clock, FakeDomain, error
 from tests.secrets import make_secret
 
@@ -201,7 +202,7 @@ keys = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(json_values, st.dictionaries(st.sampled_from(keys), json_values)))
 def test_any_event_gets_a_response_and_never_success_without_a_domain(domain: FakeDomain, event: Any) -> None:
     """Malformed, empty, of another type: a response within the limits, and FAILED unless there is nothing to remove."""
