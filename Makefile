@@ -7,9 +7,11 @@ STAMPS  := .local/stamps
 # (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile all packages again.
 INSTALL  = $(UV) pip install --quiet --compile-bytecode --require-hashes
 
-# Arguments of `make run`: seconds to send for (until Ctrl-C when empty) and readings a second.
+# Arguments of `make run`: seconds to send for (until Ctrl-C when empty), readings a second, and any options of
+# `iot-stream run`, such as ARGS=--lively.
 FOR  ?=
 RATE ?= 100
+ARGS ?=
 
 # Of `make changeset` and `make deploy`: the environment of samconfig.toml.
 ENVIRONMENT ?= default
@@ -62,8 +64,8 @@ setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the 
 # Ctrl-C in a terminal would end make itself with an error; so the command alone gets it, and its exit code counts.
 foreground = if [ -t 0 ]; then bash -c 'set -m; $(1) & fg >/dev/null'; else $(1); fi
 
-run: setup  ## Run the whole system here: make run [FOR=seconds] [RATE=readings/s]
-	@$(call foreground,$(BIN)/iot-stream run --rate $(RATE) $(if $(FOR),--for $(FOR)))
+run: setup  ## Run the whole system here: make run [FOR=seconds] [RATE=readings/s] [ARGS=--lively]
+	@$(call foreground,$(BIN)/iot-stream run --rate $(RATE) $(if $(FOR),--for $(FOR)) $(ARGS))
 
 down: setup  ## Stop the local stack that `iot-stream up` started
 	@$(BIN)/iot-stream down

@@ -40,7 +40,7 @@ from opensearchpy.helpers import bulk  # noqa: E402
 from enrichment.handler import lambda_handler  # noqa: E402
 from iot_stream.delivery.core.state_machine import MAX_INVOCATIONS  # noqa: E402
 from iot_stream.description import load  # noqa: E402
-from iot_stream.generator.sources import open_readings  # noqa: E402
+from iot_stream.generator.sources import Choice, open_readings  # noqa: E402
 from iot_stream.local import opensearch as local_opensearch  # noqa: E402
 from iot_stream.local.distribution import assemble  # noqa: E402
 from iot_stream.local.ministack import Ministack  # noqa: E402
@@ -56,7 +56,7 @@ LATENCY_RATE, LATENCY_SECONDS = 100, 20
 
 def make_readings(count: int) -> Iterator[bytes]:
     """Return seeded device readings as the generator sends them."""
-    readings = open_readings([], load(), seed=SEED, zone=UTC)
+    readings = open_readings(Choice(), load(), seed=SEED, zone=UTC)
     start = int(datetime(2026, 11, 22, 10, 15, tzinfo=UTC).timestamp() * 1000)
     for times in batched(range(start, start + count), 500, strict=False):
         yield from (reading.data for reading in readings.take(times))

@@ -74,16 +74,17 @@ def reconciliation_text(result: Reconciliation) -> str:
     return text
 
 
-def sent_text(sent: Sent, *, rate: float, seed: int) -> str:
+def sent_text(sent: Sent, *, seed: int) -> str:
     """Return what was sent and how fast, and whether that was as fast as asked for, in one line."""
     text = f"{sent.records:,} readings sent in {sent.seconds:.1f} s, {sent.rate:,.1f} per second (seed {seed})"
     if sent.retried:
         text += f"; {sent.retried:,} refused and sent again"
     if sent.abandoned:
         text += f"; {sent.abandoned:,} refused and NOT sent again, because the time was over"
-    behind = rate * sent.seconds - sent.records
-    if sent.rate < _REACHED * rate and behind > rate:  # more than the last second's readings
-        text += f"; the {rate:,.0f} per second asked for were not reached: see the stream's shards, or use less"
+    if sent.rate < _REACHED * sent.asked_rate and sent.due - sent.records > sent.asked_rate:  # more than a second's
+        text += (
+            f"; the {sent.asked_rate:,.0f} per second asked for were not reached: see the stream's shards, or use less"
+        )
     return text
 
 

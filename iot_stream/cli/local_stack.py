@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from iot_stream.cli import options
+from iot_stream.cli.sending_options import Sending, sending_options
 from iot_stream.cli.signals import interrupted
 
 __all__ = ["down", "run", "status", "up"]
@@ -15,17 +16,11 @@ __all__ = ["down", "run", "status", "up"]
 
 @click.command()
 @options.local_stack_options
-@options.rate
-@options.seconds
-@options.seed
-@options.templates
+@sending_options
 def run(
     *,
     state: Path | None,
-    rate: float,
-    seconds: float | None,
-    seed: int | None,
-    templates: list[tuple[Path, float]],
+    sending: Sending,
     parameters: dict[str, str],
     **ports: int,
 ) -> None:
@@ -34,7 +29,6 @@ def run(
     Exits with 0 only if every reading sent is searchable in OpenSearch or a failure object in S3.
     """
     from iot_stream.display import Display, reconciliation_text, startup_summary
-    from iot_stream.generator.job import choose_seed
     from iot_stream.generator.sources import open_readings
     from iot_stream.live.server import open_page
     from iot_stream.local import local_stack
@@ -42,22 +36,24 @@ def run(
     from iot_stream.stack import device_zone
 
     check_parameters(parameters)
-    seed = choose_seed(seed)
     description = options.load_description()
-    open_readings(templates, description, seed=seed, zone=dt.UTC)  # a mistake is said before anything starts
+    open_readings(
+        sending.choice, description, seed=sending.seed, zone=dt.UTC
+    )  # a mistake is said before anything starts
     display = Display()
     started = local_stack.up(
         options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say
     )
     try:
         stack = started.stack()
-        readings = open_readings(templates, description, seed=seed, zone=device_zone(stack))
+        readings = open_readings(sending.choice, description, seed=sending.seed, zone=device_zone(stack))
         click.echo(startup_summary(started, stack))
-        if seconds is None and sys.stdout.isatty():  # a person is here to look at it
+        if sending.seconds is None and sys.stdout.isatty():  # a person is here to look at it
             open_page(started.live_url)
-        display.say(f"sending {rate:g} readings per second (seed {seed})" + ("" if seconds else "; Ctrl-C ends it"))
+        end = "" if sending.seconds else "; Ctrl-C ends it"
+        display.say(f"sending {sending.rate:g} readings per second (seed {sending.seed}){end}")
         stop = interrupted()
-        send_and_watch(started, stack, readings, rate=rate, seconds=seconds, stop=stop, show=display.show)
+        send_and_watch(started, stack, readings, due=sending.due, seconds=sending.seconds, stop=stop, show=display.show)
         result = drain(started, stack, display.show, stop=interrupted())
         display.stop_live()
         display.say(reconciliation_text(result))

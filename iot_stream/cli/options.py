@@ -16,18 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PositiveNumber",
+    "all_of",
     "as_json",
     "load_description",
     "local_stack_options",
     "make_ports",
-    "rate",
     "resolve_target",
-    "seconds",
-    "seed",
     "state",
     "state_folder",
     "target_options",
-    "templates",
     "time_range_start",
 ]
 
@@ -48,21 +45,6 @@ class PositiveNumber(click.ParamType):
         return number
 
 
-def _weighted_files(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[Path, float]]:
-    """Return FILE and FILE=WEIGHT as pairs; a file whose name ends in =NUMBER is taken as it is."""
-    pairs = []
-    for value in values:
-        name, _separator, weight = value.rpartition("=")
-        try:
-            number = float(weight) if name and not Path(value).exists() else None
-        except ValueError:
-            number = None
-        if number is not None and not (math.isfinite(number) and number > 0):
-            raise click.BadParameter(f"{value}: a weight is a number above 0")
-        pairs.append((Path(value), 1.0) if number is None else (Path(name), number))
-    return pairs
-
-
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Return NAME=VALUE pairs as a mapping."""
     for value in values:
@@ -71,7 +53,7 @@ def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     return dict(value.split("=", 1) for value in values)
 
 
-def _all_of(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def all_of(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return one decorator that applies several options, in the order of the help text."""
 
     def decorate(command: Any) -> Any:
@@ -90,7 +72,7 @@ state = click.option(
 )
 """`--state`: where the local stack keeps its state."""
 
-local_stack_options = _all_of(
+local_stack_options = all_of(
     state,
     click.option("--opensearch-port", type=click.IntRange(1, 65535), default=19200, help="HTTPS port of OpenSearch."),
     click.option(
@@ -109,25 +91,13 @@ local_stack_options = _all_of(
 )
 """What the commands that start a local stack take: its folder, its ports, and parameters of the template."""
 
-target_options = _all_of(
+target_options = all_of(
     state,
     click.option("--aws", is_flag=True, help="Act on the stack deployed on AWS, with your AWS credentials."),
     click.option("--stack", "stack_name", default="iot-stream", help="Name of the stack (with --aws)."),
 )
 """What the commands take that act on the local stack, or with `--aws` on AWS: see `resolve_target`."""
 
-rate = click.option("--rate", type=PositiveNumber(), default=100, help="Readings per second.")
-seconds = click.option("--for", "seconds", type=PositiveNumber(), help="Seconds to send for.  [default: until Ctrl-C]")
-seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of the readings.  [default: a random one]")
-templates = click.option(
-    "--template",
-    "templates",
-    metavar="FILE[=WEIGHT]",
-    multiple=True,
-    callback=_weighted_files,
-    help="Template of the Kinesis Data Generator; several are mixed by weight.  [default: the walkthrough's, or one "
-    "made for functions/enrichment/readings.toml]",
-)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 time_range_start = click.option(
     "--from", "start", default="now-15m", help="Start of the time range, for example now-1h."

@@ -1,55 +1,65 @@
 """Send device readings: the generator's command."""
 
+import datetime as dt
 import json
+import time
 from pathlib import Path
 
 import click
 
 from iot_stream.cli import options
+from iot_stream.cli.sending_options import Sending, sending_options
 from iot_stream.cli.signals import interrupted
 
 __all__ = ["send"]
 
+_SHOWN = 5  # as many as the Kinesis Data Generator shows as a test
+
 
 @click.command()
 @options.target_options
-@options.rate
-@click.option("--count", type=click.IntRange(min=1), help="Number of readings to send.")
-@options.seconds
-@options.seed
-@options.templates
+@sending_options
+@click.option("--count", type=click.IntRange(min=1), help="Number of records to send.")
+@click.option("--dry-run", is_flag=True, help="Print 5 records, or --count, and send nothing; times are in UTC.")
 @options.as_json
 def send(
     *,
     state: Path | None,
-    rate: float,
+    sending: Sending,
     count: int | None,
-    seconds: float | None,
-    seed: int | None,
-    templates: list[tuple[Path, float]],
+    dry_run: bool,
     stack_name: str,
     aws: bool,
     as_json: bool,
 ) -> None:
-    """Send device readings into the Kinesis data stream, once the delivery stream is active."""
+    """Send device readings, or records of any template, into the Kinesis data stream: see docs/send.md.
+
+    Waits until the delivery stream is active. With --aws it sends to the stack on AWS, which is paid by the record.
+    """
     from iot_stream.display import progress, sent_text
-    from iot_stream.generator.job import choose_seed, send_readings, wait_until_active
+    from iot_stream.generator.job import send_readings, wait_until_active
     from iot_stream.generator.sources import open_readings
     from iot_stream.stack import device_zone
 
+    description = options.load_description()
+    if dry_run:
+        times = [int(time.time() * 1000)] * (count or _SHOWN)
+        for reading in open_readings(sending.choice, description, seed=sending.seed, zone=dt.UTC).take(times):
+            click.echo(reading.data, nl=not reading.data.endswith(b"\n"))
+        return
     target = options.resolve_target(state, stack_name, aws=aws)
-    seed = choose_seed(seed)
-    readings = open_readings(templates, options.load_description(), seed=seed, zone=device_zone(target.stack))
+    readings = open_readings(sending.choice, description, seed=sending.seed, zone=device_zone(target.stack))
     wait_until_active(target.client("firehose"), target.stack.output("DeliveryStreamName"))
-    total = count or (int(rate * seconds) if seconds else None)
+    due = sending.due
+    total = count or (int(due(sending.seconds)) if sending.seconds else None)
     with progress(total, hidden=as_json) as on_sent:
         sent = send_readings(
             target.client("kinesis"),
             target.stack.output("StreamName"),
             readings,
-            rate=rate,
+            due=sending.due,
             count=count,
-            seconds=seconds,
+            seconds=sending.seconds,
             ledger=target.ledger,
             on_sent=on_sent,
             stop=interrupted(),
@@ -60,6 +70,6 @@ def send(
         "abandoned": sent.abandoned,
         "seconds": round(sent.seconds, 3),
         "rate": round(sent.rate, 1),
-        "seed": seed,
+        "seed": sending.seed,
     }
-    click.echo(json.dumps(result) if as_json else sent_text(sent, rate=rate, seed=seed))
+    click.echo(json.dumps(result) if as_json else sent_text(sent, seed=sending.seed))

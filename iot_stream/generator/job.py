@@ -10,17 +10,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
 from iot_stream.generator.ledger import Accepted, Ledger
+from iot_stream.generator.rates import Due
 from iot_stream.generator.send import Sent, send
 from iot_stream.generator.series import Readings
 
-__all__ = ["choose_seed", "send_readings", "wait_until_active"]
+__all__ = ["random_seed", "send_readings", "wait_until_active"]
 
 _ACTIVE_SECONDS = 300.0
 
 
-def choose_seed(seed: int | None) -> int:
-    """Return `seed`, or a random one if it is None."""
-    return secrets.randbelow(2**32) if seed is None else seed
+def random_seed() -> int:
+    """Return a seed for a run that was given none."""
+    return secrets.randbelow(2**32)
 
 
 def send_readings(
@@ -28,7 +29,7 @@ def send_readings(
     stream: str,
     readings: Readings,
     *,
-    rate: float,
+    due: Due,
     count: int | None = None,
     seconds: float | None = None,
     ledger: Ledger | None = None,
@@ -46,7 +47,7 @@ def send_readings(
         kinesis,
         stream,
         readings,
-        rate=rate,
+        due=due,
         count=count,
         seconds=seconds,
         on_accepted=note,

@@ -1,12 +1,13 @@
-"""Send: readings into the Kinesis data stream at a steady rate, each one once as far as the sender can know.
+"""Send: readings into the Kinesis data stream as they are due, each one once as far as the sender can know.
 
 PutRecords is not atomic (Kinesis API reference): its response names the records that were refused, and only those are
 sent again. After a call without a response, such as a broken connection, nobody knows whether its records were
 accepted: they are sent again, and the stream may then hold them twice.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 
 from iot_stream.errors import IotStreamError
 from iot_stream.generator.ledger import Accepted, digest_of
+from iot_stream.generator.rates import Due
 from iot_stream.generator.series import Reading, Readings
 
 __all__ = ["SendError", "Sent", "put", "send"]
@@ -22,6 +24,7 @@ MAX_RECORDS = 500  # of one PutRecords
 _RETRY_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _TICK = 0.25  # seconds between batches where the rate fills none
+_LONGEST_SPREAD = 1.0  # seconds by which a reading's time may be before that of its batch
 _LAST_BATCH_SECONDS = 1.0  # for what is due when the time is over
 # What no retry changes (Kinesis API reference, PutRecords and "Common errors"); everything else is tried again.
 _PERMANENT = {
@@ -58,6 +61,8 @@ class Sent:
         retried: records that were refused and sent again, once for each time.
         abandoned: records still refused when the time was over or somebody stopped.
         calls: PutRecords calls.
+        due: how many were to be sent until the last batch.
+        asked_rate: records per second that this is.
         seconds: how long it has taken.
     """
 
@@ -65,6 +70,8 @@ class Sent:
     retried: int = 0
     abandoned: int = 0
     calls: int = 0
+    due: float = 0.0
+    asked_rate: float = 0.0
     seconds: float = 0.0
 
     @property
@@ -81,20 +88,23 @@ def send(
     stream: str,
     readings: Readings,
     *,
-    rate: float,
+    due: Due,
     count: int | None = None,
     seconds: float | None = None,
     on_accepted: OnAccepted = lambda _: None,
     on_sent: Callable[[Sent], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Sent:
-    """Send `rate` readings per second until `count` are sent, `seconds` are over, or `stop()` returns true.
+    """Send the readings that are due, until `count` are sent, `seconds` are over, or `stop()` returns true.
+
+    Full batches go at once, the rest four times a second. The times of a batch are spread over the time since the last
+    one, as if each reading had been taken when it was due, so that every second has its share of them.
 
     Args:
         kinesis: a boto3 Kinesis client.
         stream: the stream's name.
         readings: where readings come from.
-        rate: readings per second; a rate that the stream can't take is not caught up with after `seconds`.
+        due: how many readings are due when; what the stream can't take is not caught up with after `seconds`.
         count: number of readings, None for no limit.
         seconds: time limit, None for no limit; the last request may end later.
         on_accepted: called with what each request added to the stream.
@@ -109,29 +119,60 @@ def send(
     """
     sent = Sent()
     begun = time.monotonic()
-    end = None if seconds is None else begun + seconds
+    end = math.inf if seconds is None else begun + seconds
+    pace = _Pace(due, math.inf if count is None else count, time.time())
+    tick = begun
 
     def over() -> bool:
-        return stop() or (end is not None and time.monotonic() >= end + _LAST_BATCH_SECONDS)
+        return stop() or time.monotonic() >= end + _LAST_BATCH_SECONDS
 
-    taken = 0
-    while not over():
-        elapsed = time.monotonic() - begun
-        due = int(min(elapsed, seconds if seconds is not None else elapsed) * rate)
-        due = due if count is None else min(due, count)
-        for size in _batches(due - taken):
-            if over():
-                break
-            now = int(time.time() * 1000)
-            taken += size
-            put(kinesis, stream, readings.take([now] * size), sent, on_accepted=on_accepted, over=over)
-            sent.seconds = time.monotonic() - begun
+    while not over() and not pace.complete:
+        now = time.monotonic()
+        ticked, last = now >= tick, now >= end
+        if ticked:
+            tick = begun + ((now - begun) // _TICK + 1) * _TICK
+        size = pace.waiting(min(now, end) - begun)
+        if size >= MAX_RECORDS or (size and (ticked or last or pace.ends_with(size))):
+            times = pace.take(min(size, MAX_RECORDS), time.time())
+            put(kinesis, stream, readings.take(times), sent, on_accepted=on_accepted, over=over)
+            sent.due, sent.asked_rate, sent.seconds = pace.due, pace.rate, time.monotonic() - begun
             on_sent(sent)
-        if (count is not None and taken >= count) or (seconds is not None and elapsed >= seconds):
+        elif last:
             break
-        time.sleep(_TICK if end is None else max(0.0, min(_TICK, end - time.monotonic())))
+        else:
+            time.sleep(max(0.0, min(tick, end) - now))
     sent.seconds = time.monotonic() - begun
     return sent
+
+
+class _Pace:
+    """How many readings wait to be sent, and the time at which each of them was taken."""
+
+    def __init__(self, due: Due, count: float, now: float) -> None:
+        self._due, self._count, self._taken, self._last = due, count, 0, now
+        self.due = self.rate = 0.0
+
+    def waiting(self, elapsed: float) -> int:
+        """Return how many readings are due `elapsed` seconds after the start and not taken yet."""
+        self.due = min(self._due(elapsed), self._count)
+        self.rate = self.due / elapsed if elapsed else 0.0
+        return int(self.due) - self._taken
+
+    def ends_with(self, size: int) -> bool:
+        """Whether so many readings more are all there will be."""
+        return self._taken + size >= self._count
+
+    @property
+    def complete(self) -> bool:
+        """Whether all readings are taken."""
+        return self._taken >= self._count
+
+    def take(self, size: int, now: float) -> list[int]:
+        """Return the times of the next readings in milliseconds: their share of the time since the last one."""
+        begun = max(self._last, now - _LONGEST_SPREAD)
+        step = (now - begun) / (int(self.due) - self._taken)
+        self._taken, self._last = self._taken + size, begun + step * size
+        return [int((begun + step * (number + 1)) * 1000) for number in range(size)]
 
 
 def put(
@@ -207,9 +248,3 @@ def _is_retryable(error: ClientError | BotoCoreError) -> bool:
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code") not in _PERMANENT
     return isinstance(error, ConnectionError | HTTPClientError)
-
-
-def _batches(due: int) -> Iterator[int]:
-    while due > 0:
-        yield min(due, MAX_RECORDS)
-        due -= MAX_RECORDS

@@ -2,16 +2,16 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
+from iot_stream.generator.faults import Disturbance
 from iot_stream.generator.template.compiled import Template
 
 __all__ = ["Reading", "Readings"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One record: its partition key, a random number as the Kinesis Data Generator has it, and its bytes."""
 
     key: str
@@ -21,13 +21,15 @@ class Reading:
 class Readings:
     """Records of one template, or of several by weight."""
 
-    def __init__(self, templates: Sequence[tuple[Template, float]], seed: int) -> None:
+    def __init__(self, templates: Sequence[tuple[Template, float]], disturbance: Disturbance, seed: int) -> None:
         """Create a series.
 
         Args:
             templates: each with its weight, above 0.
+            disturbance: what goes wrong with some of the records.
             seed: of what is random beside the templates' own values.
         """
+        self._disturbance = disturbance
         self._templates = [template for template, _ in templates]
         self._weights = [*accumulate(weight for _, weight in templates)]
         self._keys = random.Random(f"{seed} key")
@@ -36,7 +38,8 @@ class Readings:
     def take(self, times: Sequence[int]) -> list[Reading]:
         """Return one record for each time, in milliseconds since 1970-01-01 UTC."""
         keys = map(str, self._keys.choices(range(10**10), k=len(times)))
-        return [Reading(key, text.encode()) for key, text in zip(keys, self._texts(times), strict=True)]
+        texts = self._texts(self._disturbance.delayed(times))
+        return [*map(Reading, keys, self._disturbance.disturbed([text.encode() for text in texts]))]
 
     def _texts(self, times: Sequence[int]) -> Sequence[str]:
         if len(self._templates) == 1:

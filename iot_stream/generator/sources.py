@@ -4,42 +4,64 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from iot_stream.description import Description, Enricher, ReadingError
 from iot_stream.errors import IotStreamError
 from iot_stream.generator.derived import template_of
+from iot_stream.generator.faults import Disturbance, Faults
+from iot_stream.generator.fleet import with_fleet
 from iot_stream.generator.series import Readings
 from iot_stream.generator.template.compiled import compile_template
 
-__all__ = ["open_readings"]
+__all__ = ["Choice", "open_readings"]
 
-_WALKTHROUGH = Path(__file__).parent / "templates" / "walkthrough.template"
+_LIVELY_DEVICES: Final = 20
+_WALKTHROUGH: Final = Path(__file__).parent / "templates" / "walkthrough.template"
 
 
-def open_readings(
-    files: Sequence[tuple[Path, float]], description: Description, *, seed: int, zone: dt.tzinfo
-) -> Readings:
-    """Return the records of templates.
+@dataclass(frozen=True)
+class Choice:
+    """What is to be sent.
+
+    Attributes:
+        templates: files with their weights; none for the default.
+        devices: how many devices send in turn; None leaves it to the template which ones send.
+        lively: whether the devices behave like some (see `fleet.with_fleet`).
+        faults: how many percent of the records go wrong.
+    """
+
+    templates: Sequence[tuple[Path, float]] = ()
+    devices: int | None = None
+    lively: bool = False
+    faults: Faults = field(default_factory=Faults)
+
+
+def open_readings(choice: Choice, description: Description, *, seed: int, zone: dt.tzinfo) -> Readings:
+    """Return the records that are chosen.
 
     Args:
-        files: templates with their weights; none for the default.
-        description: what the default has to fit.
+        choice: which ones.
+        description: of readings: what the default template has to fit, and where a reading has device and measures.
         seed: of random values.
         zone: what `date.now` means by local time: the one in which the stack reads times without an offset.
 
     Raises:
         IotStreamError: a file can't be read.
         TemplateError: a template can't be used.
+        FleetError: a template has no place for devices.
     """
-    given = [(_read(path), str(path), weight) for path, weight in files] or [(*_default(description, zone), 1.0)]
-    return Readings(
-        [
-            (compile_template(text, file, seed=f"{seed} {number}", zone=zone), weight)
-            for number, (text, file, weight) in enumerate(given)
-        ],
-        seed,
-    )
+    given = [(_read(path), str(path), weight) for path, weight in choice.templates]
+    templates = []
+    for number, (text, file, weight) in enumerate(given or [(*_default(description, zone), 1.0)]):
+        template = compile_template(text, file, seed=f"{seed} {number}", zone=zone)
+        devices = choice.devices or (_LIVELY_DEVICES if choice.lively else None)
+        if devices is not None:
+            template = with_fleet(template, description, devices, lively=choice.lively, seed=f"{seed} {number}")
+        templates.append((template, weight))
+    return Readings(templates, Disturbance(choice.faults, description, seed), seed)
 
 
 def _default(description: Description, zone: dt.tzinfo) -> tuple[str, str]:

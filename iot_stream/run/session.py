@@ -11,6 +11,7 @@ from iot_stream.errors import SetupError
 from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.generator.job import send_readings
 from iot_stream.generator.ledger import Ledger
+from iot_stream.generator.rates import Due
 from iot_stream.generator.series import Readings
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.run.counts import Counts, read_counts
@@ -41,7 +42,7 @@ def send_and_watch(
     stack: Stack,
     readings: Readings,
     *,
-    rate: float,
+    due: Due,
     seconds: float | None,
     stop: Callable[[], bool],
     show: Callable[[Counts], None],
@@ -59,7 +60,7 @@ def send_and_watch(
             local_stack.aws.client("kinesis"),
             stack.output("StreamName"),
             readings,
-            rate=rate,
+            due=due,
             seconds=seconds,
             ledger=Ledger(local_stack.ledger_folder),
             stop=lambda: stop() or abandon.is_set(),

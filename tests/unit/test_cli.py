@@ -67,6 +67,9 @@ def test_every_command_explains_itself() -> None:
         ["send", "--rate", "fast"],
         ["send", "--for", "0"],
         ["run", "--rate", "0"],
+        ["run", "--gauss", "-3"],
+        ["send", "--ramp", "0"],
+        ["send", "--sine", "1", "0"],
     ],
 )
 def test_a_rate_or_time_that_is_not_positive_is_refused(arguments: list[str]) -> None:
@@ -74,6 +77,48 @@ def test_a_rate_or_time_that_is_not_positive_is_refused(arguments: list[str]) ->
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert f"{arguments[-1]} is not a positive number" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ramp", "5", "--gauss", "1", "--for", "9"], "exclude each other"),
+        (["--sine", "5", "1", "--gauss", "1"], "exclude each other"),
+        (["--ramp", "5"], "--ramp needs --for"),
+        (["--rate", "10", "--sine", "11", "60"], "a rate of 10 can swing by 10 at most"),
+        (["--late", "101"], "--late"),
+        (["--devices", "0"], "--devices"),
+    ],
+)
+@pytest.mark.parametrize("command", ["send", "run"])
+def test_options_of_sending_that_make_no_sense_are_refused(command: str, arguments: list[str], message: str) -> None:
+    """Before anything starts; each says what it needs."""
+    result = CliRunner().invoke(cli, [command, *arguments])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_dry_run_prints_records_and_needs_no_stack(tmp_path: Path) -> None:
+    """Five, or as many as asked for; the same ones for the same seed."""
+    template = tmp_path / "t"
+    template.write_text('{"n": {{random.number}}, "ü": 1}', encoding="utf-8")
+    arguments = ["send", "--dry-run", "--template", str(template), "--seed", "5"]
+    first, second = (CliRunner().invoke(cli, [*arguments, *more]) for more in ([], ["--count", "7"]))
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    lines = second.output.splitlines()
+    assert (len(lines), lines[:5]) == (7, first.output.splitlines())
+    assert all(line.endswith(', "ü": 1}') for line in lines)
+
+
+@pytest.mark.parametrize("command", ["send", "run"])
+def test_a_mistake_in_a_template_is_said_before_anything_starts(command: str, tmp_path: Path) -> None:
+    """With its place."""
+    template = tmp_path / "t"
+    template.write_text("{{random.nothing}}", encoding="utf-8")
+    arguments = [command, "--template", str(template), "--state", str(tmp_path), "--dry-run"]
+    result = CliRunner().invoke(cli, arguments[: 5 if command == "run" else 6])
+    assert isinstance(result.exception, IotStreamError)
+    assert f"{template}, line 1, column 1: there is no helper random.nothing" in str(result.exception)
 
 
 @pytest.mark.parametrize(

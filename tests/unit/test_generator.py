@@ -24,9 +24,10 @@ from iot_stream.generator import job as job_module
 from iot_stream.generator import send as send_module
 from iot_stream.generator.job import send_readings, wait_until_active
 from iot_stream.generator.ledger import Accepted, Ledger, digest_of
+from iot_stream.generator.rates import constant
 from iot_stream.generator.send import SendError, Sent, put
 from iot_stream.generator.series import Reading, Readings
-from iot_stream.generator.sources import open_readings
+from iot_stream.generator.sources import Choice, open_readings
 from iot_stream.paths import PROJECT
 from iot_stream.stack import Stack, device_zone
 from tests.aws_clients import aws_client
@@ -35,7 +36,7 @@ NOW = 1_795_342_530_123  # 2026-11-22T10:15:30.123Z
 
 
 def _series(seed: int = 7, zone: dt.tzinfo = dt.UTC) -> Readings:
-    return open_readings([], load(), seed=seed, zone=zone)
+    return open_readings(Choice(), load(), seed=seed, zone=zone)
 
 
 def _readings(count: int, seed: int = 7) -> list[Reading]:
@@ -99,7 +100,7 @@ def test_an_unknown_zone_of_the_stack_is_said() -> None:
 def test_readings_fit_a_description_that_is_not_the_walkthrough_s(path: Path) -> None:
     """Without a template, one is derived from the description: every reading becomes a document, at its time."""
     description, zone = load(path), ZoneInfo("Asia/Tokyo")
-    readings = open_readings([], description, seed=3, zone=zone).take([NOW] * 200)
+    readings = open_readings(Choice(), description, seed=3, zone=zone).take([NOW] * 200)
     enriched = Enricher(description, zone).enrich_all([reading.data for reading in readings], [None] * 200)
     assert not enriched.causes
     assert not enriched.dropped
@@ -111,8 +112,10 @@ def test_templates_are_mixed_by_weight(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("one {{random.number}}")
     two.write_text("\ufefftwo {{random.number}}", encoding="utf-8")
-    mixed = [r.data for r in open_readings([(two, 3), (one, 1)], load(), seed=1, zone=dt.UTC).take([NOW] * 4000)]
-    alone = [r.data for r in open_readings([(two, 1)], load(), seed=1, zone=dt.UTC).take([NOW] * 4000)]
+    mixed = [
+        r.data for r in open_readings(Choice([(two, 3), (one, 1)]), load(), seed=1, zone=dt.UTC).take([NOW] * 4000)
+    ]
+    alone = [r.data for r in open_readings(Choice([(two, 1)]), load(), seed=1, zone=dt.UTC).take([NOW] * 4000)]
     twos = [data for data in mixed if data.startswith(b"two ")]
     assert len(twos) / 4000 == pytest.approx(0.75, abs=0.03)
     assert twos == alone[: len(twos)]
@@ -125,7 +128,7 @@ def test_a_template_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> No
     for make in (lambda: None, lambda: bad.write_bytes(b"\xff")):
         make()
         with pytest.raises(IotStreamError, match=r"template .*bad\.template can't be read as UTF-8 text"):
-            open_readings([(bad, 1)], load(), seed=1, zone=dt.UTC)
+            open_readings(Choice([(bad, 1)]), load(), seed=1, zone=dt.UTC)
 
 
 def test_only_the_refused_records_of_a_partial_failure_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +195,7 @@ class _Stream:
 def test_a_count_is_sent_in_full_batches_and_kept_in_the_ledger(tmp_path: Path) -> None:
     """1,234 readings go in batches of at most 500; the ledger can name each of their uuids afterwards."""
     stream, ledger = _Stream(), Ledger(tmp_path)
-    sent = send_readings(stream, "s", _series(3), rate=1e15, count=1234, ledger=ledger)
+    sent = send_readings(stream, "s", _series(3), due=constant(1e15), count=1234, ledger=ledger)
     assert sent.records == 1234
     assert max(len(batch) for batch in stream.batches) == 500
     records = list(ledger.records())
@@ -240,7 +243,7 @@ def test_stopping_ends_at_once_with_a_true_count(tmp_path: Path) -> None:
     """What was accepted before the stop is counted, and nothing is sent after it."""
     stream, ledger = _Stream(), Ledger(tmp_path)
     sent = send_readings(
-        stream, "s", _series(3), rate=1e15, count=5000, ledger=ledger, stop=lambda: len(stream.batches) >= 2
+        stream, "s", _series(3), due=constant(1e15), count=5000, ledger=ledger, stop=lambda: len(stream.batches) >= 2
     )
     assert sent.records == ledger.sent == 1000
 
@@ -294,20 +297,68 @@ def _refused(code: str) -> ClientError:
 def test_a_rate_that_can_be_reached_sends_every_reading_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 per second for 30 seconds are 3,000, and the reached rate is the asked one."""
     stream = _TimedStream(_Clock(monkeypatch, request=0.01))
-    sent = send_readings(stream, "s", _series(1), rate=100, seconds=30)
+    sent = send_readings(stream, "s", _series(1), due=constant(100), seconds=30)
     assert sent.records == len(stream.data) == 3000
     assert sent.rate == pytest.approx(100, rel=0.01)
     assert not sent.abandoned
 
 
+@pytest.mark.parametrize("rate", [3, 100, 1999, 4000])
+def test_every_second_has_its_share_of_the_device_times(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the sender starts and however long requests take: a chart by the second is a line, without dips."""
+    clock = _Clock(monkeypatch, request=0.013)
+    clock.now += 0.37
+    stream = _TimedStream(clock)
+    send_readings(stream, "s", _series(), due=constant(rate), seconds=8)
+    times = [json.loads(data)["device_ts"][:19] for data in stream.data]
+    assert times == sorted(times)
+    whole = [count for _, count in sorted(Counter(times).items())][1:-1]
+    assert len(whole) == 7
+    assert all(abs(count - rate) <= 1 + rate * 0.01 for count in whole)
+
+
+def test_requests_go_four_times_a_second_and_full_ones_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a grid from the start, so that a second has four of them, also where a request takes long."""
+    clock = _Clock(monkeypatch, request=0.1)
+    stream = _TimedStream(clock)
+    send_readings(stream, "s", _series(), due=constant(40), seconds=3)
+    assert [len(batch) for batch in stream.batches] == [10] * 12
+    stream = _TimedStream(clock)
+    begun = clock.now
+    send_readings(stream, "s", _series(), due=constant(3000), count=3000)
+    assert Counter(len(batch) for batch in stream.batches)[500] >= 5
+    assert clock.now - begun < 1.4
+
+
+def test_a_stall_does_not_make_old_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a stream that refused for ten seconds, what was due meanwhile goes at once, at most a second old."""
+    clock = _Clock(monkeypatch, request=0.001)
+    stream = _TimedStream(clock)
+    ages: list[float] = []
+    original = stream.put_records
+
+    def put_records(**request: Any) -> dict[str, Any]:
+        if len(stream.batches) == 4:
+            clock.now += 10
+        for record in request["Records"]:
+            taken = dt.datetime.fromisoformat(json.loads(record["Data"])["device_ts"] + "+00:00").timestamp()
+            ages.append(clock.now - taken)
+        return original(**request)
+
+    stream.put_records = put_records  # type: ignore[method-assign]
+    sent = send_readings(stream, "s", _series(), due=constant(1000), seconds=15)
+    assert sent.records == 15_000
+    assert sum(age > 1.5 for age in ages) == 250  # those in the request that stalled
+
+
 def test_a_rate_that_can_not_be_reached_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million per second for two seconds, where a request takes 0.1 s: no catching up afterwards."""
     clock = _Clock(monkeypatch, request=0.1)
-    sent = send_readings(_TimedStream(clock), "s", _series(1), rate=1e6, seconds=2)
+    sent = send_readings(_TimedStream(clock), "s", _series(1), due=constant(1e6), seconds=2)
     assert clock.now - 1000 < 3.2
     assert sent.seconds == pytest.approx(clock.now - 1000)
     assert sent.rate == pytest.approx(sent.records / sent.seconds)
-    assert "the 1,000,000 per second asked for were not reached" in sent_text(sent, rate=1e6, seed=1)
+    assert "the 1,000,000 per second asked for were not reached" in sent_text(sent, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -352,4 +403,4 @@ def test_a_stop_does_not_wait_for_refused_records(monkeypatch: pytest.MonkeyPatc
     stream, sent = _TimedStream(_Clock(monkeypatch), *[_refused("KMSDisabledException")] * 1000), Sent()
     put(stream, "s", _readings(3), sent, over=lambda: True)
     assert sent == Sent(abandoned=3, calls=1)
-    assert "3 refused and NOT sent again" in sent_text(sent, rate=1, seed=1)
+    assert "3 refused and NOT sent again" in sent_text(sent, seed=1)

@@ -127,7 +127,7 @@ def test_the_walkthrough_s_template_is_for_its_fields_alone() -> None:
     """One field more, though optional, and readings have it too."""
     more = f'{WALKTHROUGH}\n[fields.note]\ntype = "keyword"\noptional = true\nexamples = ["a"]\n'
     for description, expected in ((WALKTHROUGH, False), (more, True), (COLD_STORE, False)):
-        series = sources.open_readings([], parse(description), seed=1, zone=dt.UTC)
+        series = sources.open_readings(sources.Choice(), parse(description), seed=1, zone=dt.UTC)
         reading = json.loads(series.take([NOW])[0].data)
         assert ("note" in reading) is expected
         assert list(reading) == [field.path[0] for field in parse(description).inputs]

@@ -12,7 +12,7 @@ from typing import Any, Final
 from iot_stream.generator.template import javascript
 from iot_stream.generator.template.column import Arguments, Builder, Column
 
-__all__ = ["HELPERS", "each"]
+__all__ = ["HELPERS", "bounds", "each", "first_numbers"]
 
 _NUMBER: Final = 'a number, or {"min": …, "max": …, "precision": …} with min up to max and a precision above 0'
 _LIST: Final = 'a list such as ["OK", "FAIL"], with at least one element'
@@ -50,18 +50,43 @@ def _number_range(arguments: Arguments) -> tuple[int, int, float]:
 
 def _number(arguments: Arguments) -> Column:
     first, last, precision = _number_range(arguments)
-    series, values = arguments.series, range(first, last + 1)
+    choices, values, write = arguments.series.choices, range(first, last + 1), _writer(precision)
+    return lambda times: [*map(write, choices(values, k=len(times)))]
+
+
+def _writer(precision: float) -> Callable[[int], str]:
+    """Return the function that writes so many times the precision."""
     if precision == 1:
-        return lambda times: [*map(str, series.choices(values, k=len(times)))]
+        return str
     decimals = _decimals(precision)
-    return lambda times: [
-        javascript.text(round(value * precision, decimals)) for value in series.choices(values, k=len(times))
-    ]
+    return lambda count: javascript.text(round(count * precision, decimals))
 
 
-def _decimals(precision: float) -> int:
+def first_numbers(arguments: Arguments, count: int) -> list[str]:
+    """Return so many different numbers of a `random.number`, from the first on, if need be beyond its maximum."""
+    first, _, precision = _number_range(arguments)
+    return [*map(_writer(precision), range(first, first + count))]
+
+
+def bounds(arguments: Arguments) -> tuple[float, float, Callable[[float], str]] | None:
+    """Return the least and the greatest number that a helper makes, and how it writes one; None if it makes others."""
+    call = arguments.call
+    if call.name == "random.number":
+        first, last, precision = _number_range(arguments)
+        write = _writer(precision)
+        return first * precision, last * precision, lambda value: write(round(value / precision))
+    data = call.arguments[0] if call.arguments else None
+    if call.name == "random.weightedArrayElement" and isinstance(data, dict):
+        data = data["data"]
+    if not isinstance(data, list) or not all(map(_is_number, data)):
+        return None
+    decimals = max(map(_decimals, data))
+    return min(data), max(data), lambda value: javascript.text(round(value, decimals))
+
+
+def _decimals(number: float) -> int:
     """Return how many decimals a number has as it is written."""
-    return next(count for count in range(400) if round(precision, count) == precision)
+    return next(count for count in range(400) if round(number, count) == number)
 
 
 def _array_element(arguments: Arguments) -> Column:
