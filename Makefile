@@ -17,7 +17,7 @@ ARGS ?=
 ENVIRONMENT ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run down build changeset deploy check format test unit golden fuzz mutants bench invoke lock audit clean
+.PHONY: help setup run down build changeset deploy check format test unit golden docs fuzz mutants bench invoke lock audit clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ test: $(STAMPS)/dev $(STAMPS)/ministack  ## Run all tests: unit, integration wit
 golden: $(STAMPS)/dev  ## Rewrite events/firehose-*.expected.json: read the diff before you commit it
 	@PYTHONPATH=.:functions/enrichment $(BIN)/python -m tests.golden
 
+docs: $(STAMPS)/dev  ## Write docs/commands.md from the commands' help
+	@$(BIN)/python -m tests.commands
+
 fuzz: $(STAMPS)/dev  ## Fuzz the enrichment function, guided by coverage: make fuzz [FOR=seconds]
 	$(BIN)/python tests/fuzz/enrichment.py -max_total_time=$(or $(FOR),600)
 
@@ -116,6 +119,7 @@ bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by 
 	@mkdir -p build/bench
 	$(BIN)/python benchmarks/enrichment.py
 	$(BIN)/python benchmarks/delivery.py
+	$(BIN)/python -m benchmarks.generator
 
 lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes newer versions)
 	@for name in setup run dev bench ministack audit; do \

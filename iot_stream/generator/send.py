@@ -7,7 +7,7 @@ accepted: they are sent again, and the stream may then hold them twice.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from iot_stream.generator.series import Reading, Readings
 __all__ = ["SendError", "Sent", "put", "send"]
 
 MAX_RECORDS = 500  # of one PutRecords
+_MAX_BYTES = 5 * 1024 * 1024  # of one PutRecords, with partition keys; AWS raised it to 10 MiB in October 2025
 _RETRY_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _TICK = 0.25  # seconds between batches where the rate fills none
@@ -134,7 +135,8 @@ def send(
         size = pace.waiting(min(now, end) - begun)
         if size >= MAX_RECORDS or (size and (ticked or last or pace.ends_with(size))):
             times = pace.take(min(size, MAX_RECORDS), time.time())
-            put(kinesis, stream, readings.take(times), sent, on_accepted=on_accepted, over=over)
+            for batch in _requests(readings.take(times)):
+                put(kinesis, stream, batch, sent, on_accepted=on_accepted, over=over)
             sent.due, sent.asked_rate, sent.seconds = pace.due, pace.rate, time.monotonic() - begun
             on_sent(sent)
         elif last:
@@ -173,6 +175,19 @@ class _Pace:
         step = (now - begun) / (int(self.due) - self._taken)
         self._taken, self._last = self._taken + size, begun + step * size
         return [int((begun + step * (number + 1)) * 1000) for number in range(size)]
+
+
+def _requests(readings: list[Reading]) -> Iterator[list[Reading]]:
+    """Yield readings in batches that fit into a request: one, unless they are large."""
+    batch: list[Reading] = []
+    size = 0
+    for reading in readings:
+        size += len(reading.data) + len(reading.key)
+        if size > _MAX_BYTES and batch:
+            yield batch
+            batch, size = [], len(reading.data) + len(reading.key)
+        batch.append(reading)
+    yield batch
 
 
 def put(

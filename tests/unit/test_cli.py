@@ -23,6 +23,7 @@ from iot_stream.run.reconciliation import Reconciliation
 from iot_stream.stack import Stack
 from iot_stream.target import Target
 from tests.aws_clients import aws_client
+from tests.commands import PAGE, page
 
 COUNTS = Counts(
     sent=3000,
@@ -55,6 +56,11 @@ def test_every_command_explains_itself() -> None:
             check(inner, f"{path} {name}")
 
     check(cli, "iot-stream")
+
+
+def test_the_page_of_commands_is_what_they_print() -> None:
+    """docs/commands.md has each command's help, word for word."""
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs` and commit the result"
 
 
 @pytest.mark.parametrize(

@@ -330,6 +330,20 @@ def test_requests_go_four_times_a_second_and_full_ones_at_once(monkeypatch: pyte
     assert clock.now - begun < 1.4
 
 
+def test_large_records_go_in_requests_of_five_mebibytes(tmp_path: Path) -> None:
+    """With their partition keys (Kinesis API reference, PutRecords); nothing is lost or out of order."""
+    file = tmp_path / "large"
+    file.write_text("{{random.number}} " + "x" * 30_000)
+    stream = _Stream()
+    readings = open_readings(Choice([(file, 1)]), load(), seed=1, zone=dt.UTC)
+    assert send_readings(stream, "s", readings, due=constant(1e15), count=600).records == 600
+    sizes = [sum(len(record["Data"]) + len(record["PartitionKey"]) for record in batch) for batch in stream.batches]
+    assert max(sizes) <= 5 * 1024 * 1024
+    assert len(sizes) <= 5
+    again = open_readings(Choice([(file, 1)]), load(), seed=1, zone=dt.UTC)
+    assert stream.data == [reading.data for reading in again.take([NOW] * 600)]
+
+
 def test_a_stall_does_not_make_old_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a stream that refused for ten seconds, what was due meanwhile goes at once, at most a second old."""
     clock = _Clock(monkeypatch, request=0.001)
