@@ -36,7 +36,7 @@ def run(
     from iot_stream.stack import device_zone
 
     check_parameters(parameters)
-    description = options.load_description()
+    description = options.load_built_description()
     open_readings(
         sending.choice, description, seed=sending.seed, zone=dt.UTC
     )  # a mistake is said before anything starts
@@ -71,6 +71,7 @@ def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
     from iot_stream.display import Display, startup_summary
     from iot_stream.local import local_stack
 
+    options.load_built_description()
     display = Display()
     started = local_stack.up(
         options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say

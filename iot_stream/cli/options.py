@@ -18,6 +18,7 @@ __all__ = [
     "PositiveNumber",
     "all_of",
     "as_json",
+    "load_built_description",
     "load_description",
     "local_stack_options",
     "make_ports",
@@ -119,6 +120,15 @@ def load_description(path: Path | None = None) -> "Description":
         return load(path)
     except DescriptionError as error:
         raise IotStreamError(str(error)) from error
+
+
+def load_built_description() -> "Description":
+    """Return the project's description (raises IotStreamError for mistakes, or if a built file is out of date)."""
+    from iot_stream.readings.built_files import check
+
+    description = load_description()
+    check(description)
+    return description
 
 
 def state_folder(state: Path | None) -> Path:

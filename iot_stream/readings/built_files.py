@@ -6,10 +6,12 @@ from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.index_template import INDEX_TEMPLATE, index_template, to_json
 from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
 from iot_stream.description import Description
+from iot_stream.errors import SetupError
+from iot_stream.paths import PROJECT
 from iot_stream.readings.alert_files import ALERTS_TEMPLATE, RULES, alert_rules, alerts_template, rules_json
 from iot_stream.readings.field_tables import DOCUMENT, with_tables
 
-__all__ = ["built_files", "outdated", "write"]
+__all__ = ["built_files", "check", "outdated", "write"]
 
 
 def built_files(reading: Description) -> dict[Path, str]:
@@ -35,6 +37,18 @@ def outdated(reading: Description) -> list[Path]:
         for path, content in built_files(reading).items()
         if not path.exists() or path.read_text(encoding="utf-8") != content
     ]
+
+
+def check(reading: Description) -> None:
+    """Check that the built files follow from the description.
+
+    Raises:
+        SetupError: some don't; names them and the command that builds them.
+    """
+    paths = outdated(reading)
+    if paths:
+        names = ", ".join(str(path.relative_to(PROJECT)) for path in paths)
+        raise SetupError(f"not up to date with readings.toml: {names}. Run `iot-stream readings build`")
 
 
 def write(reading: Description) -> list[Path]:
