@@ -97,8 +97,8 @@ format:  ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-unit: $(STAMPS)/dev  ## Run the unit tests (no network, no processes)
-	$(BIN)/python -m pytest tests/unit -q
+unit: $(STAMPS)/dev  ## Run the unit tests (no network, no processes): make unit [EXAMPLES=10]
+	$(BIN)/python -m pytest tests/unit -q --numprocesses=auto
 
 test: $(STAMPS)/dev $(STAMPS)/ministack  ## Run all tests: unit, integration with the real OpenSearch, end to end
 	$(BIN)/python -m pytest
