@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -28,8 +29,8 @@ def run(
 
     Exits with 0 only if every reading sent is searchable in OpenSearch or a failure object in S3.
     """
-    from iot_stream.display import Display, reconciliation_text, startup_summary
-    from iot_stream.generator.sources import open_readings
+    from iot_stream.display import Display, reconciliation_text, sent_text, startup_summary
+    from iot_stream.generator.sources import notes_on, open_readings
     from iot_stream.live.server import open_page
     from iot_stream.local import local_stack
     from iot_stream.run.session import check_parameters, drain, send_and_watch
@@ -46,14 +47,20 @@ def run(
     )
     try:
         stack = started.stack()
-        readings = open_readings(sending.choice, description, seed=sending.seed, zone=device_zone(stack))
+        zone = device_zone(stack)
+        readings = open_readings(sending.choice, description, seed=sending.seed, zone=zone)
         click.echo(startup_summary(started, stack))
         if sending.seconds is None and sys.stdout.isatty():  # a person is here to look at it
             open_page(started.live_url)
         end = "" if sending.seconds else "; Ctrl-C ends it"
         display.say(f"sending {sending.rate:g} readings per second (seed {sending.seed}){end}")
+        for note in notes_on(sending.choice, description, zone=zone, now=int(time.time() * 1000)):
+            display.say(f"note: {note}")
         stop = interrupted()
-        send_and_watch(started, stack, readings, due=sending.due, seconds=sending.seconds, stop=stop, show=display.show)
+        sent = send_and_watch(
+            started, stack, readings, due=sending.due, seconds=sending.seconds, stop=stop, show=display.show
+        )
+        display.say(sent_text(sent, seed=sending.seed))
         result = drain(started, stack, display.show, stop=interrupted())
         display.stop_live()
         display.say(reconciliation_text(result))

@@ -38,7 +38,7 @@ def send(
     """
     from iot_stream.display import progress, sent_text
     from iot_stream.generator.job import send_readings, wait_until_active
-    from iot_stream.generator.sources import open_readings
+    from iot_stream.generator.sources import notes_on, open_readings
     from iot_stream.stack import device_zone
 
     description = options.load_description()
@@ -48,7 +48,10 @@ def send(
             click.echo(reading.data, nl=not reading.data.endswith(b"\n"))
         return
     target = options.resolve_target(state, stack_name, aws=aws)
-    readings = open_readings(sending.choice, description, seed=sending.seed, zone=device_zone(target.stack))
+    zone = device_zone(target.stack)
+    readings = open_readings(sending.choice, description, seed=sending.seed, zone=zone)
+    for note in notes_on(sending.choice, description, zone=zone, now=int(time.time() * 1000)):
+        click.echo(f"note: {note}", err=True)
     wait_until_active(target.client("firehose"), target.stack.output("DeliveryStreamName"))
     due = sending.due
     total = count or (int(due(sending.seconds)) if sending.seconds else None)
@@ -70,6 +73,7 @@ def send(
         "abandoned": sent.abandoned,
         "seconds": round(sent.seconds, 3),
         "rate": round(sent.rate, 1),
+        "asked_rate": round(sent.asked_rate, 1),
         "seed": sending.seed,
     }
     click.echo(json.dumps(result) if as_json else sent_text(sent, seed=sending.seed))

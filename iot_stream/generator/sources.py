@@ -16,9 +16,10 @@ from iot_stream.generator.fleet import with_fleet
 from iot_stream.generator.series import Readings
 from iot_stream.generator.template.compiled import compile_template
 
-__all__ = ["Choice", "open_readings"]
+__all__ = ["Choice", "notes_on", "open_readings"]
 
 _LIVELY_DEVICES: Final = 20
+_FAR_SECONDS: Final = 600.0
 _WALKTHROUGH: Final = Path(__file__).parent / "templates" / "walkthrough.template"
 
 
@@ -62,6 +63,32 @@ def open_readings(choice: Choice, description: Description, *, seed: int, zone: 
             template = with_fleet(template, description, devices, lively=choice.lively, seed=f"{seed} {number}")
         templates.append((template, weight))
     return Readings(templates, Disturbance(choice.faults, description, seed), seed)
+
+
+def notes_on(choice: Choice, description: Description, *, zone: dt.tzinfo, now: int) -> list[str]:
+    """Return what a person should know about templates before they are sent, one line each.
+
+    Args:
+        choice: as `open_readings` has it; files that can't be read or compiled are its matter.
+        description: of readings.
+        zone: as `open_readings` has it.
+        now: milliseconds since 1970-01-01 UTC.
+    """
+    notes = []
+    for path, _ in choice.templates:
+        (record,) = compile_template(_read(path), str(path), seed="trial", zone=zone).render([now])
+        enriched = Enricher(description, zone).enrich_all([record.encode()], [None])
+        if enriched.causes:
+            reasons = ", ".join(map(str, enriched.causes[0]))
+            notes.append(f"{path}: the function refuses a reading made by it: {reasons}")
+            continue
+        read = dt.datetime.fromisoformat(f"{enriched.timestamps[0]}+00:00").timestamp()
+        if abs(read - now / 1000) > _FAR_SECONDS:
+            notes.append(
+                f"{path}: the function reads the time of a reading made now as {enriched.timestamps[0]} UTC. A time "
+                f"without an offset is one of DeviceTimeZone ({zone}): date.now writes it so, date.utc does not"
+            )
+    return notes
 
 
 def _default(description: Description, zone: dt.tzinfo) -> tuple[str, str]:

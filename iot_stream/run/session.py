@@ -12,6 +12,7 @@ from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.generator.job import send_readings
 from iot_stream.generator.ledger import Ledger
 from iot_stream.generator.rates import Due
+from iot_stream.generator.send import Sent
 from iot_stream.generator.series import Readings
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.run.counts import Counts, read_counts
@@ -46,8 +47,11 @@ def send_and_watch(
     seconds: float | None,
     stop: Callable[[], bool],
     show: Callable[[Counts], None],
-) -> None:
+) -> Sent:
     """Send readings and show the counts about once per second, until all are sent or `stop()` returns true.
+
+    Returns:
+        What was sent.
 
     Raises:
         SendError: the stream refused records.
@@ -71,7 +75,7 @@ def send_and_watch(
                 wait([sending], timeout=_INTERVAL_SECONDS)
         finally:
             abandon.set()
-        sending.result()
+        return sending.result()
 
 
 def drain(

@@ -187,3 +187,9 @@ def test_the_command_sends_and_every_reading_is_accounted_for(local_stack: Local
     assert status["searchable"] >= 1000
     assert status["lag_ms"] == 0
     assert status["delivering"] is True
+    faults = ["--lively", "--devices", "8", "--late", "5", "--duplicate", "10", "--faulty", "10"]
+    sent = runner.invoke(cli, ["send", *state, "--rate", "400", "--count", "500", "--seed", "6", "--json", *faults])
+    assert json.loads(sent.output)["sent"] == 500, "faults are within the number, not on top"
+    result = drain(local_stack, stack, lambda _: None)
+    assert (result.sent, result.missing, result.duplicates) == (1500, 0, 0)
+    assert 20 < result.failed < 90, "what the function refuses is a failure object, also where bytes are equal"

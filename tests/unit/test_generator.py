@@ -27,7 +27,7 @@ from iot_stream.generator.ledger import Accepted, Ledger, digest_of
 from iot_stream.generator.rates import constant
 from iot_stream.generator.send import SendError, Sent, put
 from iot_stream.generator.series import Reading, Readings
-from iot_stream.generator.sources import Choice, open_readings
+from iot_stream.generator.sources import Choice, notes_on, open_readings
 from iot_stream.paths import PROJECT
 from iot_stream.stack import Stack, device_zone
 from tests.aws_clients import aws_client
@@ -120,6 +120,34 @@ def test_templates_are_mixed_by_weight(tmp_path: Path) -> None:
     assert len(twos) / 4000 == pytest.approx(0.75, abs=0.03)
     assert twos == alone[: len(twos)]
     assert {data[:4] for data in mixed} == {b"one ", b"two "}
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "note"),
+    [
+        (
+            "Asia/Seoul",
+            '{{date.utc("YYYY-MM-DD HH:mm")}}',
+            "as 2026-11-22T01:15:00.000 UTC.*DeviceTimeZone .Asia/Seoul",
+        ),
+        ("Asia/Seoul", '{{date.now("YYYY-MM-DD HH:mm")}}', None),
+        ("UTC", '{{date.utc("YYYY-MM-DD HH:mm")}}', None),
+        ("Asia/Seoul", "{{date.now}}", None),
+        ("UTC", '{{date.now("ddd, hA")}}', "the function refuses a reading made by it: .*device_ts"),
+    ],
+)
+def test_what_a_template_does_to_its_readings_is_said_before(
+    zone: str, time: str, note: str | None, tmp_path: Path
+) -> None:
+    """Times that the function will misread, and readings that it refuses; for templates that were given."""
+    text = (PROJECT / "iot_stream" / "generator" / "templates" / "walkthrough.template").read_text()
+    file = tmp_path / "t"
+    file.write_text(text.replace('{{date.now("YYYY-MM-DD HH:mm:ss.SSS")}}', time))
+    notes = notes_on(
+        Choice([(file, 1)]), load(), zone=device_zone(Stack("s", "i", {}, {"DeviceTimeZone": zone})), now=NOW
+    )
+    assert len(notes) == (note is not None)
+    assert note is None or re.search(note, notes[0])
 
 
 def test_a_template_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
