@@ -59,7 +59,11 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second
     with pytest.raises(StackError, match=r"DeploymentCheck: .*the enrichment function fails: .*Europe/Berln"):
         deploy(second, parameters | {"DeviceTimeZone": "Europe/Berln"})
     assert second.stack().parameters["DeviceTimeZone"] == "UTC", "rolled back"
-    deploy(second, parameters | {"DeviceTimeZone": "Europe/Berlin", "EnrichmentFunctionName": "renamed"})
+    renames = {"DeviceTimeZone": "Europe/Berlin", "EnrichmentFunctionName": "renamed", "IndexName": "renamed"}
+    deploy(second, parameters | renames)
+    with second.opensearch.admin_session() as admin:
+        role = admin.get(f"{second.opensearch.url}/_plugins/_security/api/roles/second").json()["second"]
+    assert role["index_permissions"][0]["index_patterns"] == ["renamed*"], "narrowed once the delivery stream has it"
     [function] = [name for name in _functions(second) if name in {"second", "renamed"}]
     assert function == "renamed", "the old one went once the new one was in use"
 

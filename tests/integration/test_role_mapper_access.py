@@ -287,7 +287,7 @@ def _script(role: str) -> list[tuple[str, str, Any]]:
     template, component = f"/_index_template/{role}", f"/_component_template/{role}"
     add_last = [{"op": "add", "path": "/backend_roles/-", "value": "a"}]
     shorter = [{"op": "add", "path": "/backend_roles/9", "value": "a"}, {"op": "remove", "path": "/backend_roles/9"}]
-    body = role_document("x*", "why")
+    body = role_document(["x*"], "why")
     pattern = {"index_patterns": [f"{role}*"], "priority": 900, "_meta": {"description": "x"}, "template": {}}
     return [
         ("GET", role_, None), ("DELETE", role_, None), ("PUT", mapping_, {"backend_roles": ["a"]}),

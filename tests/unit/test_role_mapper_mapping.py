@@ -89,7 +89,7 @@ def test_an_arn_that_is_mapped_twice_is_removed_twice() -> None:
 
 def test_the_role_grants_what_aws_asks_for_and_nothing_else() -> None:
     """AWS page "Controlling access with Amazon Data Firehose", fine-grained access control."""
-    assert mapping.role("iot-stream*", "why") == {
+    assert mapping.role(["iot-stream*"], "why") == {
         "description": "why",
         "cluster_permissions": ["cluster_composite_ops", "cluster_monitor"],
         "index_permissions": [
@@ -99,7 +99,7 @@ def test_the_role_grants_what_aws_asks_for_and_nothing_else() -> None:
     }
 
 
-WANTED = mapping.role("iot-stream*", "why")
+WANTED = mapping.role(["iot-stream*"], "why")
 GRANT = WANTED["index_permissions"][0]
 
 

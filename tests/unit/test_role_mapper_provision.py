@@ -63,9 +63,11 @@ def remove(domain: FakeDomain, wanted: Properties = WANTED, owner: Owner = OWNER
 
 
 def update(domain: FakeDomain, before: Properties, now: Properties) -> list[Change]:
-    """Do what an Update does."""
+    """Do what an Update does, and narrow the role, as another resource does after the delivery stream's update."""
     client = domain.client()
-    return provision.apply(client, now, OWNER) + provision.withdraw(client, before, now, OWNER)
+    changes = provision.apply(client, now, OWNER, before) + provision.withdraw(client, before, now, OWNER)
+    provision.narrow(client, now, OWNER)
+    return changes
 
 
 def outcomes(changes: list[Change]) -> dict[str, set[Outcome]]:
@@ -107,6 +109,36 @@ def test_apply_then_remove_leaves_the_domain_as_it_was(whole: FakeDomain, others
 def test_removing_what_is_not_there_is_no_failure(whole: FakeDomain) -> None:
     """Anything may be gone already."""
     assert {outcome for kind in outcomes(remove(whole)).values() for outcome in kind} == {Outcome.ABSENT}
+
+
+def patterns(domain: FakeDomain, role: str = ROLE) -> list[str]:
+    """Return the indices that a role may write to."""
+    found: list[str] = domain.roles[role]["index_permissions"][0]["index_patterns"]
+    return found
+
+
+@pytest.mark.parametrize("name", [ROLE, "another-role"])
+def test_both_indices_may_be_written_to_until_the_role_is_narrowed(whole: FakeDomain, name: str) -> None:
+    """The delivery stream goes on with the earlier index for a while; then nothing is left of it."""
+    renamed = replace(WANTED, index_name="new", index_pattern="new*", role_name=name)
+    apply(whole)
+    client = whole.client()
+    provision.apply(client, renamed, OWNER, WANTED)
+    provision.withdraw(client, WANTED, renamed, OWNER)
+    assert patterns(whole, name) == ["new*", WANTED.index_pattern]
+    provision.narrow(whole.client(), renamed, OWNER)
+    assert patterns(whole, name) == ["new*"]
+    state = whole.state()
+    apply(whole, renamed)
+    assert whole.state() == state, "as if it had never had another name"
+
+
+def test_a_rollback_adds_no_index_that_was_never_written_to(whole: FakeDomain) -> None:
+    """CloudFormation then sends the properties that failed as the earlier ones."""
+    apply(whole)
+    state = whole.state()
+    provision.apply(whole.client(), WANTED, OWNER, replace(WANTED, index_name="failed", index_pattern="failed*"))
+    assert whole.state() == state
 
 
 @pytest.mark.parametrize("gone", ["roles", "mappings", "index_templates", "component_templates", "policies"])

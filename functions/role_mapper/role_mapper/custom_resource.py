@@ -63,9 +63,12 @@ def _apply(request: Request, physical_id: str, before: Properties | None, deadli
     owner = _owner(request, wanted)
     domain = _domain(settings, deadline)
     try:
-        changes = provision.apply(domain, wanted, owner)
         # Objects at another endpoint have another physical id, for which CloudFormation sends a Delete of its own.
-        if before is not None and before.domain_endpoint == wanted.domain_endpoint:
+        if before is None or before.domain_endpoint != wanted.domain_endpoint:
+            changes = provision.apply(domain, wanted, owner)
+        else:
+            # The delivery stream still writes to the earlier index; `change_over` takes that right away later.
+            changes = provision.apply(domain, wanted, owner, before)
             changes += provision.withdraw(domain, before, wanted, owner)
     finally:
         domain.close()

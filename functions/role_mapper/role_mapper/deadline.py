@@ -54,6 +54,10 @@ class Deadline:
         """Return a deadline for one check: at most `seconds` of what is left here."""
         return Deadline(min(seconds, self.remaining), clock=self._clock, wait=self._wait, jitter=self._jitter)
 
+    def pause(self, seconds: float) -> None:
+        """Wait, for at most the time that there is."""
+        self._wait(min(self.remaining, seconds))
+
     def retry[T](self, step: Callable[[], T]) -> T:
         """Return the result of `step`, retried with a growing and jittered wait in between.
 

@@ -18,7 +18,9 @@ from role_mapper.response_sender import ResponseSender
 
 __all__ = ["lambda_handler"]
 
-_DEPLOYMENT_CHECK = "Custom::DeploymentCheck"  # the other custom resource of the template
+# The template's other custom resources.
+_DEPLOYMENT_CHECK = "Custom::DeploymentCheck"
+_CHANGE_OVER = "Custom::ChangeOver"
 
 logger = logging.getLogger("role_mapper")
 
@@ -60,6 +62,10 @@ def _respond(request: Request, physical_id: str, deadline: Deadline) -> Response
             from role_mapper import deployment_check  # noqa: PLC0415  # under the guard, see above
 
             return deployment_check.handle(request, deadline)
+        if request.resource_type == _CHANGE_OVER:
+            from role_mapper import change_over  # noqa: PLC0415  # under the guard, see above
+
+            return change_over.handle(request, physical_id, deadline)
         from role_mapper import custom_resource  # noqa: PLC0415  # under the guard, see above
 
         return custom_resource.handle(request, physical_id, deadline)

@@ -23,7 +23,7 @@ from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
 
-__all__ = ["apply", "exists", "preview", "remove", "remove_or_leave", "withdraw"]
+__all__ = ["apply", "exists", "narrow", "preview", "remove", "remove_or_leave", "withdraw"]
 
 _GONE_SECONDS = 30.0
 _LEAVE_SECONDS = 60.0
@@ -46,12 +46,13 @@ class _Object(Protocol):
         """Remove what this owner added."""
 
 
-def _objects(domain: Domain, wanted: Properties, owner: Owner) -> list[list[_Object]]:
+def _objects(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -> list[list[_Object]]:
     """Return the objects, in the order in which they are made; each list is retried as a whole."""
     name = wanted.role_name
+    patterns = [wanted.index_pattern, *([also] if also and also != wanted.index_pattern else [])]
     return [
         [  # together, since a mapping can be written only while its role exists
-            Role(domain, owner, name, wanted.index_pattern, adopt=wanted.take_over),
+            Role(domain, owner, name, patterns, adopt=wanted.take_over),
             RoleMapping(domain, owner, name, wanted.delivery_role_arn),
         ],
         [IndexTemplate(domain, owner, wanted)],
@@ -78,17 +79,34 @@ def exists(domain: Domain) -> bool:
         return not isinstance(error.__cause__, UnreachableError)  # no time to check: the removal will show it
 
 
-def apply(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
+def apply(domain: Domain, wanted: Properties, owner: Owner, before: Properties | None = None) -> list[Change]:
     """Create or change every object that the properties ask for, and read each one back.
+
+    Args:
+        domain: the domain.
+        wanted: what it should be prepared for.
+        owner: whose objects they are.
+        before: what it is prepared for now: the delivery stream still writes there, so the role covers both.
 
     Raises:
         RoleMapperError: why not; what was done until then stays and is right.
     """
     wanted.check()
+    also = _still_written(domain, before, owner) if before else ""
     changes: list[Change] = []
-    for group in _objects(domain, wanted, owner):
+    for group in _objects(domain, wanted, owner, also):
         changes += domain.deadline.retry(_each(group, lambda each: each.ensure()))
     return changes
+
+
+def narrow(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
+    """Make the role what the properties want and nothing more, once nothing writes to the earlier index.
+
+    Raises:
+        RoleMapperError: why not.
+    """
+    access = _objects(domain, wanted, owner)[0]
+    return domain.deadline.retry(_each(access, lambda each: each.ensure()))
 
 
 def preview(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
@@ -145,6 +163,12 @@ def remove_or_leave(domain: Domain, before: Properties, owner: Owner) -> list[Ch
             changes.append(Change(each.kind, each.name, Outcome.LEFT, str(error)))
             unusable = str(error) if isinstance(error, DeadlineExceededError | SecretError) else ""
     return changes
+
+
+def _still_written(domain: Domain, before: Properties, owner: Owner) -> str:
+    """Return the earlier index pattern if the role has it: on a rollback it is one that may never have been used."""
+    role = Role(domain, owner, before.role_name)
+    return before.index_pattern if domain.deadline.retry(lambda: role.covers(before.index_pattern)) else ""
 
 
 def _backwards(domain: Domain, before: Properties, owner: Owner) -> list[_Object]:

@@ -4,6 +4,7 @@ Contract: OpenSearch documentation, "Security APIs". The role comes first, since
 role exists; on removal the mapping goes first, since it outlives its role.
 """
 
+from collections.abc import Iterable
 from typing import override
 
 from role_mapper.domain import Domain, path
@@ -39,15 +40,19 @@ class _SecurityObject(ManagedObject):
 
 
 class Role(_SecurityObject):
-    """The OpenSearch role that may write to the indices of `index_pattern`."""
+    """The OpenSearch role that may write to the indices of `index_patterns`."""
 
     kind = ROLE
 
     def __init__(
-        self, domain: Domain, owner: Owner, name: str, index_pattern: str = "", *, adopt: bool = False
+        self, domain: Domain, owner: Owner, name: str, index_patterns: Iterable[str] = (), *, adopt: bool = False
     ) -> None:
         super().__init__(domain, owner, name, f"role {name}", path(*_API, "roles", name), adopt=adopt)
-        self._index_pattern = index_pattern
+        self._index_patterns = tuple(index_patterns)
+
+    def covers(self, index_pattern: str) -> bool:
+        """Return whether the role that is there names this index pattern."""
+        return index_pattern in documents.index_patterns(self.find() or {})
 
     @override
     def claim(self, found: Document) -> Ownership:
@@ -60,8 +65,8 @@ class Role(_SecurityObject):
 
     @override
     def desired(self, ownership: Ownership) -> Document:
-        purpose = f"Lets Data Firehose write to {self._index_pattern} indices."
-        return documents.role(self._index_pattern, self.owner.sign(purpose, ownership))
+        purpose = f"Lets Data Firehose write to {' and '.join(self._index_patterns)} indices."
+        return documents.role(self._index_patterns, self.owner.sign(purpose, ownership))
 
     @override
     def same(self, found: Document, desired: Document) -> bool:

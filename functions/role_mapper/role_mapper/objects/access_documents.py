@@ -10,7 +10,7 @@ patch to what is there at that moment. A PUT would replace what others wrote sin
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["addition", "is_empty", "new_mapping", "protection", "removal", "role", "same_role"]
+__all__ = ["addition", "index_patterns", "is_empty", "new_mapping", "protection", "removal", "role", "same_role"]
 
 type Document = Mapping[str, Any]
 type Operation = dict[str, Any]
@@ -21,16 +21,21 @@ _MEMBERS = ("backend_roles", "and_backend_roles", "users", "hosts")
 _PROTECTIONS = ("reserved", "hidden", "static")
 
 
-def role(index_pattern: str, description: str) -> dict[str, Any]:
-    """Return the body that creates or replaces the role: it may write to `index_pattern`, and nothing else."""
+def role(index_patterns: Iterable[str], description: str) -> dict[str, Any]:
+    """Return the body that creates or replaces the role: it may write to `index_patterns`, and nothing else."""
     return {
         "description": description,
         "cluster_permissions": list(_CLUSTER_PERMISSIONS),
         "index_permissions": [
-            {"index_patterns": [index_pattern], "allowed_actions": list(_INDEX_PERMISSIONS)},
+            {"index_patterns": list(index_patterns), "allowed_actions": list(_INDEX_PERMISSIONS)},
         ],
         "tenant_permissions": [],
     }
+
+
+def index_patterns(role: Document) -> set[str]:
+    """Return the index patterns that a role names."""
+    return {pattern for grant in role.get("index_permissions", ()) for pattern in grant.get("index_patterns", ())}
 
 
 def same_role(found: Document, wanted: Document) -> bool:
