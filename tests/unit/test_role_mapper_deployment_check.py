@@ -25,6 +25,7 @@ TEMPLATE = load_template()
 CHECK = TEMPLATE["Resources"]["DeploymentCheck"]["Properties"]
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:iot-enrichment:7"
 Invoke = Callable[[dict[str, Any]], dict[str, Any]]
+VPC = {"VpcId": "vpc-1", "SubnetIds": "subnet-1"}
 
 
 def parameters(**changed: str) -> dict[str, str]:
@@ -74,7 +75,7 @@ def test_the_templates_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch
     assert response.status == "SUCCESS"
     assert response.physical_id == (
         "deployment-check:BackupMode=FailedDocumentsOnly:CustomerManagedKey=false:DeliveryStreamName=kinesis-Opensearch"
-        ":DomainName=builders:ShardCount=0:StreamName=iot-data-stream-2"
+        ":DomainName=builders:ShardCount=0:StreamName=iot-data-stream-2:SubnetIds=:VpcId="
     )
     assert response.data == {"Nodes": "1", "DeliveryPeriods": "2", "LowStorageMiB": "2560"}
     larger = check(monkeypatch, real_function, InstanceCount="3", DedicatedMasters="true", VolumeSizeGiB="90")
@@ -148,6 +149,13 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"DeliveryBufferSizeInMBs": "10"}, "makes requests that t3.small.search refuses: use 9 or less"),
         ({"DeliveryBufferSizeInMBs": "10", "InstanceType": "m6g.large.search"}, "refuses: use 9 or less"),
         ({"OpenSearchRoleIndexPattern": "iot-stream-*"}, "does not cover the index iot-stream "),
+        ({"VpcId": "vpc-1", "SubnetIds": ""}, "must be one subnet in each of as many zones"),
+        ({"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}, "as AvailabilityZones=1 says"),
+        (
+            {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-1", "InstanceCount": "2", "AvailabilityZones": "2"},
+            "must be one subnet in each",
+        ),
+        ({"SamlEntityId": "https://idp.example.org"}, "deploy without it first"),
         (
             {"OpenSearchRoleIndexPattern": "iot-stream-2026*", "IndexRotationPeriod": "OneDay"},
             "does not cover the index",
@@ -173,6 +181,7 @@ def test_a_contradiction_is_refused(changed: dict[str, str], words: str) -> None
         {"DeliveryBufferSizeInMBs": "90", "InstanceType": "m6g.xlarge.search"},
         {"OpenSearchRoleIndexPattern": "*"},
         {"OpenSearchRoleIndexPattern": "iot-stream-*", "IndexRotationPeriod": "OneDay"},
+        {"VpcId": "vpc-1", "SubnetIds": "subnet-1"},
     ],
 )
 def test_what_works_is_let_through(changed: dict[str, str]) -> None:
@@ -195,6 +204,8 @@ def test_the_default_pattern_covers_every_index_that_comes(rotation: Rotation, a
         ({"StreamName": "other"}, "StreamName can't be changed to other alone"),
         ({"ShardCount": "9"}, "deploy ShardCount=8 first"),
         ({"ShardCount": "1"}, "deploy ShardCount=2 first"),
+        (VPC | {"DeliveryStreamName": "second"}, "VpcId can't be changed from none to vpc-1 on a domain"),
+        (VPC | {"DomainName": "second"}, "VpcId can't be changed on a delivery stream"),
     ],
 )
 def test_an_update_that_aws_refuses_is_refused_at_once(changed: dict[str, str], words: str) -> None:
@@ -212,6 +223,7 @@ def test_an_update_that_aws_refuses_is_refused_at_once(changed: dict[str, str], 
         {"ShardCount": "0"},
         {"BackupMode": "AllDocuments", "DeliveryStreamName": "second"},
         {"CustomerManagedKey": "true", "DomainName": "second"},
+        VPC | {"DomainName": "second", "DeliveryStreamName": "second"},
         {"StreamName": "other", "DeliveryStreamName": "second", "ShardCount": "100"},
     ],
 )
@@ -221,6 +233,22 @@ def test_an_update_that_works_is_let_through(changed: dict[str, str]) -> None:
     other = one | changed
     assert list(problems(other, remembered(one))) == []
     assert list(problems(one, remembered(other))) == []
+
+
+def test_other_subnets_need_another_delivery_stream() -> None:
+    """The domain takes them, the delivery stream does not."""
+    moved = parameters(**VPC | {"SubnetIds": "subnet-2"})
+    [problem] = problems(moved, remembered(parameters(**VPC)))
+    assert "SubnetIds can't be changed on a delivery stream" in problem
+    assert not list(problems(moved | {"DeliveryStreamName": "second"}, remembered(parameters(**VPC))))
+
+
+def test_single_sign_on_comes_after_the_domain() -> None:
+    """AWS: "You can only enable SAML authentication … on existing domains" (developer guide, saml.md)."""
+    saml = parameters(SamlEntityId="https://idp.example.org")
+    assert not list(problems(saml, remembered(parameters())))
+    [problem] = problems(saml | {"DomainName": "second"}, remembered(saml))
+    assert "deploy without it first" in problem
 
 
 def test_the_rollback_of_a_refused_update_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,79 @@ def test_the_key_is_used_only_through_the_service_that_needs_it() -> None:
     assert found == {("IngestPolicy", "kinesis"), ("BackupPolicy", "s3"), ("RoleMapperRole", "secretsmanager")}
 
 
+NETWORK_ACTIONS = {
+    # AWS page "Grant Firehose access to an OpenSearch Service destination in a VPC"
+    "delivery": {
+        "CreateNetworkInterface",
+        "CreateNetworkInterfacePermission",
+        "DeleteNetworkInterface",
+        "DescribeNetworkInterfaces",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeVpcAttribute",
+        "DescribeVpcs",
+    },
+    # AWSLambdaVPCAccessExecutionRole without its logs
+    "functions": {
+        "AssignPrivateIpAddresses",
+        "CreateNetworkInterface",
+        "DeleteNetworkInterface",
+        "DescribeNetworkInterfaces",
+        "DescribeSubnets",
+        "UnassignPrivateIpAddresses",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("role", "of"), [("DeliveryRole", "delivery"), ("RoleMapperRole", "functions"), ("EnrichmentRole", "functions")]
+)
+def test_a_role_manages_network_interfaces_only_in_a_vpc(role: str, of: str) -> None:
+    """What AWS lists for it; and a function's own code may not use what Lambda needs."""
+    [policy] = [each["If"] for each in RESOURCES[role]["Properties"]["Policies"] if "If" in each]
+    assert policy[0] == "InVpc"
+    assert policy[2] == {"Ref": "AWS::NoValue"}
+    allowed, *denied = policy[1]["PolicyDocument"]["Statement"]
+    assert allowed["Effect"] == "Allow"
+    assert allowed["Action"] == sorted(f"ec2:{action}" for action in NETWORK_ACTIONS[of])
+    if of == "functions":
+        assert [(each["Effect"], each["Action"]) for each in denied] == [("Deny", allowed["Action"])]
+        assert list(denied[0]["Condition"]["ArnLike"]) == ["lambda:SourceFunctionArn"]
+
+
+def test_in_a_vpc_everything_that_touches_the_domain_is_in_it() -> None:
+    """One list of subnets; clients in one security group, which the domain's lets in by HTTPS alone."""
+    subnets = {"Split": [",", {"Ref": "SubnetIds"}]}
+    resources = RESOURCES["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]
+    placed = {
+        "ClientSecurityGroup": [
+            resources["VpcConfiguration"],
+            *(RESOURCES[name]["Properties"]["VpcConfig"] for name in ("EnrichmentFunction", "RoleMapperFunction")),
+        ],
+        "DomainSecurityGroup": [RESOURCES["Domain"]["Properties"]["VPCOptions"]],
+    }
+    for group, entries in placed.items():
+        for condition, inside, outside in (entry["If"] for entry in entries):
+            assert (condition, outside) == ("InVpc", {"Ref": "AWS::NoValue"})
+            assert inside["SubnetIds"] == subnets
+            assert inside["SecurityGroupIds"] == [{"Ref": group}]
+    rules = RESOURCES["DomainSecurityGroup"]["Properties"]["SecurityGroupIngress"]
+    for rule in (each["If"][1] if "If" in each else each for each in rules):
+        assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443)
+    assert rules[0]["SourceSecurityGroupId"] == {"Ref": "ClientSecurityGroup"}
+
+
+def test_a_browser_that_signs_nothing_is_let_through_to_fine_grained_access_control() -> None:
+    """A policy that names principals wants signed requests, which neither a password nor SAML makes."""
+    [statement] = RESOURCES["Domain"]["Properties"]["AccessPolicies"]["Statement"]
+    assert statement["Principal"]["AWS"]["If"][:2] == ["UnsignedRequests", "*"]
+    conditions = TEMPLATE["Conditions"]["UnsignedRequests"]["Or"]
+    assert conditions == [{"Condition": "InternalMasterUser"}, {"Condition": "SamlSignIn"}]
+    saml = RESOURCES["Domain"]["Properties"]["AdvancedSecurityOptions"]["SAMLOptions"]["If"]
+    assert saml[0] == "SamlSignIn"
+    assert saml[1]["Idp"]["MetadataContent"] == {"Sub": "{{resolve:ssm:${SamlMetadataParameter}}}"}
+
+
 def test_the_bucket_refuses_plain_http_and_other_accounts() -> None:
     """Whatever the caller's own policies allow; AWS's services, such as log delivery, are no accounts."""
     policy = RESOURCES["BackupBucketAccess"]["Properties"]["PolicyDocument"]["Statement"]
@@ -116,6 +189,7 @@ def test_every_action_exists() -> None:
         "s3:ListBucketMultipartUploads",  # "Actions, resources, and condition keys for Amazon S3"
         *("es:DescribeDomain", "es:DescribeDomains", "es:DescribeDomainConfig"),
         *("kms:*", "kms:GenerateDataKey*", "kms:ReEncrypt*"),
+        *(f"ec2:{action}" for actions in NETWORK_ACTIONS.values() for action in actions),
         "logs:PutLogEventsBatch",  # "Monitoring OpenSearch logs with Amazon CloudWatch Logs"
     }
     session = botocore.session.get_session()

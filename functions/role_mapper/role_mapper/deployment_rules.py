@@ -9,7 +9,16 @@ from typing import Final
 
 __all__ = ["derived", "problems", "remembered"]
 
-_KEPT: Final = ("BackupMode", "CustomerManagedKey", "DeliveryStreamName", "DomainName", "ShardCount", "StreamName")
+_KEPT: Final = (
+    "BackupMode",
+    "CustomerManagedKey",
+    "DeliveryStreamName",
+    "DomainName",
+    "ShardCount",
+    "StreamName",
+    "SubnetIds",
+    "VpcId",
+)
 """Parameters whose earlier values decide what an update may do."""
 
 _FRACTIONS: Final = {"TransformBufferSizeInMBs"}
@@ -38,6 +47,7 @@ def problems(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterat
         return  # what follows calculates
     yield from _sizes(parameters)
     yield from _names(parameters)
+    yield from _access(parameters, before)
     yield from _changes(parameters, before)
 
 
@@ -115,6 +125,21 @@ def _names(parameters: Mapping[str, str]) -> Iterator[str]:
             return
 
 
+def _access(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
+    zones = int(parameters["AvailabilityZones"])
+    subnets = [each for each in parameters["SubnetIds"].split(",") if each]
+    if parameters["VpcId"] and len(set(subnets)) != zones:
+        yield (
+            f"SubnetIds={','.join(subnets)} must be one subnet in each of as many zones as AvailabilityZones={zones} "
+            "says"
+        )
+    if parameters["SamlEntityId"] and before.get("DomainName") != parameters["DomainName"]:
+        yield (
+            "SamlEntityId is for a domain that exists, because the identity provider needs its address: deploy without "
+            "it first"
+        )
+
+
 def _changes(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
     if not before.items() >= {name: before.get(name) for name in _KEPT}.items():
         return  # nothing was deployed by this version of the template
@@ -129,13 +154,27 @@ def _changes(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterat
                 f"StreamName can't be changed to {parameters['StreamName']} alone, because a delivery stream keeps its "
                 "source: change DeliveryStreamName with it"
             )
-    if (
-        before["DomainName"] == parameters["DomainName"]
-        and before["CustomerManagedKey"] != parameters["CustomerManagedKey"]
-    ):
+        if before["VpcId"] == parameters["VpcId"] and before["SubnetIds"] != parameters["SubnetIds"]:
+            yield (
+                "SubnetIds can't be changed on a delivery stream that exists (its VpcConfiguration is create-only): "
+                "change DeliveryStreamName with it"
+            )
+    if before["DomainName"] == parameters["DomainName"]:
+        if before["CustomerManagedKey"] != parameters["CustomerManagedKey"]:
+            yield (
+                f"CustomerManagedKey can't be changed to {parameters['CustomerManagedKey']} on a domain that exists "
+                "(its KmsKeyId is create-only): change DomainName with it, and move the indices by a snapshot"
+            )
+        if before["VpcId"] != parameters["VpcId"]:
+            yield (
+                f"VpcId can't be changed from {before['VpcId'] or 'none'} to {parameters['VpcId'] or 'none'} on a "
+                "domain that exists: change DomainName and DeliveryStreamName with it, and move the indices by a "
+                "snapshot"
+            )
+    elif before["VpcId"] != parameters["VpcId"] and before["DeliveryStreamName"] == parameters["DeliveryStreamName"]:
         yield (
-            f"CustomerManagedKey can't be changed to {parameters['CustomerManagedKey']} on a domain that exists (its "
-            "KmsKeyId is create-only): change DomainName with it, and move the indices by a snapshot"
+            "VpcId can't be changed on a delivery stream that exists (its VpcConfiguration is create-only): change "
+            "DeliveryStreamName with it"
         )
     shards, old = int(parameters["ShardCount"]), int(before["ShardCount"])
     if before["StreamName"] == parameters["StreamName"] and shards and old and not old <= 2 * shards <= 4 * old:
