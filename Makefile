@@ -17,7 +17,7 @@ ARGS ?=
 ENVIRONMENT ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run down build changeset deploy check format test unit golden docs fuzz mutants bench invoke lock audit clean
+.PHONY: help setup run down build changeset deploy check format test unit golden docs fuzz mutants bench invoke lock checkov audit clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,7 +91,7 @@ check: $(STAMPS)/dev  ## Check formatting, lint, types and the template; change 
 	$(BIN)/iot-stream readings build --check
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1
 	$(BIN)/zizmor --offline --quiet --no-progress .github
-	$(BIN)/cfn-lint --template template.yaml --regions us-east-1 eu-central-1 ap-southeast-2 sa-east-1 eu-north-1
+	PYTHONPATH=.:functions/role_mapper $(BIN)/python -m tests.lint_template
 
 format:  ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .
@@ -122,13 +122,18 @@ bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by 
 	$(BIN)/python -m benchmarks.generator
 
 lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes newer versions)
-	@for name in setup run dev bench ministack audit; do \
+	@for name in setup run dev bench ministack audit checkov; do \
 		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
 			--no-emit-index-url requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for name in device_alerts enrichment role_mapper; do \
 		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
 			--no-emit-index-url requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
 	@$(BIN)/python requirements/lock_opensearch.py
+
+checkov: $(STAMPS)/uv  ## Look for insecure settings of the template; what is skipped has its reason there
+	@$(PYTHON) -m venv --without-pip .local/venv-checkov
+	@$(INSTALL) --python .local/venv-checkov/bin/python -r requirements/checkov.txt
+	@.local/venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 audit: $(STAMPS)/uv  ## Look for known vulnerabilities in every lock (asks OSV's database: needs the internet)
 	@$(PYTHON) -m venv --without-pip .local/venv-audit

@@ -12,7 +12,7 @@ from typing import Any
 from role_mapper.deployment_rules import derived
 from tests.template import load_template
 
-__all__ = ["Lookup", "Points", "calculate", "is_made", "rings", "state"]
+__all__ = ["Lookup", "Points", "calculate", "is_made", "is_true", "rings", "state"]
 
 type Points = Sequence[float | None]
 """One value a period, oldest first; None where the metric has no data."""
@@ -76,7 +76,12 @@ def is_made(name: str, parameters: Mapping[str, str]) -> bool:
     """Return whether the template makes a resource with these parameters."""
     template = load_template()
     condition = template["Resources"][name].get("Condition")
-    return condition is None or _true({"Condition": condition}, parameters)
+    return condition is None or is_true(condition, parameters)
+
+
+def is_true(condition: str, parameters: Mapping[str, str]) -> bool:
+    """Return whether a condition of the template is true with these parameters."""
+    return _true({"Condition": condition}, parameters)
 
 
 def calculate(expression: str, series: Mapping[str, Points]) -> Points:

@@ -20,7 +20,8 @@ from samtranslator.translator.transform import transform
 from iot_stream.local.local_stack import STACK_NAME
 from iot_stream.local.ministack import PROFILE, Ministack
 from iot_stream.paths import PROJECT
-from role_mapper.deployment_rules import problems
+from role_mapper.deployment_rules import problems, remembered
+from tests.lint_template import ENVIRONMENTS, conditions
 from tests.template import load_template
 
 PARAMETERS = load_template()["Parameters"]
@@ -290,6 +291,25 @@ def test_an_environment_sets_only_parameters_that_exist(environment: str) -> Non
 def _overrides(environment: str) -> dict[str, str]:
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text())
     return dict(entry.split("=", 1) for entry in config[environment]["deploy"]["parameters"]["parameter_overrides"])
+
+
+def test_the_linted_environments_have_each_condition_both_ways() -> None:
+    """`make check` lints them; a condition that none of them meets would be linted by nobody."""
+    seen = [conditions(environment) for environment in ENVIRONMENTS.values()]
+    for name in load_template()["Conditions"]:
+        assert {each[name] for each in seen} == {True, False}, name
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_linted_environment_could_be_deployed(environment: str) -> None:
+    """Its values are the template's to take and contradict nothing."""
+    parameters = {name: str(each["Default"]) for name, each in PARAMETERS.items()}
+    chosen = parameters | ENVIRONMENTS[environment]
+    for name, value in ENVIRONMENTS[environment].items():
+        assert re.fullmatch(PARAMETERS[name].get("AllowedPattern", ".*"), value), name
+        assert value in map(str, PARAMETERS[name].get("AllowedValues", [value])), name
+    before = remembered(chosen)  # single sign-on is for a domain that exists
+    assert list(problems(chosen, before)) == []
 
 
 def test_prod_contradicts_nothing() -> None:
