@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from tests.least_privilege import CALLS, DOCUMENTED
 from tests.template import load_template
 
 TEMPLATE = load_template()
@@ -208,3 +209,13 @@ def _actions(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from _actions(each)
+
+
+@pytest.mark.parametrize("role", _of_type("AWS::IAM::Role"))
+def test_each_permission_is_proved_or_has_its_page(role: str) -> None:
+    """Nothing is granted that no call needs and no page of AWS asks for, and the lists hold nothing that is gone."""
+    properties = RESOURCES[role]["Properties"]
+    managed = [each for each in _of_type("AWS::IAM::ManagedPolicy").values() if {"Ref": role} in each["Roles"]]
+    granted = set(_actions([properties["Policies"], *(each["PolicyDocument"] for each in managed)]))
+    assert granted == CALLS[role].keys() | DOCUMENTED[role].keys()
+    assert not CALLS[role].keys() & DOCUMENTED[role].keys()
