@@ -102,6 +102,7 @@ def mapping_properties(**changes: str) -> dict[str, str]:
         "NumberOfShards": "1",
         "NumberOfReplicas": "0",
         "RefreshInterval": "1s",
+        "AdminRoleArn": "",
         "TakeOver": "false",
         "OverwriteDashboards": "false",
     } | changes

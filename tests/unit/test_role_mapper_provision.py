@@ -133,6 +133,42 @@ def test_both_indices_may_be_written_to_until_the_role_is_narrowed(whole: FakeDo
     assert whole.state() == state, "as if it had never had another name"
 
 
+ADMIN = "arn:aws:iam::123456789012:role/admin"
+
+
+@pytest.mark.parametrize("others", [[], ["arn:aws:iam::123456789012:role/master"]], ids=["nobody", "the master"])
+def test_an_iam_role_administers_beside_the_master(whole: FakeDomain, others: list[str]) -> None:
+    """It is added to the roles that a further master user is mapped to, and taken out again with the parameter."""
+    for role in ("all_access", "security_manager"):
+        whole.roles[role] = {"static": True, "reserved": True, "cluster_permissions": ["*"]}
+        if others:
+            whole.mappings[role] = {"backend_roles": list(others)}
+    apply(whole)
+    before = set(whole.mappings)
+    wanted = replace(WANTED, admin_role_arn=ADMIN)
+    apply(whole, wanted)
+    for role in ("all_access", "security_manager"):
+        assert whole.mappings[role]["backend_roles"] == [*others, ADMIN]
+    state = whole.state()
+    apply(whole, wanted)
+    assert whole.state() == state, "once"
+    update(whole, wanted, WANTED)
+    assert set(whole.mappings) == before
+    for role in ("all_access", "security_manager"):
+        assert whole.mappings.get(role, {}).get("backend_roles", []) == others
+
+
+def test_a_role_that_the_domain_lacks_is_no_failure(whole: FakeDomain) -> None:
+    """Only Amazon OpenSearch Service has security_manager."""
+    whole.roles["all_access"] = {"static": True, "reserved": True, "cluster_permissions": ["*"]}
+    changes = apply(whole, replace(WANTED, admin_role_arn=ADMIN))
+    assert {change.name: change.outcome for change in changes if change.kind == "RoleMapping"} == {
+        ROLE: Outcome.CREATED,
+        "all_access": Outcome.CREATED,
+        "security_manager": Outcome.SKIPPED,
+    }
+
+
 def test_a_rollback_adds_no_index_that_was_never_written_to(whole: FakeDomain) -> None:
     """CloudFormation then sends the properties that failed as the earlier ones."""
     apply(whole)

@@ -31,6 +31,7 @@ class Properties:
         number_of_shards: primary shards of a new index.
         number_of_replicas: copies of each of them.
         refresh_interval: how soon written documents are found, as OpenSearch writes times (`1s`).
+        admin_role_arn: an IAM role that administers the domain; empty for none.
         take_over: use a role, template or policy of that name that somebody else made.
         overwrite_dashboards: replace saved objects that people changed (after a copy of them is made).
     """
@@ -45,6 +46,7 @@ class Properties:
     number_of_shards: int = 1
     number_of_replicas: int = 1
     refresh_interval: str = "1s"
+    admin_role_arn: str = ""
     take_over: bool = False
     overwrite_dashboards: bool = False
 
@@ -68,6 +70,7 @@ class Properties:
             number_of_shards=given.number("NumberOfShards", cls.number_of_shards, least=1),
             number_of_replicas=given.number("NumberOfReplicas", cls.number_of_replicas, least=0),
             refresh_interval=given.text("RefreshInterval", cls.refresh_interval),
+            admin_role_arn=given.text("AdminRoleArn", cls.admin_role_arn),
             take_over=given.truth("TakeOver", default=cls.take_over),
             overwrite_dashboards=given.truth("OverwriteDashboards", default=cls.overwrite_dashboards),
         )

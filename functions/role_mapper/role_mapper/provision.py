@@ -15,7 +15,7 @@ from role_mapper.errors import (
     SecretError,
     UnreachableError,
 )
-from role_mapper.objects.access import Role, RoleMapping
+from role_mapper.objects.access import AdministratorMapping, Role, RoleMapping
 from role_mapper.objects.dashboards import Dashboards
 from role_mapper.objects.index_template import IndexTemplate
 from role_mapper.objects.retention_policy import RetentionPolicy
@@ -25,6 +25,8 @@ from role_mapper.report import Change, Outcome
 
 __all__ = ["apply", "exists", "narrow", "preview", "remove", "remove_or_leave", "withdraw"]
 
+# What a further master user is mapped to ("Fine-grained access control in Amazon OpenSearch Service").
+_ADMINISTRATORS = ("all_access", "security_manager")
 _GONE_SECONDS = 30.0
 _LEAVE_SECONDS = 60.0
 
@@ -55,6 +57,7 @@ def _objects(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -
             Role(domain, owner, name, patterns, adopt=wanted.take_over),
             RoleMapping(domain, owner, name, wanted.delivery_role_arn),
         ],
+        [AdministratorMapping(domain, owner, role, arn) for role in _ADMINISTRATORS if (arn := wanted.admin_role_arn)],
         [IndexTemplate(domain, owner, wanted)],
         [RetentionPolicy(domain, owner, wanted)],
         [Dashboards(domain, owner, wanted)],

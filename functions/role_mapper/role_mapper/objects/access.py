@@ -14,7 +14,7 @@ from role_mapper.objects.managed import Document, ManagedObject
 from role_mapper.ownership import Owner, Ownership
 from role_mapper.report import ROLE, ROLE_MAPPING
 
-__all__ = ["Role", "RoleMapping"]
+__all__ = ["AdministratorMapping", "Role", "RoleMapping"]
 
 _API = ("_plugins", "_security", "api")
 _BAD_REQUEST = 400
@@ -162,3 +162,20 @@ class RoleMapping(_SecurityObject):
             if self.find() == seen and self._role.find() is not None:
                 raise
             raise VerificationError(f"{error}; it was changed at the same moment") from None
+
+
+class AdministratorMapping(RoleMapping):
+    """An administrator's IAM role as a backend role of a role that the domain brings along."""
+
+    @override
+    def unavailable(self) -> str:
+        return "" if self._role.find() is not None else f"the domain has no role {self.name}"
+
+    @override
+    def desired(self, ownership: Ownership) -> Document:
+        return documents.new_mapping(self._arn, self.owner.sign("Lets an IAM role administer the domain.", ownership))
+
+    @override
+    def keep(self, found: Document) -> str:
+        """Return nothing: the role is never this stack's, and the entry is."""
+        return ""
