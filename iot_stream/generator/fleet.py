@@ -23,7 +23,7 @@ _ROUNDS: Final = 100
 _OVERHEATS: Final = 1  # index of the device that gets too hot; the last one falls silent
 # Seconds: both begin a moment after the start, so that a chart shows what was before, and end, so that alerts close.
 _HEAT_STARTS, _HEAT_RISES, _HEAT_STAYS, _HEAT_RESTS = 30, 60, 120, 120
-_SILENCE_STARTS, _SILENCE_EXTRA, _SILENCE_RESTS = 60, 120, 120
+_SILENCE_STARTS, _SILENCE_EXTRA, _SILENCE_RESTS = 60, 240, 120
 _PULL, _NOISE, _MARGIN = 0.05, 0.02, 0.1  # of a drifting measure: towards its usual value, noise, beyond thresholds
 
 

@@ -36,10 +36,13 @@ class Readings:
         self._choices = random.Random(f"{seed} template")
 
     def take(self, times: Sequence[int]) -> list[Reading]:
-        """Return one record for each time, in milliseconds since 1970-01-01 UTC."""
+        """Return one record for each time, in milliseconds since 1970-01-01 UTC.
+
+        Half a surrogate pair, which JSON can write and UTF-8 can't, becomes "?".
+        """
         keys = map(str, self._keys.choices(range(10**10), k=len(times)))
         texts = self._texts(self._disturbance.delayed(times))
-        return [*map(Reading, keys, self._disturbance.disturbed([text.encode() for text in texts]))]
+        return [*map(Reading, keys, self._disturbance.disturbed([text.encode(errors="replace") for text in texts]))]
 
     def _texts(self, times: Sequence[int]) -> Sequence[str]:
         if len(self._templates) == 1:

@@ -150,6 +150,14 @@ def test_what_a_template_does_to_its_readings_is_said_before(
     assert note is None or re.search(note, notes[0])
 
 
+def test_half_a_surrogate_pair_stops_nothing(tmp_path: Path) -> None:
+    """JSON can write it, in a choice or a format; UTF-8 can't."""
+    file = tmp_path / "t"
+    file.write_text(r"""{{random.arrayElement(["\ud800x\ud83d\ude00"])}} {{date.utc("[\udfff]")}}""")
+    (reading,) = open_readings(Choice([(file, 1)]), load(), seed=1, zone=dt.UTC).take([NOW])
+    assert reading.data.decode() == "?x\N{GRINNING FACE} ?\n"
+
+
 def test_a_template_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
     """With its name."""
     bad = tmp_path / "bad.template"
