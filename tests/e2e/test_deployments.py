@@ -11,6 +11,7 @@ from iot_stream.local.local_stack import LocalStack, Ports, deploy
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.paths import PROJECT
+from tests.template import load_template
 
 NAMES = dict.fromkeys(
     ("StreamName", "DeliveryStreamName", "EnrichmentFunctionName", "DomainName", "BackupBucketSuffix"), "second"
@@ -19,6 +20,81 @@ NAMES = dict.fromkeys(
 # Here every domain is the run's one OpenSearch, so what is inside the domain needs names of its own as well.
 INSIDE = dict.fromkeys(("MasterUserName", "OpenSearchRoleName", "IndexName"), "second")
 NOT_HERE = {"GradualDeployment"}  # ministack has no CodeDeploy
+
+CHANGED = {
+    "StreamName": "changed",
+    "DeliveryStreamName": "changed",
+    "EnrichmentFunctionName": "changed",
+    "BackupBucketSuffix": "changed",
+    "OpenSearchRoleName": "changed",
+    "IndexName": "changed",
+    "MasterUserName": "changed",
+    "AdminRoleArn": "arn:aws:iam::000000000000:role/changed",
+    "AlarmDelaySeconds": "900",
+    "AlarmEmail": "ops@example.org",
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:pager",
+    "AutomaticSoftwareUpdates": "true",
+    "AvailabilityZones": "3",
+    "BackupBucketPolicy": "Strict",
+    "BackupExpirationDays": "30",
+    "BackupPrefix": "changed/",
+    "BackupVersioning": "true",
+    "ChangeOverSeconds": "1",
+    "DedicatedMasterType": "m6g.large.search",
+    "DedicatedMasters": "true",
+    "DeliveryBufferIntervalInSeconds": "10",
+    "DeliveryBufferSizeInMBs": "2",
+    "DeliveryRetrySeconds": "60",
+    "DeviceTimeZone": "Europe/Berlin",
+    "DocumentIdFormat": "NO_DOCUMENT_ID",
+    "DomainLogs": "All",
+    "EngineVersion": "OpenSearch_3.3",
+    "EnrichmentMemorySize": "512",
+    "EnrichmentReservedConcurrency": "5",
+    "IndexRotationPeriod": "OneDay",
+    "InstanceCount": "3",
+    "InstanceType": "m7g.large.search",
+    "LogRetentionDays": "30",
+    "MetricsNamespace": "Changed",
+    "NumberOfReplicas": "2",
+    "NumberOfShards": "2",
+    "OffPeakStartHour": "3",
+    "OpenSearchRoleIndexPattern": "changed-*",
+    "OverwriteDashboards": "true",
+    "PermissionsBoundaryArn": "arn:aws:iam::000000000000:policy/boundary",
+    "RefreshInterval": "5s",
+    "RepairSchedule": "rate(1 day)",
+    "RetentionDays": "30",
+    "ShardCount": "2",
+    "SilenceAlarmSeconds": "900",
+    "Standby": "true",
+    "StreamRetentionHours": "48",
+    "TakeOver": "true",
+    "TransformBufferIntervalInSeconds": "10",
+    "TransformBufferSizeInMBs": "1",
+    "TransformRetries": "1",
+    "VolumeIops": "4000",
+    "VolumeSizeGiB": "20",
+    "VolumeThroughput": "250",
+}
+"""Another value of every parameter that one update can change here."""
+UNCHANGED = {
+    "Architecture": "the packages are of this machine's processor",
+    "BackupMode": "refused on a delivery stream that exists, as the test above shows",
+    "CombinedAlarms": "ministack refuses metric math and composite alarms",
+    "CustomerManagedKey": "refused on a domain that exists; prod's shape has it",
+    "DomainName": "here every domain is the run's one OpenSearch",
+    "GradualDeployment": "ministack has no CodeDeploy",
+    "MasterUserMode": "test_role_mapper_deployments.py deploys it",
+    "RefusedReadingsPercent": "above 0 it needs metric math",
+    "SampleReading": "it goes with functions/enrichment/readings.toml",
+    "StreamWarmThroughputMiBps": "refused with shards",
+    **dict.fromkeys(["DashboardsCidr", "SubnetIds", "VpcId"], "refused on a domain that exists"),
+    **dict.fromkeys(
+        ["SamlAdminGroup", "SamlEntityId", "SamlMetadataParameter", "SamlRolesKey"], "there is no identity provider"
+    ),
+}
+"""Why the others keep theirs."""
 
 
 @pytest.fixture
@@ -69,6 +145,50 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second
 
     _delete(second)
     assert deploy(second, NAMES | INSIDE).outputs.keys() == stack.outputs.keys()
+    _update_every_parameter(second)
+
+
+def _update_every_parameter(second: LocalStack) -> None:
+    """Change them all at once, and see it where each one goes."""
+    assert CHANGED.keys() | UNCHANGED.keys() == load_template()["Parameters"].keys()
+    topic = second.aws.client("sns").create_topic(Name="pager")["TopicArn"]
+    changed = CHANGED | {"AlarmTopicArn": topic}
+    stack = deploy(second, NAMES | changed)
+    assert {name: stack.parameters[name] for name in changed} == changed
+
+    stream = second.aws.client("kinesis").describe_stream_summary(StreamName="changed")["StreamDescriptionSummary"]
+    assert stream["RetentionPeriodHours"] == 48
+    function = second.aws.client("lambda").get_function_configuration(FunctionName="changed:live")
+    assert function["MemorySize"] == 512
+    assert function["Environment"]["Variables"] == {
+        "DEVICE_TIME_ZONE": "Europe/Berlin",
+        "METRICS_NAMESPACE": "Changed",
+    }, "the alias has the version with the new settings"
+    described = second.aws.client("firehose").describe_delivery_stream(DeliveryStreamName="changed")
+    text = str(described["DeliveryStreamDescription"]["Destinations"])
+    for setting in ("'changed/'", "'OneDay'", "'DurationInSeconds': 60", "'NO_DOCUMENT_ID'", "function:changed:live"):
+        assert setting in text or setting.replace("60", "'60'") in text, setting
+    domain = second.aws.client("opensearch").describe_domain(DomainName="second")["DomainStatus"]
+    assert domain["ClusterConfig"]["InstanceType"] == "m7g.large.search"
+    assert domain["EBSOptions"]["VolumeSize"] == 20
+    [rule] = [
+        each
+        for each in second.aws.client("events").list_rules()["Rules"]
+        if "RepairRule" in each["Name"] and each["Name"].startswith("second")
+    ]
+    assert rule["ScheduleExpression"] == "rate(1 day)"
+    alarms = second.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="second")["MetricAlarms"]
+    assert {alarm["AlarmActions"][0] for alarm in alarms} == {topic}
+    thresholds = {alarm["MetricName"]: alarm["Threshold"] for alarm in alarms}
+    assert thresholds["DeliveryToAmazonOpenSearchService.DataFreshness"] == 900
+    with second.opensearch.admin_session() as admin:
+        api = f"{second.opensearch.url}/_plugins/_security/api"
+        role = admin.get(f"{api}/roles/changed").json()["changed"]
+        administrators = admin.get(f"{api}/rolesmapping/all_access").json()["all_access"]["backend_roles"]
+        template = admin.get(f"{second.opensearch.url}/_index_template/changed").json()["index_templates"][0]
+    assert role["index_permissions"][0]["index_patterns"] == ["changed-*"]
+    assert CHANGED["AdminRoleArn"] in administrators
+    assert template["index_template"]["template"]["settings"]["index"]["number_of_shards"] == "2"
 
 
 def _functions(stack: LocalStack) -> list[str]:
