@@ -1,16 +1,19 @@
 """A second stack's life on the local AWS: shaped for production, refused, rolled back, deleted and deployed again."""
 
+import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from iot_stream import domain_objects
 from iot_stream.errors import StackError
 from iot_stream.local.local_stack import LocalStack, Ports, deploy
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.paths import PROJECT
+from tests.secrets import make_secret
 from tests.template import load_template
 
 NAMES = dict.fromkeys(
@@ -130,6 +133,8 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second
     assert thresholds["Nodes"] == 6
     assert thresholds["FreeStorageSpace"] == 25 * 1024
 
+    _rotate_the_password(second)
+
     with pytest.raises(StackError, match=r"DeploymentCheck: .*BackupMode can't be changed"):
         deploy(second, parameters | {"BackupMode": "AllDocuments"})
     with pytest.raises(StackError, match=r"DeploymentCheck: .*the enrichment function fails: .*Europe/Berln"):
@@ -146,6 +151,23 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second
     _delete(second)
     assert deploy(second, NAMES | INSIDE).outputs.keys() == stack.outputs.keys()
     _update_every_parameter(second)
+
+
+def _rotate_the_password(second: LocalStack) -> None:
+    """Another password in the domain and in the secret, as docs/operations.md has it: the role mapper goes on working.
+
+    Delivery signs in as an IAM role and never had it.
+    """
+    stack, secrets = second.stack(), second.aws.client("secretsmanager")
+    secret_id = stack.output("MasterUserSecretArn")
+    secret = json.loads(secrets.get_secret_value(SecretId=secret_id)["SecretString"])
+    changed = secret | {"password": make_secret("Rotated-0-" + secrets.get_random_password()["RandomPassword"][:12])}
+    with second.opensearch.admin_session() as admin:  # what UpdateDomainConfig does on AWS
+        user = f"{second.opensearch.url}/_plugins/_security/api/internalusers/{secret['username']}"
+        admin.patch(user, json=[{"op": "add", "path": "/password", "value": changed["password"]}]).raise_for_status()
+    secrets.put_secret_value(SecretId=secret_id, SecretString=json.dumps(changed))
+    shown = domain_objects.invoke(second.aws.client("lambda"), stack, "show").lines
+    assert shown["Role"] == "unchanged: second"
 
 
 def _update_every_parameter(second: LocalStack) -> None:

@@ -14,7 +14,9 @@ from enrichment.settings import Settings
 from iot_stream.delivery.core.naming import object_key
 from iot_stream.delivery.core.object_kind import ObjectKind
 from role_mapper.deployment_rules import derived
+from tests.alarms import is_made
 from tests.aws_metrics import ALWAYS, DOCUMENTED
+from tests.lint_template import ENVIRONMENTS
 from tests.template import PROJECT, load_template
 
 TEMPLATE = load_template()
@@ -197,6 +199,23 @@ def test_the_dashboard_shows_metrics_that_exist_in_the_order_of_the_flow() -> No
     order = [widget["properties"]["title"].split(":")[0] for widget in _dashboard()]
     assert list(dict.fromkeys(order)) == ["Ingest", "Transform", "Deliver", "Index"]
     assert order == sorted(order, key=["Ingest", "Transform", "Deliver", "Index"].index)
+
+
+def test_the_runbook_says_what_the_alarms_cost() -> None:
+    """0.10 for each metric of each alarm that an environment makes, and 0.50 for the composite."""
+    prices = []
+    for environment in ("default", "prod"):
+        parameters = {name: str(each["Default"]) for name, each in PARAMETERS.items()} | ENVIRONMENTS[environment]
+        metrics = sum(len(list(_parts(alarm))) for name, alarm in ALARMS.items() if is_made(name, parameters))
+        prices.append(f"{0.1 * metrics + 0.5:.2f}")
+    [row] = re.findall(r"^\| alarms at 0\.10 a metric, one composite at 0\.50 \| (.*) \|$", RUNBOOK, re.MULTILINE)
+    assert row.split(" | ") == prices
+    rows = re.findall(
+        r"^\| [^|*]+ \| ([\d.]+|\W)[^|]* \| ([\d.]+)[^|]* \|$", RUNBOOK.split("| to leave running")[1], re.MULTILINE
+    )
+    together = [f"{sum(float(cell) for cell in column if cell[0].isdigit()):.2f}" for column in zip(*rows, strict=True)]
+    [total] = re.findall(r"^\| \*\*together\*\* \| \*\*(.*)\*\* \| \*\*(.*)\*\* \|$", RUNBOOK, re.MULTILINE)
+    assert list(total) == together
 
 
 def test_a_subscription_goes_with_its_topic() -> None:
