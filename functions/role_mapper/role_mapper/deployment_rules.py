@@ -22,8 +22,19 @@ _KEPT: Final = (
 """Parameters whose earlier values decide what an update may do."""
 
 _FRACTIONS: Final = {"TransformBufferSizeInMBs"}
-# "EBS volume size quotas" in Amazon OpenSearch Service quotas: GiB of a node.
-_LARGEST_VOLUMES: Final = {"t3.small.search": 100, "t3.medium.search": 200}
+# "EBS volume size quotas" in Amazon OpenSearch Service quotas: GiB of gp3 of a node, by family and size. AWS itself
+# checks the families that its page did not list yet.
+_TIB: Final = 1024
+_M: Final = {"large": 1, "xlarge": 2, "2xlarge": 3, "4xlarge": 6, "8xlarge": 12, "12xlarge": 18}
+_C: Final = {"large": 0.25, "xlarge": 0.5, "2xlarge": 1, "4xlarge": 1.5, "8xlarge": 3, "9xlarge": 3.5, "12xlarge": 4.5}
+_R: Final = {"large": 2, "xlarge": 3, "2xlarge": 6, "4xlarge": 12, "8xlarge": 16, "12xlarge": 24}
+_LARGEST_VOLUMES: Final = {"t3.small.search": 100, "t3.medium.search": 200} | {
+    f"{family}.{size}.search": int(tib * _TIB)
+    for families, sizes in ((("m5", "m6g"), _M), (("c5", "c6g"), _C), (("r5", "r6g"), _R))
+    for family in families
+    for size, tib in sizes.items()
+}
+_MOST_DATA_NODES_OF_T3_MASTERS: Final = 10  # "Domain and instance quotas"
 # "Index rotation for the OpenSearch Service destination": the first and the last name that can come.
 _ROTATED: Final = {
     "NoRotation": ("", ""),
@@ -92,6 +103,15 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
     zones = int(parameters["AvailabilityZones"])
     if nodes % zones:
         yield f"InstanceCount={nodes} must be a multiple of AvailabilityZones={zones}"
+    if (
+        parameters["DedicatedMasters"] == "true"
+        and parameters["DedicatedMasterType"].startswith("t3.")
+        and nodes > _MOST_DATA_NODES_OF_T3_MASTERS
+    ):
+        yield (
+            f"DedicatedMasterType={parameters['DedicatedMasterType']} manages {_MOST_DATA_NODES_OF_T3_MASTERS} data "
+            "nodes at most: choose a larger one"
+        )
     if parameters["Standby"] == "true" and parameters["InstanceType"].startswith("t3."):
         yield f"Standby is not available for {parameters['InstanceType']}: choose another InstanceType"
     buffer, limit = int(parameters["DeliveryBufferSizeInMBs"]), _largest_buffer(parameters["InstanceType"])
