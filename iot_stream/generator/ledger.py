@@ -8,7 +8,9 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["Accepted", "Ledger", "digest_of"]
 
@@ -24,13 +26,17 @@ def digest_of(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """One record that the stream accepted; `shard` and `sequence` are PutRecords' ShardId and SequenceNumber."""
 
     shard: str
     sequence: str
     digest: bytes
+
+
+@cache
+def _shard_number(shard: str) -> int:
+    return int(shard.removeprefix(_SHARD))
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,8 @@ class Ledger:
     def append(self, run: str, records: Iterable[Accepted]) -> None:
         """Add records to the file of `run`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        entries = [
-            _ENTRY.pack(int(record.shard.removeprefix(_SHARD)), record.sequence.encode("ascii"), record.digest)
-            for record in records
-        ]
+        pack = _ENTRY.pack
+        entries = [pack(_shard_number(shard), sequence.encode("ascii"), digest) for shard, sequence, digest in records]
         with (self.folder / f"{run}.accepted").open("ab") as file:
             file.write(b"".join(entries))
 

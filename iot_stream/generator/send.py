@@ -7,7 +7,7 @@ accepted: they are sent again, and the stream may then hold them twice.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,17 +177,20 @@ class _Pace:
         return [int((begun + step * (number + 1)) * 1000) for number in range(size)]
 
 
-def _requests(readings: list[Reading]) -> Iterator[list[Reading]]:
-    """Yield readings in batches that fit into a request: one, unless they are large."""
-    batch: list[Reading] = []
-    size = 0
-    for reading in readings:
-        size += len(reading.data) + len(reading.key)
-        if size > _MAX_BYTES and batch:
-            yield batch
-            batch, size = [], len(reading.data) + len(reading.key)
-        batch.append(reading)
-    yield batch
+def _requests(readings: list[Reading]) -> list[list[Reading]]:
+    """Return readings in batches that fit into a request: one, unless they are large."""
+    sizes = [len(data) + len(key) for key, data in readings]
+    if sum(sizes) <= _MAX_BYTES:
+        return [readings]
+    batches: list[list[Reading]] = []
+    size = _MAX_BYTES
+    for reading, more in zip(readings, sizes, strict=True):
+        size += more
+        if size > _MAX_BYTES:
+            batches.append([])
+            size = more
+        batches[-1].append(reading)
+    return batches
 
 
 def put(
@@ -246,16 +249,18 @@ def _put_once(
         raise SendError(
             f"could not put records into stream {stream}: {error}; {sent.records} were accepted before"
         ) from error
-    results = list(zip(batch, response["Records"], strict=True))
-    accepted = [
-        Accepted(result["ShardId"], result["SequenceNumber"], digest_of(reading.data))
-        for reading, result in results
-        if "ErrorCode" not in result
-    ]
+    accepted: list[Accepted] = []
+    refused: list[Reading] = []
+    reason = ""
+    for reading, result in zip(batch, response["Records"], strict=True):
+        if "ErrorCode" in result:
+            refused.append(reading)
+            reason = result["ErrorCode"]
+        else:
+            accepted.append(Accepted(result["ShardId"], result["SequenceNumber"], digest_of(reading.data)))
     sent.records += len(accepted)
     on_accepted(accepted)
-    refused = [(reading, result["ErrorCode"]) for reading, result in results if "ErrorCode" in result]
-    return [reading for reading, _ in refused], refused[-1][1] if refused else ""
+    return refused, reason
 
 
 def _is_retryable(error: ClientError | BotoCoreError) -> bool:

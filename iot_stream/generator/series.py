@@ -12,7 +12,7 @@ __all__ = ["Reading", "Readings"]
 
 
 class Reading(NamedTuple):
-    """One record: its partition key, a random number as the Kinesis Data Generator has it, and its bytes."""
+    """One record: its partition key, which is random as the Kinesis Data Generator's is, and its bytes."""
 
     key: str
     data: bytes
@@ -40,7 +40,8 @@ class Readings:
 
         Half a surrogate pair, which JSON can write and UTF-8 can't, becomes "?".
         """
-        keys = map(str, self._keys.choices(range(10**10), k=len(times)))
+        digits = self._keys.randbytes(4 * len(times)).hex()
+        keys = [digits[start : start + 8] for start in range(0, len(digits), 8)]
         texts = self._texts(self._disturbance.delayed(times))
         return [*map(Reading, keys, self._disturbance.disturbed([text.encode(errors="replace") for text in texts]))]
 

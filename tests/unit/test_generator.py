@@ -53,7 +53,7 @@ def test_the_default_reading_is_the_walkthrough_s() -> None:
         assert fields["device_ts"] == "2026-11-22 10:15:30.123"
         assert 0 <= fields["device_id"] <= 50
         assert 0 <= fields["track_id"] <= 30
-        assert reading.key.isdecimal()
+        assert re.fullmatch("[0-9a-f]{8}", reading.key)
 
 
 def test_temperatures_and_activities_come_in_their_weights() -> None:

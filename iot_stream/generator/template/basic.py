@@ -19,7 +19,8 @@ _LIST: Final = 'a list such as ["OK", "FAIL"], with at least one element'
 _WEIGHTS: Final = (
     '{"weights": [0.3, 0.7], "data": ["cat", "dog"]} with a weight of 0 or more for each element, and one above 0'
 )
-_HEX: Final = "0123456789abcdef"
+_VERSION_4: Final = bytes(octet & 0x0F | 0x40 for octet in range(256))
+_VARIANT: Final = bytes(octet & 0x3F | 0x80 for octet in range(256))
 _ALPHANUMERIC: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -129,9 +130,13 @@ def _uuid(arguments: Arguments) -> Column:
     randbytes = arguments.series.randbytes
 
     def column(times: Sequence[int]) -> list[str]:
-        digits = randbytes(16 * len(times)).hex()
+        # All of them at once: each byte that holds the version, and each that holds the variant (RFC 9562).
+        octets = bytearray(randbytes(16 * len(times)))
+        octets[6::16] = octets[6::16].translate(_VERSION_4)
+        octets[8::16] = octets[8::16].translate(_VARIANT)
+        digits = octets.hex()
         return [
-            f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:]}"
+            f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
             for h in [digits[start : start + 32] for start in range(0, len(digits), 32)]
         ]
 

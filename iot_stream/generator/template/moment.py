@@ -154,7 +154,7 @@ _PARTS: Final[dict[str, Callable[[dt.datetime], str]]] = {
 def formatter(text: str, zone: dt.tzinfo) -> Callable[[Sequence[int]], list[str]]:
     """Return a function that formats times, each in milliseconds since 1970-01-01 UTC.
 
-    What changes by the second is made once a second; only fractions are made for each time.
+    What changes by the second is made once a second; only fractions are made for each new time.
 
     Args:
         text: moment's format.
@@ -164,6 +164,7 @@ def formatter(text: str, zone: dt.tzinfo) -> Callable[[Sequence[int]], list[str]
     fractions = [part for part in parts if isinstance(part, list)]
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     second, made = None, ""
+    latest, written = None, ""
 
     def render(second: int) -> str:
         when = (epoch + dt.timedelta(seconds=second)).astimezone(zone)
@@ -173,13 +174,16 @@ def formatter(text: str, zone: dt.tzinfo) -> Callable[[Sequence[int]], list[str]
         )
 
     def column(times: Sequence[int]) -> list[str]:
-        nonlocal second, made
+        nonlocal second, made, latest, written
         rows = []
         for time in times:
-            this, fraction = divmod(time, 1000)
-            if this != second:
-                second, made = this, render(this)
-            rows.append(made % tuple([table[fraction] for table in fractions]))
+            if time != latest:
+                latest = time
+                this, fraction = divmod(time, 1000)
+                if this != second:
+                    second, made = this, render(this)
+                written = made % tuple([table[fraction] for table in fractions])
+            rows.append(written)
         return rows
 
     return column
