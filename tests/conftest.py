@@ -4,9 +4,11 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from iot_stream.local import deployment
 from iot_stream.local import opensearch as local_opensearch
@@ -57,6 +59,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("chromium")]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+
+
+class _NeighboursTogether(LoadScopeScheduling):
+    """With several processes: one runs every test that needs neighbours, which these share; others run unit tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what has to run in one process: a file of unit tests, or all other tiers."""
+        file = nodeid.split("::", maxsplit=1)[0]
+        return file if file.startswith("tests/unit/") else "neighbours"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Return how tests are divided among processes (pytest-xdist; `make unit`, `make test`)."""
+    return _NeighboursTogether(config, log)
 
 
 def pytest_report_header() -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import hypothesis
 
-__all__ = ["examples", "share_of"]
+__all__ = ["examples", "share_of", "times"]
 
 _TIMES = int(os.environ.get("EXAMPLES") or 1)
 
@@ -19,7 +19,12 @@ def examples(count: int, **more: Any) -> hypothesis.settings:
 
     There is no deadline: how long an example takes says something of this machine's other work, not of the code.
     """
-    return hypothesis.settings(max_examples=count * _TIMES, deadline=None, **more)
+    return hypothesis.settings(max_examples=times(count), deadline=None, **more)
+
+
+def times(count: int) -> int:
+    """Return the count, or `EXAMPLES` times as much."""
+    return count * _TIMES
 
 
 def share_of[T](kinds: Collection[T], number: int) -> list[T]:

@@ -65,7 +65,7 @@ def deploy(
         parameters = _configured() | dict(overrides)
         command += ["--parameter-overrides", *(override(name, value) for name, value in parameters.items())]
     settings = aws.environment() | {"AWS_CONFIG_FILE": str(aws.write_profile()), "AWS_MAX_ATTEMPTS": "2"}
-    environment = processes.clean_environment(**settings, **_sam_settings(log), SAM_CLI_POLL_DELAY="1")
+    environment = processes.clean_environment(**settings, **_sam_settings(log), SAM_CLI_POLL_DELAY="0.3")
     started = datetime.now(UTC)
     code, output = _run("sam deploy", command, log, environment, seconds=_DEPLOY_SECONDS, meanwhile=meanwhile)
     if code:
