@@ -215,3 +215,28 @@ def _update_every_parameter(second: LocalStack) -> None:
 
 def _functions(stack: LocalStack) -> list[str]:
     return [each["FunctionName"] for each in stack.aws.client("lambda").list_functions()["Functions"]]
+
+
+def test_everything_in_a_vpc(second: LocalStack) -> None:
+    """Domain, delivery and the functions that reach the domain are in the same subnets, in groups that fit together."""
+    ec2 = second.aws.client("ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
+    network = {"VpcId": vpc, "SubnetIds": subnet, "DashboardsCidr": "10.0.0.0/16"}
+    deploy(second, NAMES | INSIDE | network)
+
+    domain = second.aws.client("opensearch").describe_domain(DomainName="second")["DomainStatus"]
+    assert domain["VPCOptions"]["SubnetIds"] == [subnet]
+    [domain_group] = domain["VPCOptions"]["SecurityGroupIds"]
+    function = second.aws.client("lambda").get_function_configuration(FunctionName="second")
+    assert function["VpcConfig"]["SubnetIds"] == [subnet]
+    [client_group] = function["VpcConfig"]["SecurityGroupIds"]
+    described = second.aws.client("firehose").describe_delivery_stream(DeliveryStreamName="second")
+    assert client_group in str(described["DeliveryStreamDescription"]["Destinations"])
+    [group] = ec2.describe_security_groups(GroupIds=[domain_group])["SecurityGroups"]
+    rules = group["IpPermissions"]
+    assert {(rule["FromPort"], rule["ToPort"]) for rule in rules} == {(443, 443)}
+    assert [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]] == [client_group]
+    assert [each["CidrIp"] for rule in rules for each in rule["IpRanges"]] == ["10.0.0.0/16"]
+    with pytest.raises(StackError, match=r"VpcId can't be changed from vpc-\w+ to none on a domain that exists"):
+        deploy(second, NAMES | INSIDE)
