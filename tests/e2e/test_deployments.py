@@ -240,3 +240,24 @@ def test_everything_in_a_vpc(second: LocalStack) -> None:
     assert [each["CidrIp"] for rule in rules for each in rule["IpRanges"]] == ["10.0.0.0/16"]
     with pytest.raises(StackError, match=r"VpcId can't be changed from vpc-\w+ to none on a domain that exists"):
         deploy(second, NAMES | INSIDE)
+    _deploy_the_same_names_in_another_region(second)
+
+
+class _Elsewhere(LocalStack):
+    """The same machine, in another region of its AWS."""
+
+    @property
+    def aws(self) -> Ministack:
+        return Ministack(self.folder / "elsewhere", self.ports.aws, "eu-central-1")
+
+
+def _deploy_the_same_names_in_another_region(second: LocalStack) -> None:
+    """What docs/operations.md says: only the bucket needs another name there, and the domain's inside is one here."""
+    elsewhere = _Elsewhere(second.folder, second.ports, second.home, stack_name=second.stack_name)
+    inside = dict.fromkeys(INSIDE, "elsewhere")
+    try:
+        stack = deploy(elsewhere, NAMES | inside | {"BackupBucketSuffix": "elsewhere"})
+        here, there = (each.output("EnrichmentFunctionArn") for each in (second.stack(), stack))
+        assert there == here.replace(":us-east-1:", ":eu-central-1:")
+    finally:
+        _delete(elsewhere)
