@@ -5,6 +5,7 @@ compiles the result once, at import (`compiled`); the dashboard, index template,
 same objects (docs/adr/0009). Only the standard library and msgspec are imported here.
 """
 
+import re
 import tomllib
 from bisect import bisect_left
 from enum import StrEnum
@@ -36,6 +37,10 @@ INGESTED_AT: Final = "ingested_at"
 """Field that every document has behind the described ones: when AWS took the record (date)."""
 UNKNOWN_FIELDS: Final = "unknown_fields"
 """Object of the document that holds what is not described, with `unknown = "keep"`; `enabled: false` in the index."""
+
+
+_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
+_TWICE: Final = re.compile(r"^Cannot declare .*'(.+)'\) twice|^Cannot overwrite a value")
 
 
 class Type(StrEnum):
@@ -221,15 +226,23 @@ def parse(text: str, file: str = FILE.name) -> Description:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        hint = "a name stands twice: rename or remove one" if "twice" in str(error) or "overwrite" in str(error) else ""
-        what = f"not valid TOML: {error}" + (f" - {hint}" if hint else "")
-        raise DescriptionError(file, [Problem(None, None, what)]) from None
+        raise DescriptionError(file, [_of_toml(str(error))]) from None
     description, mistakes = check(table)
     if description is None or mistakes:
         raise DescriptionError(
             file, [Problem(_line_of(text, keys), keys[1] if len(keys) > 1 else None, what) for keys, what in mistakes]
         )
     return description
+
+
+def _of_toml(message: str) -> Problem:
+    """Return what tomllib says, by its line: `Cannot declare ('fields', 'at') twice (at line 8, column 11)`."""
+    place = _PLACE.search(message)
+    line = int(place[1]) if place else None
+    twice = _TWICE.search(message)
+    if twice:
+        return Problem(line, twice[1], "a field or a key of this name stands above already: rename or remove one")
+    return Problem(line, None, f"not valid TOML: {_PLACE.sub('', message)}")
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
