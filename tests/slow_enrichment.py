@@ -15,11 +15,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from iot_stream.paths import PROJECT
+from tests.walkthrough import WALKTHROUGH_FILE
 
 __all__ = ["Refusal", "slow_document"]
 
-WALKTHROUGH = (PROJECT / "functions" / "enrichment" / "readings.toml").read_text(encoding="utf-8")
+WALKTHROUGH = WALKTHROUGH_FILE.read_text(encoding="utf-8")
 UNITS = {"epoch_second": 1000, "epoch_millis": 1, "epoch_micros": Fraction(1, 1000), "epoch_nanos": Fraction(1, 10**6)}
 LARGEST_DOUBLE = Fraction(1.7976931348623157e308)
 ABSENT = object()

@@ -11,12 +11,14 @@ import pytest
 
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.saved_objects import build
+from iot_stream.description import load as load_description
 from role_mapper.errors import CallError, DeadlineExceededError
 from role_mapper.objects.dashboards import Dashboards
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from tests.builders import DOMAIN_ENDPOINT, STACK_ID, mapping_properties
 from tests.fake_domain import Call, FakeDomain, FakeResponse
+from tests.walkthrough import PROJECT_FILE
 
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
 PROPERTIES = Properties.of(mapping_properties())
@@ -56,9 +58,10 @@ def test_success_brings_what_was_built(domain: FakeDomain) -> None:
     """Every object of the built file arrives, with the attributes that the build gave it."""
     ship(domain)
     arrived = {(item["type"], item["id"]): item["attributes"] for item in domain.saved_objects.values()}
-    for item in build(load()):
+    shipped = build(load(reading=load_description(PROJECT_FILE)))
+    for item in shipped:
         assert item["attributes"].items() <= arrived[item["type"], item["id"]].items()
-    assert len(arrived) == len(build(load()))
+    assert len(arrived) == len(shipped)
 
 
 @pytest.mark.parametrize(

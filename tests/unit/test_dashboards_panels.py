@@ -11,6 +11,7 @@ from altair.vegalite import SCHEMA_VERSION, schema
 from jsonschema import Draft7Validator
 
 from iot_stream.dashboards.definition import DASHBOARDS, Panel, load
+from iot_stream.dashboards.index_template import index_template
 from iot_stream.errors import SetupError
 from tests.template import load_template
 
@@ -64,7 +65,7 @@ def test_panel_asks_the_index_pattern_by_its_title(panel: Panel) -> None:
 
 def test_only_fields_of_the_index_template_are_used() -> None:
     """A field that no document has would show nothing, without a word."""
-    template = json.loads((DASHBOARDS.parent / "index-template.json").read_text(encoding="utf-8"))
+    template = index_template(DASHBOARD.reading)
     known = template["template"]["mappings"]["properties"].keys()
     asked = {value for panel in DASHBOARD.panels for key, value in walk(panel.query.body) if key == "field"}
     chosen = {entry["field"] for entry in DASHBOARD.filters}

@@ -8,7 +8,10 @@ from botocore.stub import ANY, Stubber
 from device_alerts import handler
 from device_alerts.handler import lambda_handler
 from device_alerts.message import Message, message
+from device_alerts.rules import parse
 from device_alerts.settings import Settings, SettingsError
+from iot_stream.description import load
+from iot_stream.readings.alert_files import alert_rules
 from tests.alerts_index import Killer, MemoryIndex
 
 ENVIRONMENT = {
@@ -53,6 +56,7 @@ def test_a_run_publishes_what_sns_takes(monkeypatch: pytest.MonkeyPatch) -> None
     index = MemoryIndex(lambda: clock[0], Killer())
     monkeypatch.setattr(handler, "Domain", lambda *_: index)
     monkeypatch.setattr(handler, "_now", lambda: clock[0])
+    monkeypatch.setattr(handler, "_RULES", parse(alert_rules(load())))
     expected = {
         "TopicArn": ENVIRONMENT["TOPIC_ARN"],
         "Subject": "Device alerts of iot-stream: 1 opened",

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from device_alerts import queries
 from device_alerts.documents import RUN_ID, Alert, iso
 from device_alerts.message import _NAMES, Message
-from device_alerts.rules import Kind, Rules, load, parse
+from device_alerts.rules import Kind, Rules, parse
 from device_alerts.run import Run, RunSettings, Summary
+from iot_stream.description import load as load_description
+from iot_stream.readings.alert_files import alert_rules
 from tests.alerts_index import Death, Killer, MemoryIndex, Topic
 
 START = 1_795_342_500_000
 MINUTE = 60_000
-RULES = load()
+RULES = parse(alert_rules(load_description()))
 SETTINGS = RunSettings("iot-stream", grace=20_000, late_after=600_000)
 
 

@@ -158,7 +158,7 @@ def test_a_mistake_is_named_with_line_field_and_what_to_write(lines: str, line: 
         ("[fields]", "readings.toml, line 1: no fields"),
         (SMALLEST.replace('role = "time"', ""), 'line 1: no field has the role time: write role = "time" at one field'),
         (SMALLEST.replace('role = "device"', ""), "no field has the role device"),
-        (SMALLEST + "[fields.at]\n", "readings.toml, line 8, field at: a field or a key of this name stands above already: rename"),
+        (SMALLEST + "[fields.at]\n", "line 8, field at: a field or a key of this name stands above already: rename"),
         ("silent_after = 0\n" + SMALLEST, "readings.toml, line 1: must be above 0: write seconds, such as 180"),
         ('unknown = "store"\n' + SMALLEST, "readings.toml, line 1: unknown is 'store': write one of drop, keep"),
         ("silent = 3\n" + SMALLEST, "readings.toml, line 1: unknown key silent: did you mean silent_after?"),

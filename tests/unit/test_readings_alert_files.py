@@ -6,6 +6,7 @@ from device_alerts import rules
 from iot_stream.description import load, parse
 from iot_stream.errors import SetupError
 from iot_stream.readings.alert_files import alert_rules, alerts_template
+from tests.walkthrough import PROJECT_FILE
 
 COLD_STORE = """
 silent_after = 900
@@ -49,7 +50,7 @@ def test_each_threshold_is_a_rule_and_silence_and_clock_are_two() -> None:
 
 def test_the_shipped_rules_are_the_shipped_description_s() -> None:
     """The function and the command read the same numbers."""
-    assert rules.load() == rules.parse(alert_rules(load()))
+    assert rules.load() == rules.parse(alert_rules(load(PROJECT_FILE)))
 
 
 def test_the_index_of_alerts_has_the_described_device_and_measures() -> None:

@@ -47,7 +47,7 @@ def describe_batch(batch: Batch, now: datetime, milliseconds: float, settings: S
         milliseconds: how long the batch took.
         settings: namespace and dimension of the metrics.
     """
-    figures = {
+    figures: dict[str, float] = {
         "RecordsIn": len(batch.results),
         "RecordsOk": len(batch.results) - batch.failed,
         "RecordsFailed": batch.failed,
@@ -59,11 +59,21 @@ def describe_batch(batch: Batch, now: datetime, milliseconds: float, settings: S
         figures["FieldsDropped"] = sum(batch.dropped.values())
     if batch.timestamps:
         oldest_first = sorted(batch.timestamps)  # the text sorts as time does
-        figures["DelayP50"] = _delay(oldest_first[len(oldest_first) // 2], now)
-        figures["DelayMax"] = _delay(oldest_first[0], now)
-    dimensions = {"FunctionName": settings.function_name}
-    names = {"droppedFields": _most_dropped(batch.dropped)} if batch.dropped else {}
-    return _encode({"message": "batch", **names, **_embed(figures, dimensions, now, settings)}).decode() + "\n"
+        utc = now.astimezone(UTC).replace(tzinfo=None)
+        figures["DelayP50"] = _delay(oldest_first[len(oldest_first) // 2], utc)
+        figures["DelayMax"] = _delay(oldest_first[0], utc)
+    line: dict[str, Any] = {
+        "message": "batch",
+        "FunctionName": settings.function_name,
+        **figures,
+        "_aws": {
+            "Timestamp": int(now.timestamp() * 1000),
+            "CloudWatchMetrics": _declare_as_json(settings.metrics_namespace, ("FunctionName",), tuple(figures)),
+        },
+    }
+    if batch.dropped:
+        line["droppedFields"] = _most_dropped(batch.dropped)
+    return _encode(line).decode() + "\n"
 
 
 def describe_failures(batch: Batch, now: datetime, settings: Settings) -> Iterator[dict[str, Any]]:
@@ -92,7 +102,7 @@ def _most_dropped(dropped: Mapping[str, int]) -> dict[str, int]:
 
 
 def _delay(timestamp: str, now: datetime) -> int:
-    return (now - datetime.fromisoformat(timestamp).replace(tzinfo=UTC)) // _MILLISECOND
+    return (now - datetime.fromisoformat(timestamp)) // _MILLISECOND
 
 
 def _embed(
@@ -107,6 +117,11 @@ def _embed(
 
 
 @lru_cache(maxsize=8)  # the same for every batch, and half of the time that a line takes
+def _declare_as_json(namespace: str, dimensions: tuple[str, ...], figures: tuple[str, ...]) -> msgspec.Raw:
+    return msgspec.Raw(_encode(_declare(namespace, dimensions, figures)))
+
+
+@lru_cache(maxsize=8)
 def _declare(namespace: str, dimensions: tuple[str, ...], figures: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return which keys of a line are metrics; shared between lines: do not change it."""
     metrics = [{"Name": name, "Unit": _UNITS[name]} for name in figures]

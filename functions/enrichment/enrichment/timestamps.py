@@ -55,8 +55,9 @@ def from_devices(texts: Iterable[str], zone: tzinfo) -> list[str]:
     try:
         return [
             # No offset changes milliseconds, and devices share their seconds.
-            _second_of_device(text[:_SECONDS], text[_MILLISECONDS:], zone) + fraction
-            if (fraction := text[_SECONDS:_MILLISECONDS]) in _FRACTIONS and text[_MILLISECONDS:][:1] not in _DIGITS
+            _second_of_device(text[:_SECONDS], offset, zone) + fraction
+            if (fraction := text[_SECONDS:_MILLISECONDS]) in _FRACTIONS
+            and (not (offset := text[_MILLISECONDS:]) or offset[0] not in _DIGITS)
             else _other_time(text, zone)
             for text in texts
         ]
