@@ -12,19 +12,12 @@ import pytest
 from role_mapper import cloudformation, handler, master_user
 from role_mapper.cloudformation import ResponseNotSentError
 from tests.builders import FUNCTION_ENVIRONMENT, custom_resource_event, mapping_properties
+from tests.lambda_context import LambdaContext
 from tests.secrets import leaks, make_secret
 
 pytestmark = pytest.mark.secrets
 
 PASSWORD = make_secret("For-No.Listener+42")
-
-
-class Context:
-    """Lambda's context, with little time left."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds left."""
-        return 2000
 
 
 class Listener(ThreadingHTTPServer):
@@ -93,9 +86,9 @@ def test_a_listener_that_the_event_names_gets_nothing(kind: str) -> None:
             )
             if url:
                 with pytest.raises(ResponseNotSentError, match="not one of CloudFormation's"):
-                    handler.lambda_handler(event, Context())
+                    handler.lambda_handler(event, LambdaContext(seconds=2))
             else:
-                handler.lambda_handler(event, Context())
+                handler.lambda_handler(event, LambdaContext(seconds=2))
         assert listener.received == []
 
 

@@ -1,9 +1,17 @@
 """Unit tests have no sockets: what needs one is an integration test."""
 
-import pytest
+import json
+from collections.abc import Iterator
+from typing import Any
 
-from role_mapper import redaction
-from tests.fake_domain import FakeDomain
+import pytest
+from moto import mock_aws
+
+from role_mapper import master_user, redaction, response_sender
+from role_mapper.deadline import Deadline
+from tests.aws_clients import aws_client
+from tests.builders import FUNCTION_ENVIRONMENT
+from tests.fake_domain import Clock, FakeDomain
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +31,24 @@ def fake_domain(monkeypatch: pytest.MonkeyPatch) -> FakeDomain:
     domain = FakeDomain()
     domain.install(monkeypatch)
     return domain
+
+
+@pytest.fixture
+def mapper_clock(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The deployed role mapper of a domain: its environment, its secret, and a clock that goes on in waits only."""
+    secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
+    monkeypatch.setattr(master_user, "_read_secret", lambda *_: secret)
+    for name, value in FUNCTION_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    clock = Clock()
+    monkeypatch.setattr(response_sender, "Deadline", lambda seconds: Deadline(seconds, clock=clock, wait=clock.wait))
+    return clock
+
+
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    """An S3 client whose only bucket is empty and called `backup`."""
+    with mock_aws():
+        client = aws_client("s3")
+        client.create_bucket(Bucket="backup")
+        yield client

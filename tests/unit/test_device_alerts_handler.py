@@ -13,6 +13,7 @@ from device_alerts.settings import Settings, SettingsError
 from iot_stream.description import load
 from iot_stream.readings.alert_files import alert_rules
 from tests.alerts_index import Killer, MemoryIndex
+from tests.lambda_context import LambdaContext
 
 ENVIRONMENT = {
     "DOMAIN_ENDPOINT": "search-builders.us-east-1.es.amazonaws.com",
@@ -30,14 +31,6 @@ AWS = {
     "AWS_SECRET_ACCESS_KEY": "b",
 }
 NOW = 1_795_342_500_000
-
-
-class Context:
-    """Lambda's context."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the time that is left."""
-        return 50_000
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +66,7 @@ def test_a_run_publishes_what_sns_takes(monkeypatch: pytest.MonkeyPatch) -> None
         for _ in range(4):
             clock[0] += 25_000
             index.add({"device_id": 7, "temp_celsius": 40.0, "timestamp": clock[0], "ingested_at": clock[0]})
-            summaries.append(lambda_handler({}, Context()))
+            summaries.append(lambda_handler({}, LambdaContext(seconds=50)))
         sns.assert_no_pending_responses()
     assert summaries[-1] == {"run": 4, "skipped": "", "devices": 1, "opened": 1, "closed": 0, "messages": 1}
 

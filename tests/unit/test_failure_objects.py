@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from iot_stream.compression import LONGEST_LINE, DamagedError, decompressed, lines
 from iot_stream.failure_objects import (
@@ -25,7 +24,6 @@ from iot_stream.failure_objects import (
     failed_records,
 )
 from iot_stream.stack import Stack
-from tests.aws_clients import aws_client
 from tests.template import load_template
 
 BUCKET = "backup"
@@ -285,15 +283,6 @@ def test_decompression_says_what_is_damaged() -> None:
 
 
 # ---- in a bucket -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def s3() -> Iterator[Any]:
-    """An S3 client with an empty backup bucket."""
-    with mock_aws():
-        client = aws_client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
 
 
 def put(s3: Any, objects: dict[str, bytes]) -> None:

@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from iot_stream.failure_objects import BackupLocation, FailureKind, FailureObject, FailureObjects, NoSuchFailureError
 from iot_stream.live.failures import Failures
-from tests.aws_clients import aws_client
 
 BUCKET, PREFIX = "backup", "opensearch_backup/"
 PROCESSING = PREFIX + "processing-failed/2026/11/22/10/stream-1"
@@ -24,15 +22,6 @@ LINE = {
     "rawData": base64.b64encode(b'{"device_ts": "broken"}').decode(),
     "lambdaArn": "arn:aws:lambda:eu-west-1:123456789012:function:iot-enrichment",
 }
-
-
-@pytest.fixture
-def s3() -> Iterator[Any]:
-    """An S3 client with an empty backup bucket."""
-    with mock_aws():
-        client = aws_client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
 
 
 @pytest.fixture
@@ -66,7 +55,7 @@ def test_a_refused_document_failed_at_the_index(s3: Any, failures: Failures, spe
     assert (failure.step, failure.attempts) == ("Index", 4)
 
 
-def test_the_newest_object_comes_first() -> None:
+def test_the_newest_object_comes_first(s3: Any) -> None:
     """Yesterday's failures must not hide today's, whatever the objects' names."""
     day = datetime(2026, 11, 22, tzinfo=UTC)
     days = {"b": day, "c": day - timedelta(days=1), "a": day - timedelta(days=2)}
@@ -77,14 +66,11 @@ def test_the_newest_object_comes_first() -> None:
         def objects(self) -> Iterator[FailureObject]:
             return (FailureObject(PREFIX + "processing-failed/" + k, FailureKind.PROCESSING, 1, days[k]) for k in "abc")
 
-    with mock_aws():
-        client = aws_client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        for name in days:
-            put(client, f"{PREFIX}processing-failed/{name}", {**LINE, "errorCode": name})
-        failures = Failures(Listed(client, BackupLocation(BUCKET, PREFIX, PREFIX)))
-        assert [failure.code for failure in failures.recent()] == ["b", "c", "a"]
-        assert [failure.code for failure in failures.recent(limit=1)] == ["b"]
+    for name in days:
+        put(s3, f"{PREFIX}processing-failed/{name}", {**LINE, "errorCode": name})
+    failures = Failures(Listed(s3, BackupLocation(BUCKET, PREFIX, PREFIX)))
+    assert [failure.code for failure in failures.recent()] == ["b", "c", "a"]
+    assert [failure.code for failure in failures.recent(limit=1)] == ["b"]
 
 
 def test_the_record_is_given_for_one_line(s3: Any, failures: Failures) -> None:

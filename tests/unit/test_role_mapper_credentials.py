@@ -21,6 +21,7 @@ from role_mapper.errors import PropertiesError, SettingsError
 from role_mapper.settings import MasterUserMode, Settings
 from tests.builders import DOMAIN_ENDPOINT, FUNCTION_ENVIRONMENT, SECRET_ARN, custom_resource_event, mapping_properties
 from tests.fake_domain import Clock, FakeDomain, FakeResponse
+from tests.lambda_context import LambdaContext
 from tests.secrets import leaks, make_secret
 from tests.template import load_template
 
@@ -28,14 +29,6 @@ pytestmark = pytest.mark.secrets
 
 PASSWORD = make_secret("Only-For.Our-Domain+7")
 ATTACKER = "attacker.example"
-
-
-class Context:
-    """Lambda's context."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds left."""
-        return 600_000
 
 
 @dataclass
@@ -152,7 +145,7 @@ def test_no_credential_leaves_for_another_host_whatever_the_event_says(
     network = Network(response, f"https://{redirect}/" if response.status in {302, 307} else "")
     with network.installed():
         try:
-            handler.lambda_handler(event, Context())
+            handler.lambda_handler(event, LambdaContext())
         except ResponseNotSentError:
             assert not network.sent, "an event with somebody else's ResponseURL has no effect at all"
     assert set(network.secrets_read) <= {SECRET_ARN}
@@ -169,7 +162,7 @@ def test_our_own_domain_is_signed_in_to() -> None:
     """The recorder above sees a credential where there is one."""
     network = Network(FakeResponse(400, {"message": "no"}))
     with network.installed():
-        handler.lambda_handler(custom_resource_event("Create"), Context())
+        handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     signed = [url for url, text in network.sent if "Basic " in text]
     assert signed
     assert {urlsplit(url).hostname for url in signed} == {DOMAIN_ENDPOINT}
@@ -188,7 +181,7 @@ def test_an_event_that_names_another_domain_or_secret_is_refused_by_name(
     for name, setting in FUNCTION_ENVIRONMENT.items():
         monkeypatch.setenv(name, setting)
     event = custom_resource_event(kind, mapping_properties(**{key: value}), ResponseURL="")
-    response = handler.lambda_handler(event, Context())
+    response = handler.lambda_handler(event, LambdaContext())
     assert response["Status"] == "FAILED"
     assert response["Reason"].startswith(f"{key} is not the one in this function's environment")
     assert not fake_domain.calls

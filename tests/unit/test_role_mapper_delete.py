@@ -1,46 +1,31 @@
 """Delete: a domain that can't be used must not strand the stack; Create and Update stay strict."""
 
-import json
 from typing import Any
 
 import pytest
 import requests
 
 from role_mapper import handler, master_user, response_sender
-from role_mapper.deadline import Deadline
 from role_mapper.errors import SecretError
 from tests.builders import FUNCTION_ENVIRONMENT, custom_resource_event, mapping_properties
 from tests.fake_domain import Clock, FakeDomain, FakeResponse, error
+from tests.lambda_context import LambdaContext
 
 pytestmark = pytest.mark.secrets
 
 
-class Context:
-    """Lambda's context."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds left."""
-        return 600_000
-
-
 @pytest.fixture
-def clock(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Time that passes only in waits, at a domain with every plugin whose secret can be read."""
+def clock(fake_domain: FakeDomain, mapper_clock: Clock) -> Clock:
+    """Time that passes only in waits, at a domain with every plugin."""
     fake_domain.installed = {"ism", "dashboards"}
-    secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
-    monkeypatch.setattr(master_user, "_read_secret", lambda *_: secret)
-    for name, value in FUNCTION_ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    clock = Clock()
-    monkeypatch.setattr(response_sender, "Deadline", lambda seconds: Deadline(seconds, clock=clock, wait=clock.wait))
-    return clock
+    return mapper_clock
 
 
 def invoke(kind: str) -> dict[str, Any]:
     """Invoke the function; its response."""
     properties = mapping_properties(IndexRotationPeriod="OneDay", RetentionDays="7")
     return handler.lambda_handler(
-        custom_resource_event(kind, properties, ResponseURL="", PhysicalResourceId="id"), Context()
+        custom_resource_event(kind, properties, ResponseURL="", PhysicalResourceId="id"), LambdaContext()
     )
 
 
@@ -108,11 +93,6 @@ def test_a_delete_that_hangs_is_a_success_as_well(fake_domain: FakeDomain, monke
     """The watchdog responds; a DELETE_FAILED would need a person."""
     for name, value in FUNCTION_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    sent: list[str] = []
-
-    class Waiting(Context):
-        def get_remaining_time_in_millis(self) -> int:
-            return 1000
 
     def hang(*_: Any, **__: Any) -> None:
         sender._watchdog.join(20)
@@ -127,5 +107,5 @@ def test_a_delete_that_hangs_is_a_success_as_well(fake_domain: FakeDomain, monke
 
     monkeypatch.setattr(response_sender.ResponseSender, "__enter__", enter)
     monkeypatch.setattr(fake_domain, "_respond", hang)
-    sent.append(handler.lambda_handler(custom_resource_event("Delete", ResponseURL=""), Waiting())["Status"])
-    assert sent == ["SUCCESS"]
+    event = custom_resource_event("Delete", ResponseURL="")
+    assert handler.lambda_handler(event, LambdaContext(seconds=1))["Status"] == "SUCCESS"

@@ -14,26 +14,16 @@ from iot_stream.paths import PROJECT
 from role_mapper import handler, master_user, response_sender
 from role_mapper.cloudformation import MOST_BYTES, encode
 from role_mapper.deadline import Deadline
-from tests.builders import FUNCTION_ENVIRONMENT, STACK_ID, custom_resource_event, mapping_properties
+from tests.builders import STACK_ID, custom_resource_event, mapping_properties
 from tests.examples import examples
 from tests.fake_domain import Clock, FakeDomain, error
+from tests.lambda_context import LambdaContext
 from tests.secrets import make_secret
 
 PHYSICAL_ID = (
     "arn:aws:cloudformation:us-east-1:123456789012:stack/iot-stream/RoleMapping"
     "@search-builders.us-east-1.es.amazonaws.com"
 )
-
-
-class Context:
-    """Lambda's context: `seconds` are left."""
-
-    def __init__(self, seconds: float = 600) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds left."""
-        return int(self.seconds * 1000)
 
 
 class CloudFormation:
@@ -68,14 +58,9 @@ pytestmark = [pytest.mark.secrets, pytest.mark.usefixtures("cloudformation", "do
 
 
 @pytest.fixture
-def domain(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> FakeDomain:
+def domain(fake_domain: FakeDomain, mapper_clock: Clock) -> FakeDomain:
     """A domain whose master user's secret can be read, and whose waits take no time."""
-    secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
-    monkeypatch.setattr(master_user, "_read_secret", lambda *_: secret)
-    for name, value in FUNCTION_ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    clock = Clock()
-    monkeypatch.setattr(response_sender, "Deadline", lambda seconds: Deadline(seconds, clock=clock, wait=clock.wait))
+    assert mapper_clock
     return fake_domain
 
 
@@ -83,13 +68,13 @@ def test_create_update_and_delete_get_the_response_that_cloudformation_wants(
     domain: FakeDomain, cloudformation: CloudFormation
 ) -> None:
     """The same id throughout, the request's own ids, and what was done as Data."""
-    handler.lambda_handler(custom_resource_event("Create"), Context())
+    handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     changed = mapping_properties(RoleName="renamed")
     update = custom_resource_event(
         "Update", changed, PhysicalResourceId=PHYSICAL_ID, OldResourceProperties=mapping_properties()
     )
-    handler.lambda_handler(update, Context())
-    handler.lambda_handler(custom_resource_event("Delete", changed, PhysicalResourceId=PHYSICAL_ID), Context())
+    handler.lambda_handler(update, LambdaContext())
+    handler.lambda_handler(custom_resource_event("Delete", changed, PhysicalResourceId=PHYSICAL_ID), LambdaContext())
     for response in cloudformation.responses:
         assert response["Status"] == "SUCCESS"
         assert response["PhysicalResourceId"] == PHYSICAL_ID
@@ -105,9 +90,9 @@ def test_create_update_and_delete_get_the_response_that_cloudformation_wants(
 
 def test_the_response_is_also_the_functions_result(cloudformation: CloudFormation) -> None:
     """For people who invoke it by hand; without a ResponseURL nothing is sent at all."""
-    result = handler.lambda_handler(custom_resource_event("Create"), Context())
+    result = handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     assert [result] == cloudformation.responses
-    again = handler.lambda_handler(custom_resource_event("Create", ResponseURL=""), Context())
+    again = handler.lambda_handler(custom_resource_event("Create", ResponseURL=""), LambdaContext())
     assert again["Data"]["Role"] == "unchanged: kinesis-firehose"
     assert len(cloudformation.responses) == 1
 
@@ -117,7 +102,7 @@ def test_a_refusal_is_reported_failed_with_the_domains_words(
 ) -> None:
     """Never SUCCESS on a 4xx."""
     domain.faults = {1: error(400, "Invalid configuration")}
-    handler.lambda_handler(custom_resource_event("Create"), Context())
+    handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     (response,) = cloudformation.responses
     assert response["Status"] == "FAILED"
     assert response["Reason"] == (
@@ -130,8 +115,10 @@ def test_the_rollback_of_a_create_that_was_refused_for_its_properties_succeeds(
 ) -> None:
     """Nothing was made with them, so there is nothing that could block the rollback; the id is CloudFormation's."""
     broken = mapping_properties(DeliveryRoleArn="")
-    handler.lambda_handler(custom_resource_event("Create", broken), Context())
-    handler.lambda_handler(custom_resource_event("Delete", broken, PhysicalResourceId="iot-stream-1ABC"), Context())
+    handler.lambda_handler(custom_resource_event("Create", broken), LambdaContext())
+    handler.lambda_handler(
+        custom_resource_event("Delete", broken, PhysicalResourceId="iot-stream-1ABC"), LambdaContext()
+    )
     assert [response["Status"] for response in cloudformation.responses] == ["FAILED", "SUCCESS"]
     assert "DeliveryRoleArn is missing" in cloudformation.responses[0]["Reason"]
     assert cloudformation.responses[1]["PhysicalResourceId"] == "iot-stream-1ABC"
@@ -141,8 +128,8 @@ def test_the_rollback_of_a_create_that_was_refused_for_its_properties_succeeds(
 def test_the_rollback_of_retention_without_rotation_cleans_up(cloudformation: CloudFormation) -> None:
     """These properties are well formed and refused for what they would do."""
     harmful = mapping_properties(RetentionDays="7")
-    handler.lambda_handler(custom_resource_event("Create", harmful), Context())
-    handler.lambda_handler(custom_resource_event("Delete", harmful, PhysicalResourceId=PHYSICAL_ID), Context())
+    handler.lambda_handler(custom_resource_event("Create", harmful), LambdaContext())
+    handler.lambda_handler(custom_resource_event("Delete", harmful, PhysicalResourceId=PHYSICAL_ID), LambdaContext())
     assert [response["Status"] for response in cloudformation.responses] == ["FAILED", "SUCCESS"]
 
 
@@ -150,8 +137,8 @@ def test_a_delete_with_an_id_it_never_made_still_removes_its_own(
     domain: FakeDomain, cloudformation: CloudFormation
 ) -> None:
     """After a Create that never got a response, CloudFormation invents the id."""
-    handler.lambda_handler(custom_resource_event("Create"), Context())
-    handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId="invented"), Context())
+    handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
+    handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId="invented"), LambdaContext())
     assert cloudformation.responses[1]["PhysicalResourceId"] == "invented"
     assert domain.state() == FakeDomain().state()
 
@@ -160,18 +147,18 @@ def test_another_endpoint_is_another_resource(
     domain: FakeDomain, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CloudFormation sees a replacement and sends a Delete for the old one, which succeeds and changes nothing."""
-    handler.lambda_handler(custom_resource_event("Create"), Context())
+    handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     domain.host = "search-new.us-east-1.es.amazonaws.com"
     monkeypatch.setenv("DOMAIN_ENDPOINT", domain.host)
     moved = mapping_properties(DomainEndpoint=domain.host)
     update = custom_resource_event(
         "Update", moved, PhysicalResourceId=PHYSICAL_ID, OldResourceProperties=mapping_properties()
     )
-    handler.lambda_handler(update, Context())
+    handler.lambda_handler(update, LambdaContext())
     assert cloudformation.responses[1]["Status"] == "SUCCESS"
     assert cloudformation.responses[1]["PhysicalResourceId"] == PHYSICAL_ID.replace("builders", "new")
     state, calls = domain.state(), len(domain.calls)
-    handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId=PHYSICAL_ID), Context())
+    handler.lambda_handler(custom_resource_event("Delete", PhysicalResourceId=PHYSICAL_ID), LambdaContext())
     assert cloudformation.responses[2]["Status"] == "SUCCESS"
     assert cloudformation.responses[2]["Reason"].startswith(
         "nothing was removed: DomainEndpoint is not the one in this"
@@ -182,7 +169,7 @@ def test_another_endpoint_is_another_resource(
 def test_an_update_from_properties_of_an_older_version_removes_nothing(cloudformation: CloudFormation) -> None:
     """What can't be read can't be told to be ours."""
     update = custom_resource_event("Update", OldResourceProperties={"Some": "other"}, PhysicalResourceId=PHYSICAL_ID)
-    handler.lambda_handler(update, Context())
+    handler.lambda_handler(update, LambdaContext())
     assert cloudformation.responses[0]["Status"] == "SUCCESS"
 
 
@@ -206,7 +193,7 @@ keys = (
 @given(st.one_of(json_values, st.dictionaries(st.sampled_from(keys), json_values)))
 def test_any_event_gets_a_response_and_never_success_without_a_domain(domain: FakeDomain, event: Any) -> None:
     """Malformed, empty, of another type: a response within the limits, and FAILED unless there is nothing to remove."""
-    response = handler.lambda_handler(event, Context())
+    response = handler.lambda_handler(event, LambdaContext())
     assert set(response) >= {"Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"}
     assert 1 <= len(response["PhysicalResourceId"].encode("utf-8", "replace")) <= 1024
     assert len(encode(response)) <= MOST_BYTES
@@ -224,7 +211,7 @@ def test_a_client_that_cannot_be_imported_is_reported(
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "requests_aws4auth", None)
     monkeypatch.delattr("role_mapper.custom_resource", raising=False)
-    handler.lambda_handler(custom_resource_event("Create"), Context())
+    handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     (response,) = cloudformation.responses
     assert response["Status"] == "FAILED"
     assert response["Reason"] == (
@@ -241,7 +228,7 @@ def test_an_unforeseen_error_is_reported_with_its_place_and_not_its_text(
         raise UnicodeDecodeError("ascii", domain.users["admin"].encode(), 0, 1, domain.users["admin"])
 
     monkeypatch.setattr(master_user.InternalUser, "credentials", stumble)
-    handler.lambda_handler(custom_resource_event("Create"), Context())
+    handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     (response,) = cloudformation.responses
     assert response["Status"] == "FAILED"
     assert response["Reason"].startswith("unexpected UnicodeDecodeError at stumble, line ")
@@ -261,7 +248,7 @@ def test_a_call_that_hangs_is_reported_before_lambda_ends_the_function(
 
     monkeypatch.setattr(master_user, "_read_secret", hang)
     monkeypatch.setattr(response_sender, "Deadline", Deadline)
-    result = handler.lambda_handler(custom_resource_event("Create"), Context(seconds=1))
+    result = handler.lambda_handler(custom_resource_event("Create"), LambdaContext(seconds=1))
     assert released.is_set()
     assert [result] == cloudformation.responses
     assert result["Status"] == "FAILED"
@@ -283,7 +270,7 @@ def test_the_work_ends_with_whoever_stops_listening_first(
     )  # 1 s to try, and the guard 4.5 s later: no stall comes between
     fake_domain.always = error(503)
     event = custom_resource_event("Create", mapping_properties(ServiceTimeout=service_timeout))
-    response = handler.lambda_handler(event, Context(lambda_seconds))
+    response = handler.lambda_handler(event, LambdaContext(lambda_seconds))
     assert response["Reason"] == (
         "GET /_plugins/_security/api/roles/kinesis-firehose returned 503: "
         "OpenSearch Security not initialized. (gave up after 1 s)"
@@ -292,7 +279,7 @@ def test_the_work_ends_with_whoever_stops_listening_first(
 
 def test_a_log_line_tells_the_outcome_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """One line for each request, for CloudWatch Logs Insights."""
-    handler.lambda_handler(custom_resource_event("Create"), Context())
+    handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
     printed = capsys.readouterr().out
     print(printed)  # for the search for secrets
     (line,) = [json.loads(line) for line in printed.splitlines()]
@@ -321,7 +308,7 @@ def test_each_sample_event_has_its_expected_response(
     domain.always = ConnectionRefusedError(111, "Connection refused")
     event = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
     expected = json.loads((EVENTS / f"{name}.expected.json").read_text(encoding="utf-8"))
-    assert handler.lambda_handler(event, Context()) == expected
+    assert handler.lambda_handler(event, LambdaContext()) == expected
 
 
 def test_there_is_a_sample_of_each_request() -> None:
