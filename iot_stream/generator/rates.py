@@ -1,17 +1,20 @@
-"""How many records are due when: at a constant rate, a ramp, a wave, or a random rate each second. Pure."""
+"""How many readings are due when, at a rate that stays, rises, swings or is drawn; and when each was taken. Pure."""
 
 import math
 import random
 from collections.abc import Callable
+from typing import Final
 
-__all__ = ["Due", "constant", "gaussian", "ramp", "sine"]
+__all__ = ["Due", "Pace", "constant", "gaussian", "ramp", "sine"]
+
+_LONGEST_SPREAD: Final = 1.0  # seconds by which a reading's time may be before that of its batch
 
 type Due = Callable[[float], float]
-"""Takes seconds since the start, in ascending order, and returns how many records are due until then."""
+"""Takes seconds since the start, in ascending order, and returns how many readings are due until then."""
 
 
 def constant(rate: float) -> Due:
-    """Return `rate` records each second."""
+    """Return `rate` readings each second."""
     return lambda seconds: rate * seconds
 
 
@@ -43,3 +46,37 @@ def gaussian(rate: float, deviation: float, seed: int) -> Due:
         return before + this * (seconds - whole)
 
     return due
+
+
+class Pace:
+    """How many readings wait to be sent, and the time at which each of them was taken."""
+
+    def __init__(self, due: Due, count: float, now: float) -> None:
+        """Create the pace of `count` readings (infinity for no end) from `now` on, in seconds since 1970-01-01 UTC."""
+        self._due, self._count, self._taken, self._last = due, count, 0, now
+        self.due = 0.0
+        """How many readings are due until the time that `waiting` was last asked for."""
+        self.rate = 0.0
+        """Readings per second that this is."""
+
+    def waiting(self, elapsed: float) -> int:
+        """Return how many readings are due `elapsed` seconds after the start and not taken yet."""
+        self.due = min(self._due(elapsed), self._count)
+        self.rate = self.due / elapsed if elapsed else 0.0
+        return int(self.due) - self._taken
+
+    def ends_with(self, size: int) -> bool:
+        """Whether so many readings more are all there will be."""
+        return self._taken + size >= self._count
+
+    @property
+    def complete(self) -> bool:
+        """Whether all readings are taken."""
+        return self._taken >= self._count
+
+    def take(self, size: int, now: float) -> list[int]:
+        """Return the times of the next readings in milliseconds: their share of the time since the last one."""
+        begun = min(max(self._last, now - _LONGEST_SPREAD), now)  # the clock may be set back
+        step = (now - begun) / (int(self.due) - self._taken)
+        self._taken, self._last = self._taken + size, begun + step * size
+        return [int((begun + step * (number + 1)) * 1000) for number in range(size)]

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 
 from iot_stream.errors import IotStreamError
 from iot_stream.generator.ledger import Accepted, digest_of
-from iot_stream.generator.rates import Due
+from iot_stream.generator.rates import Due, Pace
 from iot_stream.generator.series import Reading, Readings
 
 __all__ = ["SendError", "Sent", "put", "send"]
@@ -25,7 +25,6 @@ _MAX_BYTES = 5 * 1024 * 1024  # of one PutRecords, with partition keys; AWS rais
 _RETRY_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _TICK = 0.25  # seconds between batches where the rate fills none
-_LONGEST_SPREAD = 1.0  # seconds by which a reading's time may be before that of its batch
 _LAST_BATCH_SECONDS = 1.0  # for what is due when the time is over
 # What no retry changes (Kinesis API reference, PutRecords and "Common errors"); everything else is tried again.
 _PERMANENT = {
@@ -121,7 +120,7 @@ def send(
     sent = Sent()
     begun = time.monotonic()
     end = math.inf if seconds is None else begun + seconds
-    pace = _Pace(due, math.inf if count is None else count, time.time())
+    pace = Pace(due, math.inf if count is None else count, time.time())
     tick = begun
 
     def over() -> bool:
@@ -145,36 +144,6 @@ def send(
             time.sleep(max(0.0, min(tick, end) - now))
     sent.seconds = time.monotonic() - begun
     return sent
-
-
-class _Pace:
-    """How many readings wait to be sent, and the time at which each of them was taken."""
-
-    def __init__(self, due: Due, count: float, now: float) -> None:
-        self._due, self._count, self._taken, self._last = due, count, 0, now
-        self.due = self.rate = 0.0
-
-    def waiting(self, elapsed: float) -> int:
-        """Return how many readings are due `elapsed` seconds after the start and not taken yet."""
-        self.due = min(self._due(elapsed), self._count)
-        self.rate = self.due / elapsed if elapsed else 0.0
-        return int(self.due) - self._taken
-
-    def ends_with(self, size: int) -> bool:
-        """Whether so many readings more are all there will be."""
-        return self._taken + size >= self._count
-
-    @property
-    def complete(self) -> bool:
-        """Whether all readings are taken."""
-        return self._taken >= self._count
-
-    def take(self, size: int, now: float) -> list[int]:
-        """Return the times of the next readings in milliseconds: their share of the time since the last one."""
-        begun = max(self._last, now - _LONGEST_SPREAD)
-        step = (now - begun) / (int(self.due) - self._taken)
-        self._taken, self._last = self._taken + size, begun + step * size
-        return [int((begun + step * (number + 1)) * 1000) for number in range(size)]
 
 
 def _requests(readings: list[Reading]) -> list[list[Reading]]:

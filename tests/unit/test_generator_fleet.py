@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from iot_stream.description import Enricher, ReadingError, load
 from iot_stream.errors import IotStreamError
 from iot_stream.generator.faults import Faults
 from iot_stream.generator.fleet import FleetError
-from iot_stream.generator.rates import constant, gaussian, ramp, sine
+from iot_stream.generator.rates import Pace, constant, gaussian, ramp, sine
 from iot_stream.generator.sources import Choice, open_readings
 from iot_stream.paths import PROJECT
 
@@ -81,6 +82,32 @@ def test_a_random_rate_has_its_mean_and_deviation_by_the_second() -> None:
     mean = sum(counts) / 2000
     assert mean == pytest.approx(100, abs=2)
     assert (sum((count - mean) ** 2 for count in counts) / 2000) ** 0.5 == pytest.approx(20, abs=1)
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 100), st.integers(1, 500)), min_size=1, max_size=30),
+    rate=st.floats(0.1, 1e5),
+    count=st.none() | st.integers(1, 5000),
+)
+def test_each_reading_is_taken_once_at_a_time_before_its_batch(
+    steps: list[tuple[float, int]], rate: float, count: int | None
+) -> None:
+    """In ascending order, at most a second before the batch, and never more than are due or wanted."""
+    begun = 1_000_000.0
+    pace = Pace(constant(rate), math.inf if count is None else count, begun)
+    taken: list[int] = []
+    elapsed = 0.0
+    for step, size in steps:
+        elapsed += step
+        waiting = pace.waiting(elapsed)
+        assert waiting == int(min(rate * elapsed, math.inf if count is None else count)) - len(taken)
+        if waiting:
+            times = pace.take(min(waiting, size), begun + elapsed)
+            assert len(times) == min(waiting, size)
+            assert all((begun + elapsed - 1) * 1000 - 1 <= time <= (begun + elapsed) * 1000 for time in times)
+            taken += times
+    assert taken == sorted(taken)
+    assert pace.complete == (count is not None and len(taken) == count)
 
 
 # ---- fleets ---------------------------------------------------------------------------------------------------------
