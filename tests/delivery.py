@@ -351,11 +351,11 @@ class World:
         worker.wait()
 
 
-def zipped(code: str) -> bytes:
+def zipped(code: str, name: str = "index.py") -> bytes:
     """Return a function package with one module."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("index.py", code)
+        file.writestr(name, code)
     return archive.getvalue()
 
 

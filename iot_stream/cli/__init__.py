@@ -9,7 +9,19 @@ import sys
 
 import click
 
-from iot_stream.cli import dashboards, delivery, domain, failures, live, local_stack, plan, readings, sending
+from iot_stream.cli import (
+    alarms,
+    dashboards,
+    delivery,
+    doctor,
+    domain,
+    failures,
+    live,
+    local_stack,
+    plan,
+    readings,
+    sending,
+)
 from iot_stream.cli.signals import treat_sigterm_as_ctrl_c
 from iot_stream.errors import IotStreamError
 
@@ -28,6 +40,7 @@ def cli() -> None:
 for command in (
     local_stack.run,
     local_stack.up,
+    local_stack.deploy,
     local_stack.down,
     local_stack.status,
     sending.send,
@@ -38,6 +51,8 @@ for command in (
     dashboards.dashboards,
     delivery.deliver,
     plan.plan,
+    doctor.doctor,
+    alarms.alarms,
     failures.failures,
     readings.readings,
 ):

@@ -69,7 +69,7 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
     for group, count in sorted(summary.records.items()):
         why = "\n".join(f"{reason} ({number:,})" for reason, number in summary.reasons[group].most_common())
         table.add_row(group.kind, group.code, group.index, group.hour, f"{count:,}", why or "its data is good")
-    _print(table)
+    options.print_table(table)
     for key, line, problem in summary.broken[:_ROWS]:
         click.echo(f"can't be read: {key}, line {line}: {problem}")
     if len(summary.broken) > _ROWS:
@@ -281,12 +281,3 @@ def _plain(value: object) -> str:
     """Return a value for a terminal: its control characters can't act there."""
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return "".join(char if char.isprintable() or char == " " else repr(char)[1:-1] for char in text)
-
-
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=160)
-    console.print(table)

@@ -12,7 +12,7 @@ from iot_stream.cli import options
 from iot_stream.cli.sending_options import Sending, sending_options
 from iot_stream.cli.signals import interrupted
 
-__all__ = ["down", "run", "status", "up"]
+__all__ = ["deploy", "down", "run", "status", "up"]
 
 
 @click.command()
@@ -74,16 +74,38 @@ def run(
 @click.command()
 @options.local_stack_options
 def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
-    """Start the local stack and leave it running: OpenSearch, AWS's APIs, sam build and deploy, delivery."""
+    """Start the local stack and leave it running: OpenSearch, AWS's APIs, sam build and deploy, delivery.
+
+    On a local stack that lacks a part, start that part alone again; everything that the stack holds stays.
+    """
     from iot_stream.display import Display, startup_summary
     from iot_stream.local import local_stack
+    from iot_stream.local.upkeep import restart_parts
+
+    options.load_built_description()
+    display, folder = Display(), options.state_folder(state)
+    started = restart_parts(folder, display.say) or local_stack.up(
+        folder, options.make_ports(ports), overrides=parameters, say=display.say
+    )
+    click.echo(startup_summary(started, started.stack()))
+
+
+@click.command()
+@options.state
+@options.parameters
+def deploy(state: Path | None, parameters: dict[str, str]) -> None:
+    """Build and deploy the template onto the running local stack, which keeps what it holds.
+
+    A changed function, template or --parameter takes effect in about ten seconds. On AWS: sam build && sam deploy.
+    """
+    from iot_stream.display import Display
+    from iot_stream.local import local_stack
+    from iot_stream.local.upkeep import update
 
     options.load_built_description()
     display = Display()
-    started = local_stack.up(
-        options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say
-    )
-    click.echo(startup_summary(started, started.stack()))
+    stack = update(local_stack.find(options.state_folder(state)), parameters, display.say)
+    display.say(f"stack {stack.name} is deployed")
 
 
 @click.command()

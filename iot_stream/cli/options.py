@@ -10,6 +10,8 @@ import click
 from iot_stream.errors import IotStreamError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from iot_stream.description import Description
     from iot_stream.local.local_stack import Ports
     from iot_stream.target import Target
@@ -22,12 +24,16 @@ __all__ = [
     "load_description",
     "local_stack_options",
     "make_ports",
+    "parameters",
+    "print_table",
     "resolve_target",
     "state",
     "state_folder",
     "target_options",
     "time_range_start",
 ]
+
+_FILE_WIDTH = 160  # columns where there is no terminal
 
 
 class PositiveNumber(click.ParamType):
@@ -73,6 +79,15 @@ state = click.option(
 )
 """`--state`: where the local stack keeps its state."""
 
+parameters = click.option(
+    "--parameter",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_parameters,
+    help="Set a parameter of template.yaml; may be given several times.",
+)
+
 local_stack_options = all_of(
     state,
     click.option("--opensearch-port", type=click.IntRange(1, 65535), default=19200, help="HTTPS port of OpenSearch."),
@@ -81,14 +96,7 @@ local_stack_options = all_of(
     ),
     click.option("--aws-port", type=click.IntRange(1, 65535), default=14566, help="Port of the local AWS."),
     click.option("--live-port", type=click.IntRange(1, 65535), default=8600, help="Port of the live page."),
-    click.option(
-        "--parameter",
-        "parameters",
-        metavar="NAME=VALUE",
-        multiple=True,
-        callback=_parameters,
-        help="Set a parameter of template.yaml; may be given several times.",
-    ),
+    parameters,
 )
 """What the commands that start a local stack take: its folder, its ports, and parameters of the template."""
 
@@ -145,3 +153,13 @@ def make_ports(ports: dict[str, int]) -> "Ports":
     return Ports(
         opensearch=ports["opensearch_port"], aws=ports["aws_port"], domain=ports["domain_port"], live=ports["live_port"]
     )
+
+
+def print_table(table: "Table") -> None:
+    """Print a table; what others wrote (a device, AWS) is no markup, and a file gets wide lines."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=_FILE_WIDTH)
+    console.print(table)

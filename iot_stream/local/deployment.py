@@ -16,7 +16,7 @@ from iot_stream.local import processes
 from iot_stream.local.ministack import Ministack
 from iot_stream.paths import PROJECT
 
-__all__ = ["build", "check_parameters", "deploy", "override"]
+__all__ = ["build", "check_parameters", "configured", "deploy", "override"]
 
 _BIN = Path(sys.executable).parent
 _BUILD_SECONDS, _DEPLOY_SECONDS = 600, 900
@@ -62,7 +62,7 @@ def deploy(
     """
     command = [str(_BIN / "sam"), "deploy", "--config-env", "local", "--stack-name", stack]
     if overrides:  # on the command line they replace those of samconfig.toml
-        parameters = _configured() | dict(overrides)
+        parameters = configured() | dict(overrides)
         command += ["--parameter-overrides", *(override(name, value) for name, value in parameters.items())]
     settings = aws.environment() | {"AWS_CONFIG_FILE": str(aws.write_profile()), "AWS_MAX_ATTEMPTS": "2"}
     environment = processes.clean_environment(**settings, **_sam_settings(log), SAM_CLI_POLL_DELAY="0.3")
@@ -125,7 +125,7 @@ def _run(
     return code, process.log_tail()
 
 
-def _configured() -> dict[str, str]:
+def configured() -> dict[str, str]:
     """Return the parameters of samconfig.toml's `local` environment."""
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
     return dict(entry.split("=", 1) for entry in config["local"]["deploy"]["parameters"]["parameter_overrides"])

@@ -24,11 +24,27 @@ from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import LOCAL
 from iot_stream.stack import Stack, find_stack
 
-__all__ = ["DEFAULT_FOLDER", "STACK_NAME", "LocalStack", "Ports", "deliver", "deploy", "find", "stop", "up"]
+__all__ = [
+    "DEFAULT_FOLDER",
+    "LIVE_PAGE",
+    "STACK_NAME",
+    "WORKER",
+    "LocalStack",
+    "Ports",
+    "deliver",
+    "deploy",
+    "find",
+    "launch_gateway",
+    "read",
+    "serve_live_page",
+    "stop",
+    "up",
+]
 
 DEFAULT_FOLDER = LOCAL / "stack"
 STACK_NAME = "iot-stream-local"  # as in samconfig.toml; never that of a stack on AWS
-_WORKER = "the delivery worker"
+WORKER = "the delivery worker"
+LIVE_PAGE = "the live page"
 _PART_SECONDS = 180
 _IOT_STREAM = (sys.executable, "-m", "iot_stream")
 
@@ -87,7 +103,7 @@ class LocalStack:
     @property
     def delivering(self) -> bool:
         """Whether the delivery worker is running."""
-        return any(process.alive for process in self.running if process.name == _WORKER)
+        return any(process.alive for process in self.running if process.name == WORKER)
 
     @property
     def live_url(self) -> str:
@@ -107,8 +123,12 @@ class LocalStack:
             self.save()
 
     def add(self, process: Process) -> None:
-        """Record a process at once, so that `down` stops it whatever happens next."""
-        self.running.append(process)
+        """Record a process at once, so that `down` stops it whatever happens next; it replaces one of its name."""
+        names = [each.name for each in self.running]
+        if process.name in names:
+            self.running[names.index(process.name)] = process
+        else:
+            self.running.append(process)
         self.save()
 
     def save(self) -> None:
@@ -131,7 +151,7 @@ def find(folder: Path = DEFAULT_FOLDER) -> LocalStack:
     Raises:
         StackError: none is running there.
     """
-    local_stack = _read(folder)
+    local_stack = read(folder)
     if local_stack is None or not local_stack.alive:
         raise StackError("no local stack is running: start one with `make run` or `iot-stream up`")
     return local_stack
@@ -139,7 +159,7 @@ def find(folder: Path = DEFAULT_FOLDER) -> LocalStack:
 
 def stop(folder: Path = DEFAULT_FOLDER) -> bool:
     """Stop the local stack recorded in `folder`; return whether it was running."""
-    local_stack = _read(folder)
+    local_stack = read(folder)
     running = local_stack is not None and local_stack.alive
     if local_stack is not None:
         local_stack.down()
@@ -168,9 +188,11 @@ def up(
     ports = ports or Ports()
     deployment.check_parameters(overrides or {})
     _check_folder(folder)
-    earlier = _read(folder)
+    earlier = read(folder)
     if earlier is not None and earlier.alive:
-        raise SetupError("a local stack is already running: stop it with `make down`, or use it as it is")
+        raise SetupError(
+            "a local stack is already running: `iot-stream deploy` puts changes on it, `make down` stops it"
+        )
     if earlier is None and folder.exists() and any(folder.iterdir()):
         raise SetupError(
             f"{folder} holds files that are not a local stack's and would be deleted: choose another --state"
@@ -197,8 +219,7 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
     say("OpenSearch with its security plugin is starting")
     process = server.launch()
     local_stack.add(process)
-    endpoint = gateway.launch(server, local_stack.aws, local_stack.ports.domain, local_stack.logs / "gateway.log")
-    local_stack.add(endpoint)
+    endpoint = launch_gateway(local_stack)
     say("sam build")
     deployment.build(local_stack.logs / "sam-build.log")
     server.wait(process)
@@ -213,8 +234,16 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
     create_reader_role(server, f"{stack.output('IndexName')}*")
     deliver(local_stack, stack)
     say(f"delivery stream {stack.output('DeliveryStreamName')} is delivering")
-    _serve_live_page(local_stack)
+    serve_live_page(local_stack)
     say(f"the live page is up: {local_stack.live_url}")
+
+
+def launch_gateway(local_stack: LocalStack) -> Process:
+    """Start the gateway of the domain and return at once."""
+    log = local_stack.logs / "gateway.log"
+    process = gateway.launch(local_stack.opensearch, local_stack.aws, local_stack.ports.domain, log)
+    local_stack.add(process)
+    return process
 
 
 def deploy(local_stack: LocalStack, overrides: Mapping[str, str] | None = None) -> Stack:
@@ -254,7 +283,7 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     command += ["--domain-url", server.url, "--ca", str(server.ca_file)]
     command += ["--sign-in", "jwt", "--jwt-key", str(server.jwt_key_file)]
     environment = processes.clean_environment(**local_stack.aws.environment())
-    process = processes.start(_WORKER, command, log=local_stack.logs / "deliver.log", environment=environment)
+    process = processes.start(WORKER, command, log=local_stack.logs / "deliver.log", environment=environment)
     local_stack.add(process)
 
     def worker_running() -> bool:
@@ -263,7 +292,7 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     processes.wait_until(worker_running, process, seconds=_PART_SECONDS, what="its first status")
 
 
-def _serve_live_page(local_stack: LocalStack) -> None:
+def serve_live_page(local_stack: LocalStack) -> None:
     """Start the live page of `local_stack` and return once it can be loaded.
 
     Raises:
@@ -271,7 +300,7 @@ def _serve_live_page(local_stack: LocalStack) -> None:
     """
     command = [*_IOT_STREAM, "live", "--state", str(local_stack.folder), "--port", str(local_stack.ports.live)]
     environment = processes.clean_environment(**local_stack.aws.environment())
-    process = processes.start("the live page", command, log=local_stack.logs / "live.log", environment=environment)
+    process = processes.start(LIVE_PAGE, command, log=local_stack.logs / "live.log", environment=environment)
     local_stack.add(process)
     processes.wait_until(
         lambda: processes.responds(local_stack.live_url), process, seconds=_PART_SECONDS, what="its first response"
@@ -301,7 +330,7 @@ def _check_folder(folder: Path) -> None:
         raise SetupError(f"the state folder {folder} can't be written: {error}. Choose another with --state") from error
 
 
-def _read(folder: Path) -> LocalStack | None:
+def read(folder: Path) -> LocalStack | None:
     """Return the local stack recorded in `folder`, None if there is no record.
 
     A record that can't be understood, as a full disk or a crash leaves it, is one of a stack without processes.

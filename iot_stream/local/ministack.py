@@ -21,8 +21,9 @@ from iot_stream.local import processes
 from iot_stream.local.processes import Process
 from iot_stream.paths import MINISTACK_PYTHON
 
-__all__ = ["ACCOUNT", "PROFILE", "Ministack"]
+__all__ = ["ACCOUNT", "NAME", "PROFILE", "Ministack"]
 
+NAME = "ministack"  # of its process
 ACCOUNT = "000000000000"
 PROFILE = "iot-stream-local"
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -101,7 +102,7 @@ class Ministack:
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         process = processes.start(
-            "ministack",
+            NAME,
             [str(MINISTACK_PYTHON), "-P", str(_SERVER)],
             log=self.folder / "ministack.log",
             environment=processes.clean_environment(

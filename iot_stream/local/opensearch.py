@@ -23,7 +23,9 @@ from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, make_
 from iot_stream.local.processes import Process
 from iot_stream.role_token import role_token
 
-__all__ = ["OpenSearch", "prepare"]
+__all__ = ["NAME", "OpenSearch", "prepare"]
+
+NAME = "OpenSearch"  # of its process
 
 _START_SECONDS = 300  # it takes about 12, or minutes on a busy disk
 
@@ -105,7 +107,7 @@ class OpenSearch:
     def launch(self) -> Process:
         """Start the process and return immediately."""
         return processes.start(
-            "OpenSearch",
+            NAME,
             self._command(),
             log=self.folder / "logs" / "opensearch.log",
             environment=processes.clean_environment(),

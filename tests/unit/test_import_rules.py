@@ -16,10 +16,10 @@ CORE = PACKAGE / "delivery" / "core"
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"display", "live"},
+    {"display", "live", "doctor"},
     {"target", "run"},
     {"local", "failures", "readings"},
-    {"generator", "dashboards", "delivery", "domain_objects", "failure_objects", "plan"},
+    {"generator", "dashboards", "delivery", "domain_objects", "failure_objects", "alarms", "plan"},
     {"description"},
     {"stack", "paths", "compression", "role_token"},
     {"errors"},

@@ -254,7 +254,7 @@ def test_sam_deploy_keeps_the_configured_parameters_and_adds_the_given(
     command, environment = sam.calls[0]
     arguments = command[command.index("--parameter-overrides") + 1 :]
     parsed = CfnParameterOverridesType().convert(arguments, None, None)
-    assert parsed == deployment._configured() | {"RoleName": "a b"}
+    assert parsed == deployment.configured() | {"RoleName": "a b"}
     assert len(parsed) > 1
     assert environment["AWS_ENDPOINT_URL"] == aws.url
     assert len(beats) == 3

@@ -11,7 +11,9 @@ from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import Process
 
-__all__ = ["launch", "wait"]
+__all__ = ["NAME", "launch", "wait"]
+
+NAME = "the domain's gateway"
 
 _START_SECONDS = 180
 
@@ -21,7 +23,7 @@ def launch(server: OpenSearch, aws: Ministack, port: int, log: Path) -> Process:
     command = [sys.executable, "-m", "iot_stream.local.gateway", "--port", str(port), "--region", aws.region]
     command += ["--opensearch", server.url, "--aws", aws.url]
     command += ["--certificates", str(server.ca_file.parent), "--jwt-key", str(server.jwt_key_file)]
-    return processes.start("the domain's gateway", command, log=log, environment=processes.clean_environment())
+    return processes.start(NAME, command, log=log, environment=processes.clean_environment())
 
 
 def wait(process: Process, server: OpenSearch, port: int) -> None:

@@ -1,0 +1,35 @@
+"""`iot-stream alarms`: the stack's alarms with state, reason and runbook."""
+
+import json
+from pathlib import Path
+
+import click
+
+from iot_stream.cli import options
+
+__all__ = ["alarms"]
+
+
+@click.command()
+@options.target_options
+@options.as_json
+def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> None:
+    """List the stack's alarms, raised ones first; exit with 1 if one is raised or missing."""
+    from rich.table import Table
+
+    from iot_stream.alarms import MISSING, stack_alarms
+
+    target = options.resolve_target(state, stack_name, aws=aws)
+    found = stack_alarms(target.client("cloudformation"), target.client("cloudwatch"), target.stack)
+    if as_json:
+        click.echo(json.dumps([alarm.as_dict() for alarm in found]))
+    else:
+        table = Table(title=f"{len(found)} alarms of stack {target.stack.name}")
+        for column in ("alarm", "state", "since", "reason", "runbook"):
+            table.add_column(column, overflow="fold")
+        for alarm in found:
+            state_text = alarm.state if alarm.notifies else f"{alarm.state} (notifies nobody)"
+            table.add_row(alarm.alarm, state_text, alarm.since[:19], alarm.reason, alarm.runbook)
+        options.print_table(table)
+    if any(alarm.state in {"ALARM", MISSING} for alarm in found):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,82 @@
+"""`iot-stream doctor`: which layer refuses, and what mends it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from iot_stream.cli import options
+
+if TYPE_CHECKING:
+    from iot_stream.doctor.finding import Finding
+    from iot_stream.doctor.walk import Doctor
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@options.target_options
+@click.option("--send/--no-send", default=True, help="Send one marked reading at the end and follow it to the index.")
+@click.option(
+    "--wait", type=options.PositiveNumber(), help="Seconds to wait for it.  [default: the stack's buffers and a minute]"
+)
+@options.as_json
+def doctor(*, state: Path | None, aws: bool, stack_name: str, send: bool, wait: float | None, as_json: bool) -> None:
+    """Examine every layer on the way of a reading; name the first one that refuses, and what mends it.
+
+    It changes nothing but for one marked reading, which is sent only if nothing refuses, and stays in the index. Exits
+    with 1 if a layer refuses.
+    """
+    from rich.console import Console
+
+    from iot_stream.doctor.finding import first_refusal
+    from iot_stream.doctor.place import Place
+    from iot_stream.doctor.walk import Doctor
+
+    place = Place.on_aws(stack_name) if aws else Place.local(options.state_folder(state))
+    examined = Doctor(place, send=send, wait=wait)
+    console = Console(stderr=True, highlight=False, markup=False)
+    with console.status("examining") as status:
+        findings = examined.walk(lambda layer: status.update(f"examining: {layer}"))
+    refusal = first_refusal(findings)
+    if as_json:
+        click.echo(json.dumps(_as_dict(examined, findings, refusal)))
+    else:
+        _print(examined, findings, refusal, place_is_local=not aws)
+    if refusal is not None:
+        raise click.exceptions.Exit(1)
+
+
+def _as_dict(examined: "Doctor", findings: "list[Finding]", refusal: "Finding | None") -> dict[str, object]:
+    followed = examined.followed
+    return {
+        "ok": refusal is None,
+        "first": refusal.as_dict() if refusal else None,
+        "findings": [finding.as_dict() for finding in findings],
+        "stations": {station.name: station.milliseconds for station in followed.stations} if followed else {},
+    }
+
+
+def _print(examined: "Doctor", findings: "list[Finding]", refusal: "Finding | None", *, place_is_local: bool) -> None:
+    from rich.table import Table
+
+    table = Table(show_lines=False)
+    for column in ("layer", "state", "what was found", "what to do"):
+        table.add_column(column, overflow="fold")
+    before = ""
+    for finding in findings:
+        table.add_row(finding.layer if finding.layer != before else "", finding.state, finding.what, finding.cure)
+        before = finding.layer
+    options.print_table(table)
+    for station in examined.followed.stations if examined.followed else ():
+        click.echo(f"{station.milliseconds:>9,} ms  {station.name}")
+    if refusal is None:
+        click.echo("no layer refuses")
+        return
+    click.echo(f"first to refuse: {refusal.layer}: {refusal.what}")
+    click.echo(f"to mend it: {refusal.cure}")
+    if refusal.section:
+        click.echo(f"runbook: docs/operations.md#{refusal.section}")
+    if place_is_local and "aws " in refusal.cure:
+        click.echo("(aws reaches the local stack with the variables of docs/local-stack.md)")

@@ -1,0 +1,284 @@
+"""Judge what was found of stack, key, stream, delivery stream, its role, its bucket and the function. Pure.
+
+Arguments are the members of AWS's responses, as botocore's models name them.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from iot_stream.doctor.finding import Finding, State
+
+__all__ = [
+    "judge_concurrency",
+    "judge_delivery_stream",
+    "judge_function",
+    "judge_invocation",
+    "judge_key",
+    "judge_log",
+    "judge_metric",
+    "judge_policies",
+    "judge_stack",
+    "judge_stream",
+]
+
+_STUCK: Final = {
+    "ROLLBACK_COMPLETE": "sam delete --stack-name {name}, then deploy again",
+    "ROLLBACK_FAILED": "aws cloudformation delete-stack --stack-name {name} --retain-resources …",
+    "CREATE_FAILED": "mend the cause, then sam deploy",
+    "UPDATE_FAILED": "mend the cause, then sam deploy",
+    "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback --stack-name {name}",
+    "DELETE_FAILED": "empty the backup bucket, then sam delete --stack-name {name}",
+}
+"""The way out by StackStatus: docs/operations.md, "Stuck stacks"."""
+_DURATION_LIMIT: Final = 48_000  # milliseconds; of FunctionDurationAlarm
+_FEW_INVOCATIONS: Final = 50  # of a whole account: new accounts have 10
+_METRICS: Final = {
+    "WriteProvisionedThroughputExceeded": (
+        0,
+        "the stream refused {value:,.0f} records in a quarter of an hour: its shards are too few",
+        "sam deploy --parameter-overrides ShardCount=0",
+        "producersthrottledalarm",
+    ),
+    "KinesisMillisBehindLatest": (
+        600_000,
+        "the delivery stream reads {value:,.0f} ms behind the newest record",
+        "see the layers below: what keeps it from delivering keeps it from reading",
+        "readdelayalarm",
+    ),
+    "DeliveryToAmazonOpenSearchService.DataFreshness": (
+        600,
+        "the oldest record that is not delivered is {value:,.0f} s old",
+        "see the layers below: the domain is too small or unwell",
+        "deliverydelayalarm",
+    ),
+    "Throttles": (
+        0,
+        "Lambda refused {value:,.0f} invocations of the function in a quarter of an hour",
+        "aws service-quotas list-service-quotas --service-code lambda",
+        "functionthrottlesalarm",
+    ),
+    "Duration": (
+        _DURATION_LIMIT,
+        "an invocation of the function took {value:,.0f} of 60,000 ms",
+        "sam deploy --parameter-overrides EnrichmentMemorySize=512",
+        "functiondurationalarm",
+    ),
+    "CPUCreditBalance": (
+        -1,
+        "the domain's t3 node has {value:,.0f} CPU credits left",
+        "sam deploy --parameter-overrides InstanceType=m7g.large.search",
+        "domaincreditalarm",
+    ),
+}
+"""By metric: what it may be at most (in its own unit), what more than that means, the cure and the runbook."""
+
+
+def judge_stack(description: Mapping[str, Any]) -> Iterator[Finding]:
+    """Judge a stack of DescribeStacks by its StackStatus."""
+    name, status = description["StackName"], description["StackStatus"]
+    reason = description.get("StackStatusReason", "")
+    text = f"stack {name} is {status}" + (f": {reason}" if reason else "")
+    if status in _STUCK:
+        yield Finding("stack", State.REFUSES, text, _STUCK[status].format(name=name), "stuck-stacks")
+    elif status == "UPDATE_ROLLBACK_COMPLETE":
+        what = f"{text}: the last update failed, the earlier state works"
+        yield Finding("stack", State.WARNING, what, "mend the cause, then sam deploy", "stuck-stacks")
+    elif status.endswith("_IN_PROGRESS"):
+        deleted = status.startswith(("DELETE", "CREATE", "ROLLBACK"))
+        yield Finding("stack", State.REFUSES if deleted else State.WARNING, text, "wait until it is over")
+    else:
+        yield Finding("stack", State.OK, text)
+
+
+def judge_key(metadata: Mapping[str, Any]) -> Iterator[Finding]:
+    """Judge the stack's own key by KeyMetadata of KMS's DescribeKey."""
+    key, state = metadata["KeyId"], metadata["KeyState"]
+    if state == "PendingDeletion":
+        yield _refuses(
+            "key",
+            f"key {key} will be deleted",
+            f"aws kms cancel-key-deletion --key-id {key}",
+            "domainkeyinaccessiblealarm",
+        )
+    elif state != "Enabled":
+        yield _refuses("key", f"key {key} is {state}", f"aws kms enable-key --key-id {key}", "domainkeyerroralarm")
+    else:
+        yield Finding("key", State.OK, f"key {key} is enabled")
+
+
+def judge_stream(summary: Mapping[str, Any] | None, name: str) -> Iterator[Finding]:
+    """Judge the data stream by StreamDescriptionSummary of DescribeStreamSummary; None: there is none."""
+    if summary is None:
+        yield _refuses(
+            "stream", f"stream {name} does not exist: it was deleted", f"aws kinesis create-stream --stream-name {name}"
+        )
+    elif summary["StreamStatus"] in {"ACTIVE", "UPDATING"}:
+        mode = summary.get("StreamModeDetails", {}).get("StreamMode", "")
+        shards, hours = summary["OpenShardCount"], summary["RetentionPeriodHours"]
+        text = f"stream {name} is {summary['StreamStatus']}: {mode}, shards {shards}, retention {hours} h"
+        yield Finding("stream", State.OK, text)
+    else:
+        yield _refuses("stream", f"stream {name} is {summary['StreamStatus']}", "wait, then deploy the stack again")
+
+
+def judge_metric(layer: str, metric: str, value: float | None, limit: float | None = None) -> Iterator[Finding]:
+    """Judge the highest value (of credits: the lowest) of a quarter of an hour; None where there is no data."""
+    allowed, text, cure, section = _METRICS[metric]
+    if value is None:
+        return
+    beyond = value < 1 if metric == "CPUCreditBalance" else value > (allowed if limit is None else limit)
+    if beyond:
+        yield Finding(layer, State.WARNING, text.format(value=value), cure, section)
+
+
+def judge_policies(role: str, wanted: Mapping[str, str], attached: Collection[str] | None) -> Iterator[Finding]:
+    """Judge the delivery role.
+
+    Args:
+        role: its name.
+        wanted: the ARN of each policy that the template attaches to it, by its name in the template.
+        attached: the ARNs of AttachedPolicies (ListAttachedRolePolicies); None: there is no such role.
+    """
+    layer = "delivery role"
+    if attached is None:
+        yield _refuses(
+            layer,
+            f"role {role} does not exist: the delivery stream may do nothing",
+            "aws cloudformation detect-stack-drift, then deploy again with another DeliveryStreamName",
+            "nothingreadalarm",
+        )
+        return
+    for policy, arn in wanted.items():
+        if arn not in attached:
+            section = {"BackupPolicy": "backupfailurealarm", "TransformPolicy": "processingfailurealarm"}
+            yield _refuses(
+                layer,
+                f"{policy} is not attached to role {role}",
+                f"aws iam attach-role-policy --role-name {role} --policy-arn {arn}",
+                section.get(policy, "nothingreadalarm"),
+            )
+    if all(arn in attached for arn in wanted.values()):
+        yield Finding(layer, State.OK, f"role {role} has its {len(wanted)} policies")
+
+
+def judge_delivery_stream(description: Mapping[str, Any] | None, name: str, stream: str) -> Iterator[Finding]:
+    """Judge DeliveryStreamDescription of DescribeDeliveryStream; None: there is none."""
+    layer = "delivery stream"
+    again = "sam deploy --parameter-overrides DeliveryStreamName=… (CloudFormation does not see that it is gone)"
+    if description is None:
+        yield _refuses(layer, f"delivery stream {name} does not exist: it was deleted", again, "nothingreadalarm")
+        return
+    status = description["DeliveryStreamStatus"]
+    source = description.get("Source", {}).get("KinesisStreamSourceDescription", {}).get("KinesisStreamARN", "")
+    if status != "ACTIVE":
+        reason = description.get("FailureDescription", {}).get("Details", "")
+        text = f"delivery stream {name} is {status}" + (f": {reason}" if reason else "")
+        yield _refuses(layer, text, "wait until it is ACTIVE" if status == "CREATING" else again, "nothingreadalarm")
+    elif source.rpartition("/")[2] != stream:
+        text = f"delivery stream {name} reads {source or 'no stream'}, not {stream}"
+        yield _refuses(layer, text, again, "changing-names-and-settings")
+    else:
+        yield Finding(layer, State.OK, f"delivery stream {name} is ACTIVE and reads {stream}")
+
+
+def judge_log(layer: str, messages: Collection[str], group: str) -> Iterator[Finding]:
+    """Judge the errors of a log's last quarter of an hour, oldest first; Firehose writes errorCode and errorMessage."""
+    if not messages:
+        return
+    entry = _entry(list(messages)[-1])
+    code = str(entry.get("errorCode", ""))
+    text = code or str(entry.get("message") or entry.get("errorMessage") or "an error")[:200]
+    yield Finding(
+        layer,
+        State.WARNING,
+        f"{len(messages)} errors in a quarter of an hour, the last one: {text}",
+        f"aws logs tail {group} --since 1h",
+        _section(code) if layer == "delivery stream" else "functionerrorsalarm",
+    )
+
+
+def judge_function(configuration: Mapping[str, Any] | None, function: str) -> Iterator[Finding]:
+    """Judge GetFunctionConfiguration of the alias that the delivery stream invokes; None: there is none."""
+    if configuration is None:
+        text = f"function {function} does not exist: it was deleted, or its alias was"
+        yield _refuses(
+            "function",
+            text,
+            "sam build && sam deploy --parameter-overrides EnrichmentFunctionName=…",
+            "processingfailurealarm",
+        )
+        return
+    state = configuration.get("State", "Active")
+    if state not in {"Active", "Inactive"}:  # an inactive one becomes active with its next invocation
+        reason = configuration.get("StateReason", "")
+        yield _refuses(
+            "function", f"function {function} is {state}: {reason}", "sam build && sam deploy", "processingfailurealarm"
+        )
+
+
+def judge_concurrency(reserved: int | None, account: int | None, function: str) -> Iterator[Finding]:
+    """Judge ReservedConcurrentExecutions of the function and ConcurrentExecutions of the account."""
+    if reserved == 0:
+        cure = f"aws lambda delete-function-concurrency --function-name {function}"
+        yield _refuses(
+            "function", "its reserved concurrency is 0: Lambda refuses to run it", cure, "functionthrottlesalarm"
+        )
+    elif account is not None and account <= _FEW_INVOCATIONS:
+        text = f"this account runs {account} functions at a time, with all its other functions"
+        yield Finding("function", State.WARNING, text, "ask for more: Service Quotas, Concurrent executions", "quotas")
+
+
+def judge_invocation(error: str, result: Mapping[str, Any] | None, reasons: Collection[str]) -> Iterator[Finding]:
+    """Judge what the function made of one good reading.
+
+    Args:
+        error: its error, or Lambda's; empty where it responded.
+        result: the record of its response ("Data transformation", Firehose developer guide); None where it has none.
+        reasons: why the reading would be refused by the description in this clone.
+    """
+    again = "sam build && sam deploy"
+    if error:
+        yield _refuses(
+            "function",
+            f"it fails: {error}",
+            f"deploy the previous version, or mend it and {again}",
+            "functionerrorsalarm",
+        )
+    elif result is None or result.get("result") not in {"Ok", "Dropped", "ProcessingFailed"}:
+        yield _refuses(
+            "function",
+            "its response breaks Firehose's contract",
+            f"deploy the previous version, or mend it and {again}",
+            "processingfailurealarm",
+        )
+    elif result["result"] != "Ok":
+        why = ", ".join(reasons) or "what is deployed differs from functions/enrichment/readings.toml here"
+        yield _refuses(
+            "function", f"it returns {result['result']} for SampleReading: {why}", again, "transformfailurealarm"
+        )
+    else:
+        yield Finding("function", State.OK, "it makes a document of SampleReading")
+
+
+def _section(code: str) -> str:
+    """Return the runbook of an error code of Firehose ("Monitor Amazon Data Firehose Using CloudWatch Logs")."""
+    if code.startswith("Lambda."):
+        return "transformfailurealarm" if code == "Lambda.ProcessingFailedStatus" else "processingfailurealarm"
+    if code.startswith("S3."):
+        return "backupfailurealarm"
+    if code.endswith(("AccessDenied", "PermissionDenied")) or code == "403":
+        return "deliveryauthfailurealarm"
+    return "deliveryerrorsalarm"
+
+
+def _entry(message: str) -> Mapping[str, Any]:
+    try:
+        entry = json.loads(message)
+    except ValueError:
+        return {"message": message.strip()}
+    return entry if isinstance(entry, dict) else {"message": message}
+
+
+def _refuses(layer: str, what: str, cure: str, section: str = "") -> Finding:
+    return Finding(layer, State.REFUSES, what, cure, section)

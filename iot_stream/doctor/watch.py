@@ -1,0 +1,75 @@
+"""Judge what tells people: the alarms, their topic, and the failures that wait in the bucket. Pure."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from iot_stream.alarms import MISSING, Alarm
+from iot_stream.doctor.finding import Finding, State
+
+__all__ = ["judge_alarms", "judge_failures", "judge_topic"]
+
+_PUBLISHERS: Final = {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+_UNCONFIRMED: Final = {"PendingConfirmation", "Deleted"}  # in place of an ARN (SNS, ListSubscriptionsByTopic)
+
+
+def judge_alarms(alarms: Collection[Alarm]) -> Iterator[Finding]:
+    """Judge the stack's alarms."""
+    for alarm in alarms:
+        section = alarm.runbook.rpartition("#")[2]
+        if alarm.state == "ALARM":
+            text = f"{alarm.alarm} is raised: {alarm.reason}"
+            yield Finding("alarms", State.REFUSES, text, f"see {alarm.runbook or 'its description'}", section)
+        elif alarm.state == MISSING:
+            text = f"{alarm.alarm} was deleted"
+            cure = "aws cloudformation detect-stack-drift, then make it again"
+            yield Finding("alarms", State.WARNING, text, cure, section)
+        elif not alarm.notifies:
+            cure = f"aws cloudwatch enable-alarm-actions --alarm-names {alarm.name}"
+            yield Finding("alarms", State.WARNING, f"{alarm.alarm} notifies nobody", cure, section)
+    if all(alarm.state not in {"ALARM", MISSING} and alarm.notifies for alarm in alarms):
+        yield Finding("alarms", State.OK, f"none of {len(alarms)} alarms is raised")
+
+
+def judge_topic(topic: str, policy: str | None, subscriptions: Collection[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Judge the alarm topic: its Policy attribute (None: there is no topic) and its Subscriptions."""
+    if policy is None:
+        cure = "sam deploy --parameter-overrides AlarmTopicArn=… names another"
+        yield Finding("alarms", State.WARNING, f"topic {topic} does not exist", cure, "who-is-told")
+        return
+    for service in sorted(_PUBLISHERS - _publishers(policy)):
+        cure = f"aws sns set-topic-attributes --topic-arn {topic} --attribute-name Policy --attribute-value …"
+        yield Finding(
+            "alarms", State.WARNING, f"the topic's policy does not let {service} publish", cure, "failuremessagealarm"
+        )
+    if not any(each["SubscriptionArn"] not in _UNCONFIRMED for each in subscriptions):
+        waits = " (a subscription waits for its confirmation)" if subscriptions else ""
+        cure = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint you@example.org"
+        yield Finding("alarms", State.WARNING, f"nobody is told of an alarm{waits}", cure, "who-is-told")
+
+
+def judge_failures(counts: Mapping[str, int], *, more: bool) -> Iterator[Finding]:
+    """Judge the number of failure objects in the backup bucket by kind; `more`: there are more than were counted."""
+    if not counts:
+        yield Finding("failures", State.OK, "no failed records wait in the bucket")
+        return
+    text = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+    what = f"failure objects wait in the bucket: {text}{' or more' if more else ''}"
+    yield Finding("failures", State.WARNING, what, "iot-stream failures list", "failureobjectalarm")
+
+
+def _publishers(policy: str) -> set[str]:
+    """Return the services that a topic's policy allows to publish."""
+    try:
+        statements = json.loads(policy)["Statement"]
+    except (ValueError, KeyError, TypeError):
+        return set()
+    found: set[str] = set()
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        services = principal.get("Service", []) if isinstance(principal, dict) else []
+        actions = statement.get("Action", [])
+        actions = {each.lower() for each in (actions if isinstance(actions, list) else [actions])}
+        if statement.get("Effect") == "Allow" and actions & {"sns:publish", "sns:*", "*"}:
+            found |= set(services if isinstance(services, list) else [services])
+    return found

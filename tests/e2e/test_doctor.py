@@ -1,0 +1,211 @@
+"""`iot-stream doctor` on the local stack: one thing is broken at a time, and the doctor names it and what mends it."""
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from iot_stream import domain_objects
+from iot_stream.cli import cli
+from iot_stream.doctor.marked import MARK
+from iot_stream.local.local_stack import WORKER, LocalStack
+from iot_stream.local.upkeep import restart_parts, update
+from iot_stream.stack import Stack
+from tests.delivery import until, zipped
+
+
+@dataclass
+class Patient:
+    """The local stack, and what breaks it: each method returns what mends it."""
+
+    local_stack: LocalStack
+    stack: Stack
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client."""
+        return self.local_stack.aws.client(service)
+
+    def resource(self, logical: str) -> str:
+        """Return the physical id of a resource of the stack."""
+        detail = self.client("cloudformation").describe_stack_resource(
+            StackName=self.stack.name, LogicalResourceId=logical
+        )
+        return str(detail["StackResourceDetail"]["PhysicalResourceId"])
+
+    def on_domain(self, method: str, path: str, body: Any = None) -> None:
+        """Ask the domain, as its administrator."""
+        with self.local_stack.opensearch.admin_session() as session:
+            session.request(method, f"{self.local_stack.opensearch.url}/{path}", json=body).raise_for_status()
+
+    def kill_the_worker(self) -> Callable[[], object]:
+        """End the delivery worker without a goodbye."""
+        worker = next(process for process in self.local_stack.running if process.name == WORKER)
+        worker._find().send_signal(signal.SIGKILL)  # type: ignore[union-attr]  # it is running
+        until(lambda: not worker.alive, what="its end")
+
+        def mend() -> None:
+            restarted = restart_parts(self.local_stack.folder)
+            assert restarted is not None
+            self.local_stack.running[:] = restarted.running
+
+        return mend
+
+    def detach_a_policy(self) -> Callable[[], object]:
+        """Take from the delivery role what lets it read the stream."""
+        role, policy = self.stack.output("DeliveryRoleArn").rpartition("/")[2], self.resource("IngestPolicy")
+        self.client("iam").detach_role_policy(RoleName=role, PolicyArn=policy)
+        return lambda: self.client("iam").attach_role_policy(RoleName=role, PolicyArn=policy)
+
+    def reserve_nothing(self) -> Callable[[], object]:
+        """Leave the function no concurrency."""
+        function = self.stack.output("EnrichmentFunctionArn")
+        self.client("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+        return lambda: self.client("lambda").delete_function_concurrency(FunctionName=function)
+
+    def deploy_broken_code(self) -> Callable[[], object]:
+        """Move the alias to a version that raises."""
+        function, client = self.stack.output("EnrichmentFunctionArn"), self.client("lambda")
+        good = client.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
+        code = "def lambda_handler(event, context):\n    raise RuntimeError('broken by a test')\n"
+        handler = client.get_function_configuration(FunctionName=function)["Handler"]
+        file = f"{handler.rpartition('.')[0].replace('.', '/')}.py"
+        client.update_function_code(FunctionName=function, ZipFile=zipped(code, file))
+        bad = client.publish_version(FunctionName=function)["Version"]
+        client.update_alias(FunctionName=function, Name="live", FunctionVersion=bad)
+        return lambda: client.update_alias(FunctionName=function, Name="live", FunctionVersion=good)
+
+    def change_the_secret(self) -> Callable[[], object]:
+        """Put another password into the secret, and not into the domain."""
+        secret, client = self.stack.output("MasterUserSecretArn"), self.client("secretsmanager")
+        before = client.get_secret_value(SecretId=secret)["SecretString"]
+        wrong = json.dumps(json.loads(before) | {"password": "another-1A"})
+        client.put_secret_value(SecretId=secret, SecretString=wrong)
+        return lambda: client.put_secret_value(SecretId=secret, SecretString=before)
+
+    def close_the_access_policy(self) -> Callable[[], object]:
+        """Let the domain's access policy allow somebody else alone."""
+        client, name = self.client("opensearch"), self.stack.parameter("DomainName")
+        before = client.describe_domain(DomainName=name)["DomainStatus"]["AccessPolicies"]
+        policy = before.replace('"*"', '"arn:aws:iam::111111111111:root"')
+        assert policy != before
+        client.update_domain_config(DomainName=name, AccessPolicies=policy)
+        return lambda: client.update_domain_config(DomainName=name, AccessPolicies=before)
+
+    def unmap_the_role(self) -> Callable[[], object]:
+        """Delete the delivery role's mapping; what the doctor says mends it."""
+        self.on_domain("DELETE", f"_plugins/_security/api/rolesmapping/{self.stack.parameter('OpenSearchRoleName')}")
+        return lambda: domain_objects.invoke(self.client("lambda"), self.stack, "apply")
+
+    def block_writes(self) -> Callable[[], object]:
+        """Block writes to the live index, as a full disk does."""
+        path = f"{self.stack.output('IndexName')}/_settings"
+        self.on_domain("PUT", path, {"index.blocks.write": True})
+        return lambda: self.on_domain("PUT", path, {"index.blocks.write": None})
+
+    def raise_an_alarm(self) -> Callable[[], object]:
+        """Raise an alarm."""
+        name, client = self.resource("DomainRedAlarm"), self.client("cloudwatch")
+        client.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test says so")
+        return lambda: client.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="it is over")
+
+
+@pytest.fixture(scope="module")
+def patient(local_stack: LocalStack) -> Patient:
+    """The local stack, with documents in its index and no alarm raised."""
+    return Patient(local_stack, local_stack.stack())
+
+
+def examine(local_stack: LocalStack, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit code and the JSON of `iot-stream doctor`."""
+    arguments = ("doctor", "--state", str(local_stack.folder), "--json", *arguments)
+    result = CliRunner(mix_stderr=False).invoke(cli, arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout)
+
+
+def quieten(patient: Patient) -> None:
+    """Set every alarm to OK: other tests raise some, and ministack's ignore dimensions."""
+    client = patient.client("cloudwatch")
+    for alarm in client.describe_alarms(AlarmNamePrefix=patient.stack.name, StateValue="ALARM")["MetricAlarms"]:
+        client.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="the test begins")
+
+
+def test_a_good_stack_is_told_so_and_the_marked_reading_arrives(patient: Patient) -> None:
+    """With the time at each station; the reading stays, and is in the ledger of what was sent."""
+    quieten(patient)
+    ledger = patient.local_stack.ledger_folder
+    code, told = examine(patient.local_stack)
+    assert (code, told["ok"], told["first"]) == (0, True, None), told["first"]
+    assert not [each for each in told["findings"] if each["state"] == "unknown"]
+    times = list(told["stations"].values())
+    assert list(told["stations"]) == ["accepted by the stream", "readable in the stream", "searchable in the index"]
+    assert times == sorted(times)
+    reading = next(each for each in told["findings"] if each["layer"] == "reading")
+    mark = reading["what"].split()[0]
+    assert mark.startswith(MARK)
+    client = patient.local_stack.opensearch.admin_client()
+    found = client.search(index=patient.stack.output("IndexName"), body={"query": {"term": {"uuid": mark}}})
+    assert found["hits"]["total"]["value"] == 1
+    assert (ledger / f"doctor-{mark}.accepted").exists()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "layer", "what", "cure"),
+    [
+        (Patient.kill_the_worker, "local parts", "the delivery worker is not running", "iot-stream up"),
+        (Patient.detach_a_policy, "delivery role", "IngestPolicy is not attached", "aws iam attach-role-policy"),
+        (Patient.reserve_nothing, "function", "reserved concurrency is 0", "delete-function-concurrency"),
+        (Patient.deploy_broken_code, "function", "RuntimeError: broken by a test", "deploy the previous version"),
+        (Patient.change_the_secret, "sign-in", "refuses the password of admin", "the same password"),
+        (Patient.close_the_access_policy, "access policy", "does not allow", "sam deploy"),
+        (Patient.unmap_the_role, "role and mapping", "RoleMapping differs", "iot-stream domain apply"),
+        (Patient.block_writes, "live index", "are blocked: index.blocks.write", "_settings"),
+        (Patient.raise_an_alarm, "alarms", "DomainRedAlarm is raised: a test says so", "#domainredalarm"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_broken_is_named_first_with_what_mends_it(
+    patient: Patient, break_it: Callable[[Patient], Callable[[], object]], layer: str, what: str, cure: str
+) -> None:
+    """And no reading is sent; once it is mended, nothing refuses any more."""
+    quieten(patient)
+    mend = break_it(patient)
+    try:
+        code, told = examine(patient.local_stack)
+    finally:
+        mend()
+    assert code == 1
+    assert told["first"]["layer"] == layer, told["first"]
+    assert what in told["first"]["what"]
+    assert cure in told["first"]["cure"]
+    assert told["stations"] == {}
+    quieten(patient)
+    code, told = examine(patient.local_stack, "--no-send")
+    assert (code, told["first"]) == (0, None)
+
+
+def test_a_changed_parameter_takes_effect_and_nothing_is_lost(patient: Patient) -> None:
+    """`iot-stream deploy` keeps documents and the parameters that were given before, and `alarms` lists the alarms."""
+    local_stack = patient.local_stack
+    client, index = local_stack.opensearch.admin_client(), patient.stack.output("IndexName")
+    before = client.count(index=index)["count"]
+    update(local_stack, {"AlarmDelaySeconds": "700", "TransformBufferSizeInMBs": "0.3"})
+    result = CliRunner(mix_stderr=False).invoke(
+        cli, ["deploy", "--state", str(local_stack.folder), "--parameter", "AlarmDelaySeconds=800"]
+    )
+    assert result.exit_code == 0, result.stderr
+    stack = local_stack.stack()
+    assert (stack.parameter("AlarmDelaySeconds"), stack.parameter("TransformBufferSizeInMBs")) == ("800", "0.3")
+    assert stack.parameter("TransformBufferIntervalInSeconds") == "0"
+    assert client.count(index=index)["count"] >= before > 0
+    update(local_stack, {"AlarmDelaySeconds": "600", "TransformBufferSizeInMBs": "0.2"})
+    quieten(patient)
+    shown = CliRunner(mix_stderr=False).invoke(cli, ["alarms", "--state", str(local_stack.folder), "--json"])
+    listed = json.loads(shown.stdout)
+    assert shown.exit_code == 0
+    assert {each["alarm"] for each in listed} >= {"DomainRedAlarm", "FailureObjectAlarm"}
+    assert all(each["runbook"] == f"docs/operations.md#{each['alarm'].lower()}" for each in listed)

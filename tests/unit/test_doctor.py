@@ -1,0 +1,762 @@
+"""The doctor names what is broken, over responses that have the shapes of botocore's models.
+
+The causes are those of docs/operations.md: each alarm's section is a check, and what can be seen without an alarm is one
+too. `tests/e2e/test_doctor.py` breaks what can be broken on the local stack.
+"""
+
+# ruff: noqa: E501 - a table of causes has one cause a line
+import base64
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+import requests
+from botocore.exceptions import NoRegionError
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_stream.alarms import MISSING, stack_alarms
+from iot_stream.cli import cli
+from iot_stream.dashboards.index_template import index_template
+from iot_stream.description import Enricher, TimeFormat, load, parse
+from iot_stream.doctor import domain_facts
+from iot_stream.doctor.finding import Finding, State, first_refusal
+from iot_stream.doctor.marked import MARK, mark_value, marked_reading
+from iot_stream.doctor.place import Place
+from iot_stream.doctor.walk import LAYERS, Doctor
+from iot_stream.generator.ledger import Ledger
+from iot_stream.paths import PROJECT
+from tests.modelled_aws import ModelledAws, Refusal
+from tests.template import load_template
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/iot-stream-DeliveryRole"
+DOMAIN_ARN = f"arn:aws:es:us-east-1:{ACCOUNT}:domain/builders"
+TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
+STACK_ID = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/iot-stream/guid"
+NOW = datetime.now(UTC)
+SECTIONS = re.findall(r"^### (\w+Alarm)$", (PROJECT / "docs" / "operations.md").read_text("utf-8"), re.MULTILINE)
+POLICIES = ("IngestPolicy", "TransformPolicy", "IndexPolicy", "BackupPolicy")
+
+OUTPUTS = {
+    "DomainEndpoint": "search-builders.us-east-1.es.amazonaws.com",
+    "MasterUserSecretArn": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:master",
+    "StreamName": "iot-data-stream-2",
+    "DeliveryStreamName": "kinesis-Opensearch",
+    "DeliveryRoleArn": ROLE,
+    "IndexName": "iot-stream",
+    "BackupBucketName": f"{ACCOUNT}-builders-analytics",
+    "BackupPrefix": "opensearch_backup/",
+    "AlarmTopicArn": TOPIC,
+    "EnrichmentFunctionArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:iot-enrichment",
+    "EnrichmentLogGroupName": "enrichment-log",
+    "DeliveryLogGroupName": "delivery-log",
+    "RoleMapperFunctionArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:role-mapper",
+}
+SHOWN = {
+    "Role": "unchanged: kinesis-firehose",
+    "RoleMapping": "unchanged: kinesis-firehose",
+    "IndexTemplate": "unchanged: iot-stream",
+    "RetentionPolicy": "absent: iot-stream",
+    "Dashboards": "unchanged: iot-stream-live",
+}
+
+
+def alarm_name(logical: str) -> str:
+    """The physical name that CloudFormation gives."""
+    return f"iot-stream-{logical}-ABC"
+
+
+def alarm(logical: str, state: str = "OK", **more: Any) -> dict[str, Any]:
+    """An alarm of DescribeAlarms."""
+    description = load_template()["Resources"][logical]["Properties"]["AlarmDescription"]
+    return {
+        "AlarmName": alarm_name(logical),
+        "AlarmDescription": description,
+        "StateValue": state,
+        "StateReason": "Threshold Crossed",
+        "StateUpdatedTimestamp": NOW,
+        "ActionsEnabled": True,
+        "AlarmActions": [TOPIC],
+    } | more
+
+
+def described(*changed: Mapping[str, Any], gone: str = "") -> Any:
+    """DescribeAlarms of a stack whose alarms are quiet, but for those changed and the one gone."""
+    by_name = {each["AlarmName"]: each for each in map(alarm, SECTIONS)} | {each["AlarmName"]: each for each in changed}
+
+    def respond(params: Mapping[str, Any]) -> dict[str, Any]:
+        found = [by_name[name] for name in params["AlarmNames"] if name != alarm_name(gone)]
+        assert "CompositeAlarm" in params["AlarmTypes"]
+        composite = [each for each in found if "DataLoss" in each["AlarmName"]]
+        return {"MetricAlarms": [each for each in found if each not in composite], "CompositeAlarms": composite}
+
+    return respond
+
+
+def invoked(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Lambda's Invoke: the role mapper's report, or the function's own rules."""
+    event = json.loads(params["Payload"])
+    if "records" not in event:
+        return {
+            "StatusCode": 200,
+            "Payload": io.BytesIO(json.dumps({"Status": "SUCCESS", "Reason": "", "Data": SHOWN}).encode()),
+        }
+    assert params["FunctionName"].endswith(":iot-enrichment:live")
+    [record] = event["records"]
+    document = ENRICHER.enrich(base64.b64decode(record["data"]))
+    assert document
+    result = {"recordId": record["recordId"], "result": "Ok", "data": record["data"]}
+    return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps({"records": [result]}).encode())}
+
+
+def parameters(**changed: str) -> list[dict[str, str]]:
+    """The stack's parameters: the template's defaults, but for those changed."""
+    defaults = {name: str(each["Default"]) for name, each in load_template()["Parameters"].items()}
+    return [{"ParameterKey": name, "ParameterValue": value} for name, value in (defaults | changed).items()]
+
+
+def described_stack(
+    status: str = "UPDATE_COMPLETE", outputs: Mapping[str, str] = OUTPUTS, **changed: str
+) -> dict[str, Any]:
+    """DescribeStacks."""
+    stack = {
+        "StackName": "iot-stream",
+        "StackId": STACK_ID,
+        "StackStatus": status,
+        "CreationTime": NOW,
+        "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
+        "Parameters": parameters(**changed),
+    }
+    return {"Stacks": [stack]}
+
+
+def policy(effect: str = "Allow", principal: Any = "*", action: str = "es:ESHttp*", **more: Any) -> str:
+    """A domain's access policy as the template writes it."""
+    statement = {
+        "Effect": effect,
+        "Principal": {"AWS": principal},
+        "Action": action,
+        "Resource": f"{DOMAIN_ARN}/*",
+    } | more
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def stream_summary(status: str = "ACTIVE") -> dict[str, Any]:
+    """DescribeStreamSummary."""
+    return {
+        "StreamDescriptionSummary": {
+            "StreamName": "iot-data-stream-2",
+            "StreamARN": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/iot-data-stream-2",
+            "StreamStatus": status,
+            "StreamModeDetails": {"StreamMode": "ON_DEMAND"},
+            "RetentionPeriodHours": 24,
+            "StreamCreationTimestamp": NOW,
+            "EnhancedMonitoring": [],
+            "OpenShardCount": 4,
+        }
+    }
+
+
+def delivery_stream(status: str = "ACTIVE", stream: str = "iot-data-stream-2", **more: Any) -> dict[str, Any]:
+    """DescribeDeliveryStream."""
+    return {
+        "DeliveryStreamDescription": {
+            "DeliveryStreamName": "kinesis-Opensearch",
+            "DeliveryStreamARN": f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/kinesis-Opensearch",
+            "DeliveryStreamStatus": status,
+            "DeliveryStreamType": "KinesisStreamAsSource",
+            "VersionId": "1",
+            "Destinations": [],
+            "HasMoreDestinations": False,
+            "Source": {
+                "KinesisStreamSourceDescription": {
+                    "KinesisStreamARN": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{stream}"
+                }
+            },
+        }
+        | more
+    }
+
+
+def domain_status(**more: Any) -> dict[str, Any]:
+    """DescribeDomain."""
+    return {
+        "DomainStatus": {
+            "DomainId": f"{ACCOUNT}/builders",
+            "DomainName": "builders",
+            "ARN": DOMAIN_ARN,
+            "Endpoint": OUTPUTS["DomainEndpoint"],
+            "EngineVersion": "OpenSearch_3.1",
+            "AccessPolicies": policy(),
+            "Processing": False,
+            "UpgradeProcessing": False,
+            "ClusterConfig": {},
+        }
+        | more
+    }
+
+
+def metrics(**values: float) -> Any:
+    """GetMetricStatistics, with one data point of the metrics named; the dots of a name are underscores."""
+    named = {name.replace("_", "."): value for name, value in values.items()}
+
+    def respond(params: Mapping[str, Any]) -> dict[str, Any]:
+        statistic = params["Statistics"][0]
+        if params["MetricName"] not in named:
+            return {"Label": params["MetricName"], "Datapoints": []}
+        point = {"Timestamp": NOW, statistic: named[params["MetricName"]], "Unit": "None"}
+        return {"Label": params["MetricName"], "Datapoints": [point]}
+
+    return respond
+
+
+def logged(group: str, *messages: str) -> Any:
+    """FilterLogEvents, with these messages in one group."""
+
+    def respond(params: Mapping[str, Any]) -> dict[str, Any]:
+        lines = messages if params["logGroupName"] == group else ()
+        return {"events": [{"timestamp": n, "message": text, "logStreamName": "x"} for n, text in enumerate(lines)]}
+
+    return respond
+
+
+def topic_attributes(services: list[str]) -> dict[str, Any]:
+    """GetTopicAttributes."""
+    statements = [{"Effect": "Allow", "Principal": {"Service": each}, "Action": "sns:Publish"} for each in services]
+    return {"Attributes": {"Policy": json.dumps({"Statement": statements})}}
+
+
+RESOURCES = [
+    *(("AWS::CloudWatch::CompositeAlarm" if each == "DataLossAlarm" else "AWS::CloudWatch::Alarm", each, alarm_name(each)) for each in SECTIONS),
+    *(("AWS::IAM::ManagedPolicy", each, f"arn:aws:iam::{ACCOUNT}:policy/{each}") for each in POLICIES),
+    ("AWS::KMS::Key", "Key", "key-1"),
+]  # fmt: skip
+ENRICHER = Enricher(load(), ZoneInfo("UTC"))
+TEMPLATE = index_template(load())["template"]["mappings"]["properties"]
+GOOD: dict[str, Any] = {
+    "sts.GetCallerIdentity": {"UserId": "x", "Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me"},
+    "cloudformation.DescribeStacks": described_stack(),
+    "cloudformation.ListStackResources": {
+        "StackResourceSummaries": [
+            {"ResourceType": kind, "LogicalResourceId": logical, "PhysicalResourceId": physical, "LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
+            for kind, logical, physical in RESOURCES
+        ]
+    },
+    "kinesis.DescribeStreamSummary": stream_summary(),
+    "cloudwatch.GetMetricStatistics": metrics(CPUCreditBalance=100),
+    "cloudwatch.DescribeAlarms": described(),
+    "iam.ListAttachedRolePolicies": {
+        "AttachedPolicies": [{"PolicyName": each, "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/{each}"} for each in POLICIES],
+        "IsTruncated": False,
+    },
+    "s3.HeadBucket": {},
+    "s3.ListObjectsV2": {"KeyCount": 0},
+    "firehose.DescribeDeliveryStream": delivery_stream(),
+    "logs.FilterLogEvents": logged(""),
+    "lambda.GetFunctionConfiguration": {"FunctionName": "iot-enrichment", "State": "Active"},
+    "lambda.GetFunctionConcurrency": {},
+    "lambda.GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 1000}},
+    "lambda.Invoke": invoked,
+    "opensearch.DescribeDomain": domain_status(),
+    "secretsmanager.GetSecretValue": {"SecretString": json.dumps({"username": "admin", "password": "x"})},
+    "sns.GetTopicAttributes": topic_attributes(["cloudwatch.amazonaws.com", "events.amazonaws.com"]),
+    "sns.ListSubscriptionsByTopic": {"Subscriptions": [{"SubscriptionArn": f"{TOPIC}:1", "Protocol": "email", "Endpoint": "x"}]},
+    "kms.DescribeKey": {"KeyMetadata": {"KeyId": "key-1", "KeyState": "Enabled"}},
+}  # fmt: skip
+
+
+class Search:
+    """OpenSearch's responses (`_cat` with format=json, `_cluster/health`), as 3.4 gave them on one machine."""
+
+    def __init__(self) -> None:
+        self.mappings: dict[str, Any] = {"iot-stream": {"mappings": {"properties": TEMPLATE}}}
+        self.health_ = {"status": "green", "number_of_data_nodes": 1, "unassigned_shards": 0}
+        self.nodes_ = [{"name": "n", "heap.percent": "50", "cpu": "3", "disk.used_percent": "20.10"}]
+        self.pools = [{"node_name": "n", "rejected": "0"}]
+        self.settings: dict[str, Any] = {"iot-stream": {"settings": {}}}
+        self.whole: dict[str, Any] = {"persistent": {}, "transient": {}}
+        self.hits = 1
+        self.cat = self.cluster = self.indices = self
+
+    def nodes(self, **_: Any) -> Any:
+        """`_cat/nodes`."""
+        return self.nodes_
+
+    def thread_pool(self, **_: Any) -> Any:
+        """`_cat/thread_pool/write`."""
+        return self.pools
+
+    def health(self) -> Any:
+        """`_cluster/health`."""
+        return self.health_
+
+    def get_mapping(self, **_: Any) -> Any:
+        """`NAME/_mapping`."""
+        return self.mappings
+
+    def get_settings(self, index: str = "", **_: Any) -> Any:
+        """`NAME/_settings`, or `_cluster/settings`."""
+        return self.settings if index else self.whole
+
+    def search(self, **_: Any) -> Any:
+        """`NAME/_search`."""
+        return {"hits": {"total": {"value": self.hits}}}
+
+
+@pytest.fixture
+def search() -> Search:
+    """A domain that is well."""
+    return Search()
+
+
+@pytest.fixture
+def aws() -> ModelledAws:
+    """A stack on AWS that is well."""
+    return ModelledAws(GOOD)
+
+
+@pytest.fixture
+def place(aws: ModelledAws, search: Search, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Where both are."""
+    monkeypatch.setattr(domain_facts, "reach", lambda *_: "")
+    monkeypatch.setattr(domain_facts, "sign_in", lambda *_: 200)
+    return Place("iot-stream", aws.client, administrator=lambda: search)  # type: ignore[arg-type,return-value]
+
+
+def examine(place: Place) -> list[Finding]:
+    """Examine without sending."""
+    return Doctor(place, send=False).walk()
+
+
+def test_a_good_stack_has_no_refusal_and_no_warning(place: Place) -> None:
+    """And every layer says something, in the order of the way."""
+    found = examine(place)
+    assert [each for each in found if each.state not in {State.OK, State.SKIPPED}] == []
+    layers = list(dict.fromkeys(each.layer for each in found))
+    assert layers == [layer for layer in LAYERS if layer not in {"local parts", "key"}]
+
+
+CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
+    # name, operation, response, layer, state, words, section of docs/operations.md
+    ("the credentials", "sts.GetCallerIdentity", Refusal("ExpiredToken", "expired"), "credentials", State.REFUSES, "ExpiredToken", ""),
+    ("no stack", "cloudformation.DescribeStacks", Refusal("ValidationError", "Stack with id iot-stream does not exist"), "stack", State.REFUSES, "no stack", ""),
+    ("an old stack", "cloudformation.DescribeStacks", described_stack(outputs={"StreamName": "x"}), "stack", State.REFUSES, "BackupPrefix", ""),
+    *((f"a stack in {status}", "cloudformation.DescribeStacks", described_stack(status), "stack", State.REFUSES, status, "stuck-stacks")
+      for status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")),
+    ("a rolled back update", "cloudformation.DescribeStacks", described_stack("UPDATE_ROLLBACK_COMPLETE"), "stack", State.WARNING, "last update failed", "stuck-stacks"),
+    ("a deleted stream", "kinesis.DescribeStreamSummary", Refusal("ResourceNotFoundException"), "stream", State.REFUSES, "was deleted", ""),
+    ("a stream going", "kinesis.DescribeStreamSummary", stream_summary("DELETING"), "stream", State.REFUSES, "DELETING", ""),
+    ("few shards", "cloudwatch.GetMetricStatistics", metrics(WriteProvisionedThroughputExceeded=7), "stream", State.WARNING, "refused 7 records", "producersthrottledalarm"),
+    ("no role", "iam.ListAttachedRolePolicies", Refusal("NoSuchEntity"), "delivery role", State.REFUSES, "does not exist", "nothingreadalarm"),
+    ("no policies", "iam.ListAttachedRolePolicies", {"AttachedPolicies": [], "IsTruncated": False}, "delivery role", State.REFUSES, "IngestPolicy is not attached", "nothingreadalarm"),
+    ("no bucket", "s3.HeadBucket", Refusal("404"), "backup bucket", State.REFUSES, "was deleted", "backupfailurealarm"),
+    ("no delivery stream", "firehose.DescribeDeliveryStream", Refusal("ResourceNotFoundException"), "delivery stream", State.REFUSES, "was deleted", "nothingreadalarm"),
+    ("a failed delivery stream", "firehose.DescribeDeliveryStream", delivery_stream("CREATING_FAILED", FailureDescription={"Type": "UNKNOWN_ERROR", "Details": "why"}), "delivery stream", State.REFUSES, "CREATING_FAILED: why", "nothingreadalarm"),
+    ("another source", "firehose.DescribeDeliveryStream", delivery_stream(stream="another"), "delivery stream", State.REFUSES, "not iot-data-stream-2", "changing-names-and-settings"),
+    ("reading behind", "cloudwatch.GetMetricStatistics", metrics(KinesisMillisBehindLatest=600_001), "delivery stream", State.WARNING, "behind the newest", "readdelayalarm"),
+    ("delivering behind", "cloudwatch.GetMetricStatistics", metrics(DeliveryToAmazonOpenSearchService_DataFreshness=601), "delivery stream", State.WARNING, "601 s old", "deliverydelayalarm"),
+    *((code, "logs.FilterLogEvents", logged("delivery-log", "old", json.dumps({"errorCode": code, "errorMessage": "m"})), "delivery stream", State.WARNING, f"the last one: {code}", section)
+      for code, section in {
+          "Lambda.InvokeAccessDenied": "processingfailurealarm",
+          "Lambda.ProcessingFailedStatus": "transformfailurealarm",
+          "S3.NoSuchBucket": "backupfailurealarm",
+          "OS.BulkWritePermissionDenied": "deliveryauthfailurealarm",
+          "OS.ServiceException": "deliveryerrorsalarm",
+      }.items()),
+    ("no function", "lambda.GetFunctionConfiguration", Refusal("ResourceNotFoundException"), "function", State.REFUSES, "was deleted", "processingfailurealarm"),
+    ("a failed function", "lambda.GetFunctionConfiguration", {"State": "Failed", "StateReason": "why"}, "function", State.REFUSES, "Failed: why", "processingfailurealarm"),
+    ("no concurrency", "lambda.GetFunctionConcurrency", {"ReservedConcurrentExecutions": 0}, "function", State.REFUSES, "concurrency is 0", "functionthrottlesalarm"),
+    ("a new account", "lambda.GetAccountSettings", {"AccountLimit": {"ConcurrentExecutions": 10}}, "function", State.WARNING, "10 functions at a time", "quotas"),
+    ("a throttled function", "cloudwatch.GetMetricStatistics", metrics(Throttles=3), "function", State.WARNING, "refused 3 invocations", "functionthrottlesalarm"),
+    ("a slow function", "cloudwatch.GetMetricStatistics", metrics(Duration=48_001), "function", State.WARNING, "48,001 of 60,000 ms", "functiondurationalarm"),
+    ("errors of the function", "logs.FilterLogEvents", logged("enrichment-log", '{"level": "ERROR", "message": "oh"}'), "function", State.WARNING, "the last one: oh", "functionerrorsalarm"),
+    ("no domain", "opensearch.DescribeDomain", Refusal("ResourceNotFoundException"), "domain", State.REFUSES, "was deleted", "removing-it"),
+    ("a new domain", "opensearch.DescribeDomain", domain_status(Endpoint=""), "domain", State.REFUSES, "no endpoint yet", "deliveryfailurealarm"),
+    ("a changing domain", "opensearch.DescribeDomain", domain_status(Processing=True), "domain", State.WARNING, "is being changed", "deliveryfailurealarm"),
+    ("an upgrade", "opensearch.DescribeDomain", domain_status(UpgradeProcessing=True), "domain", State.WARNING, "is being upgraded", "deliveryfailurealarm"),
+    ("no credits", "cloudwatch.GetMetricStatistics", metrics(CPUCreditBalance=0.5), "domain", State.WARNING, "CPU credits left", "domaincreditalarm"),
+    ("a deny", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy("Deny")), "access policy", State.REFUSES, "denies", "deliveryauthfailurealarm"),
+    ("another principal", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy(principal="arn:aws:iam::1:root")), "access policy", State.REFUSES, "does not allow", "deliveryauthfailurealarm"),
+    ("another action", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy(action="es:ESHttpGet")), "access policy", State.REFUSES, "does not allow", "deliveryauthfailurealarm"),
+    ("no policy", "opensearch.DescribeDomain", domain_status(AccessPolicies=""), "access policy", State.REFUSES, "does not allow", "deliveryauthfailurealarm"),
+    ("a condition", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})), "access policy", State.WARNING, "under conditions", "deliveryauthfailurealarm"),
+    ("no topic", "sns.GetTopicAttributes", Refusal("NotFound"), "alarms", State.WARNING, "does not exist", "who-is-told"),
+    ("a closed topic", "sns.GetTopicAttributes", topic_attributes(["cloudwatch.amazonaws.com"]), "alarms", State.WARNING, "events.amazonaws.com", "failuremessagealarm"),
+    ("nobody", "sns.ListSubscriptionsByTopic", {"Subscriptions": []}, "alarms", State.WARNING, "nobody is told", "who-is-told"),
+    ("an unread mail", "sns.ListSubscriptionsByTopic", {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}, "alarms", State.WARNING, "waits for its confirmation", "who-is-told"),
+    ("silent alarms", "cloudwatch.DescribeAlarms", described(alarm("DomainRedAlarm", ActionsEnabled=False)), "alarms", State.WARNING, "notifies nobody", "domainredalarm"),
+    ("a deleted alarm", "cloudwatch.DescribeAlarms", described(gone="DomainRedAlarm"), "alarms", State.WARNING, "was deleted", "domainredalarm"),
+    ("failures", "s3.ListObjectsV2", {"Contents": [{"Key": "opensearch_backup/processing-failed/2026/11/26/10/x", "Size": 1, "LastModified": NOW}]}, "failures", State.WARNING, "1 processing", "failureobjectalarm"),
+    *((f"{section} is raised", "cloudwatch.DescribeAlarms", described(alarm(section, "ALARM")), "alarms", State.REFUSES, f"{section} is raised", section.lower())
+      for section in SECTIONS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("operation", "response", "layer", "state", "words", "section"), [each[1:] for each in CAUSES], ids=[each[0] for each in CAUSES]
+)  # fmt: skip
+def test_a_cause_is_named_with_its_cure_and_runbook(
+    aws: ModelledAws, place: Place, *, operation: str, response: Any, layer: str, state: State, words: str, section: str
+) -> None:
+    """It is the first to refuse, or a warning; what depends on it is left out, not guessed."""
+    aws.responses[operation] = response
+    found = examine(place)
+    named = next(each for each in found if each.state is state)
+    assert (named.layer, named.section) == (layer, section)
+    assert words in named.what
+    assert named.cure or state is State.WARNING
+    if state is State.REFUSES:
+        assert first_refusal(found) is named
+    else:
+        assert first_refusal(found) is None
+
+
+def test_every_link_to_a_runbook_leads_somewhere() -> None:
+    """Each section that the doctor's code names is a heading of docs/operations.md."""
+    headings = re.findall(r"^#+ (.+)$", (PROJECT / "docs" / "operations.md").read_text("utf-8"), re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9-]", "", heading.lower().replace(" ", "-")) for heading in headings}
+    assert {each[6] for each in CAUSES} - {""} <= anchors
+    code = "".join(path.read_text("utf-8") for path in (PROJECT / "iot_stream" / "doctor").glob("*.py"))
+    assert set(re.findall(r'"(\w+alarm)"', code)) <= anchors
+
+
+@pytest.mark.parametrize(
+    ("line", "layer", "state", "cure"),
+    [
+        ({"Role": "differs: r (apply begins with PUT)"}, "role and mapping", State.REFUSES, "domain apply"),
+        ({"RoleMapping": "differs: r (apply begins with PUT)"}, "role and mapping", State.REFUSES, "domain apply"),
+        ({"Role": "kept: r (somebody else's)"}, "role and mapping", State.REFUSES, "TakeOver=true"),
+        ({"IndexTemplate": "differs: i (x)"}, "live index", State.WARNING, "domain apply"),
+        ({"RetentionPolicy": "unchanged: i; differs: j (x)"}, "retention", State.WARNING, "domain apply"),
+        ({"Dashboards": "differs: d (x)"}, "dashboards", State.WARNING, "domain apply"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_the_domain_s_objects_are_judged_by_the_role_mapper_s_words(
+    place: Place, *, line: dict[str, str], layer: str, state: State, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Without role and mapping nothing is delivered; without the others it is, unshaped or unseen."""
+    for kind, text in line.items():
+        monkeypatch.setitem(SHOWN, kind, text)
+    named = next(each for each in examine(place) if each.state is state)
+    assert (named.layer, named.state) == (layer, state)
+    assert cure in named.cure
+
+
+def test_dashboards_that_people_changed_are_no_fault(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are kept on purpose."""
+    monkeypatch.setitem(SHOWN, "Dashboards", "kept: iot-stream-live (changed by somebody)")
+    assert first_refusal(examine(place)) is None
+
+
+def test_a_role_mapper_that_fails_is_the_refusing_layer(aws: ModelledAws, place: Place) -> None:
+    """With its own words."""
+
+    def failed(params: Mapping[str, Any]) -> dict[str, Any]:
+        if "records" in json.loads(params["Payload"]):
+            return invoked(params)
+        return {"StatusCode": 200, "Payload": io.BytesIO(b'{"Status": "FAILED", "Reason": "the domain: 401"}')}
+
+    aws.responses["lambda.Invoke"] = failed
+    named = first_refusal(examine(place))
+    assert named is not None
+    assert (named.layer, "the domain: 401" in named.what) == ("role and mapping", True)
+
+
+@pytest.mark.parametrize(
+    ("response", "words", "section"),
+    [
+        (Refusal("TooManyRequestsException", "Rate Exceeded"), "TooManyRequestsException", "functionerrorsalarm"),
+        ({"FunctionError": "Unhandled", "Payload": b'{"errorType": "E", "errorMessage": "m"}'}, "it fails: E: m", "functionerrorsalarm"),
+        ({"Payload": b'{"records": []}'}, "breaks Firehose's contract", "processingfailurealarm"),
+        ({"Payload": b'{"records": [{"recordId": "doctor", "result": "ProcessingFailed"}]}'}, "ProcessingFailed for SampleReading", "transformfailurealarm"),
+    ],
+)  # fmt: skip
+def test_what_the_function_makes_of_one_reading_is_judged(
+    aws: ModelledAws, place: Place, response: Any, words: str, section: str
+) -> None:
+    """It is invoked as Firehose invokes it."""
+
+    def respond(_: Mapping[str, Any]) -> Any:
+        return response if isinstance(response, Refusal) else response | {"Payload": io.BytesIO(response["Payload"])}
+
+    aws.responses["lambda.Invoke"] = respond
+    named = first_refusal(examine(place))
+    assert named is not None
+    assert (named.layer, named.section) == ("function", section)
+    assert words in named.what
+
+
+@pytest.mark.parametrize(
+    ("change", "layer", "state", "section"),
+    [
+        ({"health_": {"status": "red", "number_of_data_nodes": 1, "unassigned_shards": 2}}, "cluster", State.REFUSES, "domainredalarm"),
+        ({"health_": {"status": "yellow", "number_of_data_nodes": 1}}, "cluster", State.WARNING, "domainyellowalarm"),
+        ({"health_": {"status": "green", "number_of_data_nodes": 0}}, "cluster", State.WARNING, "domainnodesalarm"),
+        ({"nodes_": [{"name": "n", "disk.used_percent": "75.00"}]}, "cluster", State.WARNING, "domainstoragealarm"),
+        ({"nodes_": [{"name": "n", "heap.percent": "95"}]}, "cluster", State.WARNING, "domainmemoryalarm"),
+        ({"nodes_": [{"name": "n", "cpu": "80"}]}, "cluster", State.WARNING, "domainprocessoralarm"),
+        ({"pools": [{"rejected": "1"}]}, "cluster", State.WARNING, "domainwriterejectionalarm"),
+        ({"settings": {"iot-stream": {"settings": {"index.blocks.write": "true"}}}}, "live index", State.REFUSES, "domainwritesblockedalarm"),
+        ({"settings": {"iot-stream": {"settings": {"index.blocks.read_only_allow_delete": "true"}}}}, "live index", State.REFUSES, "domainwritesblockedalarm"),
+        ({"whole": {"persistent": {"cluster.blocks.create_index": "true"}}}, "live index", State.REFUSES, "domainwritesblockedalarm"),
+        ({"mappings": {"iot-stream": {"mappings": {"properties": {"device_id": {"type": "text"}}}}}}, "live index", State.REFUSES, "deliveryrejectedalarm"),
+        ({"mappings": {"iot-stream": {"mappings": {"properties": {"device_id": {"type": "long"}}}}}}, "live index", State.WARNING, ""),
+    ],
+)  # fmt: skip
+def test_what_ails_the_domain_is_named(
+    place: Place, search: Search, *, change: dict[str, Any], layer: str, state: State, section: str
+) -> None:
+    """By what OpenSearch itself says."""
+    for name, value in change.items():
+        setattr(search, name, value)
+    named = next(each for each in examine(place) if each.state is state)
+    assert (named.layer, named.section) == (layer, section)
+
+
+def test_an_index_that_is_not_there_yet_is_no_fault(place: Place, search: Search) -> None:
+    """And one that cannot be read is no block of writes."""
+    search.mappings = {}
+    search.settings = {"iot-stream": {"settings": {"index.blocks.read": "true", "index.blocks.write": "false"}}}
+    assert first_refusal(examine(place)) is None
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "refuses the password of admin"), (403, "403"), (503, "503")])
+def test_a_sign_in_that_is_refused_is_named_and_the_rest_is_left_out(
+    place: Place, status: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What depends on the sign-in is skipped; alarms and failures are still examined."""
+    monkeypatch.setattr(domain_facts, "sign_in", lambda *_: status)
+    found = examine(place)
+    named = first_refusal(found)
+    assert named is not None
+    assert named.layer == "sign-in"
+    assert words in named.what
+    skipped = [each.layer for each in found if each.state is State.SKIPPED]
+    assert skipped == ["role and mapping", "cluster", "live index", "retention", "dashboards", "reading"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (requests.exceptions.SSLError("self-signed"), "certificate is not trusted"),
+        (requests.exceptions.ConnectionError("no route"), "ConnectionError: no route"),
+    ],
+)
+def test_a_domain_that_does_not_respond_is_named(error: Exception, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS apart from the network."""
+
+    def get(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    assert words in domain_facts.reach(Place("x", ModelledAws({}).client), "endpoint")
+
+
+def test_the_local_domain_is_asked_without_the_caller_s_proxies(tmp_path: Path) -> None:
+    """On AWS the caller's network counts."""
+    local = Place("x", ModelledAws({}).client, ca_file=tmp_path / "ca.pem")
+    assert (local.session().trust_env, local.session().verify) == (False, str(tmp_path / "ca.pem"))
+    assert replace(local, ca_file=None).session().trust_env is True
+
+
+@pytest.mark.parametrize(
+    ("state", "section", "cure"),
+    [
+        ("Disabled", "domainkeyerroralarm", "aws kms enable-key --key-id key-1"),
+        ("PendingDeletion", "domainkeyinaccessiblealarm", "aws kms cancel-key-deletion --key-id key-1"),
+    ],
+)
+def test_the_stack_s_own_key_is_examined(aws: ModelledAws, place: Place, state: str, section: str, cure: str) -> None:
+    """Where it has one."""
+    aws.responses["cloudformation.DescribeStacks"] = described_stack(CustomerManagedKey="true")
+    assert first_refusal(examine(place)) is None
+    aws.responses["kms.DescribeKey"] = {"KeyMetadata": {"KeyId": "key-1", "KeyState": state}}
+    named = first_refusal(examine(place))
+    assert named is not None
+    assert (named.layer, named.section, named.cure) == ("key", section, cure)
+
+
+def test_what_may_not_be_looked_at_is_unknown_and_what_follows_is_examined(aws: ModelledAws, place: Place) -> None:
+    """With the permission that is missing."""
+    aws.responses["kinesis.DescribeStreamSummary"] = Refusal("AccessDeniedException", "no")
+    found = examine(place)
+    [unknown] = [each for each in found if each.state is State.UNKNOWN]
+    assert (unknown.layer, unknown.cure) == ("stream", "let yourself call DescribeStreamSummary")
+    assert [each.layer for each in found][-1] == "reading"
+
+
+def test_without_a_region_nothing_else_is_asked(aws: ModelledAws, place: Place) -> None:
+    """A profile that does not exist is said in the same place."""
+
+    def client(_: str) -> Any:
+        raise NoRegionError
+
+    named = first_refusal(examine(replace(place, client=client)))
+    assert named is not None
+    assert (named.layer, "region" in named.what) == ("credentials", True)
+    assert aws.calls == []
+
+
+def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place) -> None:
+    """Before anything else."""
+    broken = replace(place, parts={"OpenSearch": True, "the delivery worker": False})
+    found = examine(broken)
+    assert found[0] == Finding(
+        "local parts", State.REFUSES, "the delivery worker is not running", "iot-stream up starts it again"
+    )
+
+
+# ---- the marked reading ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", list(TimeFormat))
+def test_a_marked_reading_is_one_that_the_function_takes(form: TimeFormat) -> None:
+    """With the mark as its identity and this moment as its time, in the format of the description."""
+    text = (PROJECT / "functions" / "enrichment" / "readings.toml").read_text("utf-8")
+    described_time = text.replace('path = "device_ts"', f'path = "device_ts"\nformat = "{form.value}"')
+    description = parse(described_time)
+    mark = mark_value(description, 2**53 - 1)
+    sample = load_template()["Parameters"]["SampleReading"]["Default"]
+    data = marked_reading(sample, description, str(mark), NOW)
+    document = msgspec.to_builtins(Enricher(description, ZoneInfo("Asia/Tokyo")).enrich(data))
+    assert document["uuid"] == mark == f"{MARK}1fffffffffffff"
+    taken = datetime.fromisoformat(document["timestamp"]).replace(tzinfo=UTC)
+    assert abs(taken - NOW) <= timedelta(seconds=1)
+
+
+@given(st.text())
+def test_a_sample_that_is_no_object_is_refused(sample: str) -> None:
+    """With one kind of error."""
+    try:
+        is_object = isinstance(json.loads(sample), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        with pytest.raises(ValueError):  # noqa: PT011 - json's own too
+            marked_reading(sample, load(), "x", NOW)
+
+
+PUT = {
+    "kinesis.PutRecord": {"ShardId": "shardId-000000000000", "SequenceNumber": "1"},
+    "kinesis.GetShardIterator": {"ShardIterator": "it"},
+    "kinesis.GetRecords": {"Records": []},
+}
+
+
+def test_the_marked_reading_is_followed_to_the_index(aws: ModelledAws, place: Place, tmp_path: Path) -> None:
+    """Put once, read back where it was put, found by its mark; it is in the ledger, and nothing is deleted."""
+    aws.responses |= PUT
+    doctor = Doctor(replace(place, ledger=Ledger(tmp_path)))
+    found = doctor.walk()
+    assert found[-1].state is State.OK, found[-1]
+    assert doctor.followed is not None
+    assert [each.name for each in doctor.followed.stations][-1] == "searchable in the index"
+    puts = [params for name, params in aws.calls if name == "kinesis.PutRecord"]
+    assert len(puts) == 1
+    assert json.loads(puts[0]["Data"])["uuid"].startswith(MARK)
+    assert Ledger(tmp_path).sent == 1
+    assert not [name for name, _ in aws.calls if "Delete" in name]
+
+
+def test_a_reading_that_fails_is_found_in_the_bucket(aws: ModelledAws, place: Place, search: Search) -> None:
+    """With its code and the command that shows it."""
+    search.hits = 0
+    key = "opensearch_backup/processing-failed/2026/11/26/10/x"
+    aws.responses |= PUT | {"s3.ListObjectsV2": {"Contents": [{"Key": key, "Size": 1, "LastModified": NOW}]}}
+
+    def get(_: Mapping[str, Any]) -> dict[str, Any]:
+        [data] = [params["Data"] for name, params in aws.calls if name == "kinesis.PutRecord"]
+        line = {"rawData": base64.b64encode(data).decode(), "errorCode": "Lambda.FunctionError", "lambdaArn": "x"}
+        return {"Body": _Body(json.dumps(line).encode())}
+
+    aws.responses["s3.GetObject"] = get
+    found = Doctor(place, wait=0.001).walk()
+    assert found[-1].state is State.REFUSES
+    assert "Lambda.FunctionError" in found[-1].what
+    assert found[-1].cure == f"iot-stream failures show {key}"
+
+
+class _Body(io.BytesIO):
+    """The body of an object, as botocore gives it."""
+
+    def iter_chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the content in pieces."""
+        while piece := self.read(size):
+            yield piece
+
+
+def test_a_reading_that_arrives_nowhere_is_said(aws: ModelledAws, place: Place, search: Search) -> None:
+    """After the time that it has."""
+    search.hits = 0
+    aws.responses |= PUT
+    found = Doctor(place, wait=0.001).walk()
+    assert found[-1].state is State.REFUSES
+    assert "neither in the index nor in the bucket" in found[-1].what
+
+
+def test_no_reading_is_sent_where_a_layer_refuses(aws: ModelledAws, place: Place) -> None:
+    """It would only become a failure object."""
+    aws.responses["lambda.GetFunctionConcurrency"] = {"ReservedConcurrentExecutions": 0}
+    found = Doctor(place).walk()
+    assert (found[-1].state, found[-1].what) == (State.SKIPPED, "none was sent: function refuses")
+
+
+# ---- the commands ---------------------------------------------------------------------------------------------------
+
+
+def run(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    """Run a command on the place."""
+    monkeypatch.setattr(Place, "on_aws", classmethod(lambda *_: place))
+    return CliRunner(mix_stderr=False).invoke(cli, ["doctor", "--aws", "--no-send", *arguments])
+
+
+def test_the_table_ends_in_what_refuses_first(aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the command exits with 1; when nothing refuses, with 0."""
+    good = run(place, monkeypatch)
+    assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "no layer refuses")
+    aws.responses["s3.HeadBucket"] = Refusal("404")
+    bad = run(place, monkeypatch)
+    assert bad.exit_code == 1
+    assert bad.stdout.splitlines()[-3:] == [
+        f"first to refuse: backup bucket: bucket {ACCOUNT}-builders-analytics does not exist: it was deleted",
+        f"to mend it: aws s3 mb s3://{ACCOUNT}-builders-analytics",
+        "runbook: docs/operations.md#backupfailurealarm",
+    ]
+
+
+def test_json_has_the_same(aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For programs."""
+    aws.responses["s3.HeadBucket"] = Refusal("404")
+    told = json.loads(run(place, monkeypatch, "--json").stdout)
+    assert told["ok"] is False
+    assert told["first"]["layer"] == "backup bucket"
+    assert told["first"]["runbook"] == "docs/operations.md#backupfailurealarm"
+    assert {each["layer"] for each in told["findings"]} >= {"stack", "alarms", "reading"}
+
+
+def test_alarms_are_listed_raised_ones_first(aws: ModelledAws, place: Place) -> None:
+    """With reason and runbook; a deleted one is said, one without actions notifies nobody."""
+    raised = alarm("DomainStorageAlarm", "ALARM")
+    aws.responses["cloudwatch.DescribeAlarms"] = described(
+        raised, alarm("ReadDelayAlarm", AlarmActions=[]), gone="SilenceAlarm"
+    )
+    stack = place.target(Doctor(place)._target.stack).stack
+    listed = stack_alarms(aws.client("cloudformation"), aws.client("cloudwatch"), stack)
+    assert [(each.alarm, each.state) for each in listed[:2]] == [
+        ("DomainStorageAlarm", "ALARM"),
+        ("SilenceAlarm", MISSING),
+    ]
+    assert (listed[0].reason, listed[0].runbook) == ("Threshold Crossed", "docs/operations.md#domainstoragealarm")
+    assert len(listed) == len(SECTIONS)
+    assert [each.alarm for each in listed if each.state == "OK" and not each.notifies] == ["ReadDelayAlarm"]
