@@ -166,7 +166,10 @@ def replay(
     An object moves to replayed/ in the bucket once all it held is confirmed. Interrupted, the same command goes on
     where it stopped. Exits with 1 if records that were selected stay.
     """
+    from contextlib import nullcontext
+
     from iot_stream.failures.destinations import IndexDestination, StreamDestination
+    from iot_stream.failures.lock import ReplayLock
     from iot_stream.failures.pace import Pace
     from iot_stream.failures.progress import ProgressStore
     from iot_stream.failures.replay import Options, Replay
@@ -184,6 +187,14 @@ def replay(
         + (f" ({'AWS' if aws else 'the local stack'})"),
         err=True,
     )
+    lock = ReplayLock(target.client("s3"), bucket, time.time)
+    steps = _steps(hidden=as_json)
+
+    def on_step(outcome: "Outcome") -> None:
+        if not dry_run:
+            lock.renew()
+        steps(outcome)
+
     replayed = Replay(
         StreamDestination(target.client("kinesis"), stream, pace, time.time, time.sleep),
         lambda: IndexDestination(target.search_client(), pace, time.monotonic, time.sleep),
@@ -192,9 +203,10 @@ def replay(
         Options(selection, limit, dry_run=dry_run, check=not unchecked, unsure=unsure),
         clock=time.time,
         transform=transform,
-        on_step=_steps(hidden=as_json),
+        on_step=on_step,
     )
-    outcome = replayed.run(_sources(target, backup=backup))
+    with nullcontext() if dry_run else lock:
+        outcome = replayed.run(_sources(target, backup=backup))
     click.echo(json.dumps(outcome.as_dict()) if as_json else _sentence(outcome, dry_run=dry_run))
     if not (outcome.complete or dry_run):
         raise click.exceptions.Exit(1)

@@ -209,3 +209,28 @@ def test_a_changed_parameter_takes_effect_and_nothing_is_lost(patient: Patient) 
     assert shown.exit_code == 0
     assert {each["alarm"] for each in listed} >= {"DomainRedAlarm", "FailureObjectAlarm"}
     assert all(each["runbook"] == f"docs/operations.md#{each['alarm'].lower()}" for each in listed)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["doctor", "--json", "--no-send"],
+        ["doctor", "--json"],
+        ["alarms", "--json"],
+        ["failures", "list", "--json"],
+        ["failures", "show", "--json"],
+        ["failures", "replay", "--json", "--dry-run"],
+        ["domain", "show"],
+        ["password"],
+    ],
+    ids=" ".join,
+)
+def test_with_aws_the_same_clients_find_the_same_stack(patient: Patient, command: list[str]) -> None:
+    """By the caller's own endpoint, region and credentials, and the domain by its endpoint and certificate."""
+    quieten(patient)
+    authority = str(patient.local_stack.opensearch.ca_file)
+    environment = patient.local_stack.aws.environment() | {"REQUESTS_CA_BUNDLE": authority, "SSL_CERT_FILE": authority}
+    arguments = [*command, "--aws", "--stack", patient.stack.name]
+    result = CliRunner(mix_stderr=False, env=environment).invoke(cli, arguments)
+    assert result.exit_code == 0, (result.stdout, result.stderr, result.exception)
+    assert result.stdout or "show" in command
