@@ -110,7 +110,8 @@ class OpenSearch:
             NAME,
             self._command(),
             log=self.folder / "logs" / "opensearch.log",
-            environment=processes.clean_environment(),
+            # By the locale C a Java process can't open a folder whose name has an umlaut.
+            environment=processes.clean_environment(LC_ALL="C.UTF-8"),
             cwd=self.folder,
         )
 
@@ -192,7 +193,7 @@ def _settings(server: OpenSearch) -> dict[str, Any]:
         "discovery.type": "single-node",
         "network.host": "127.0.0.1",
         "http.port": server.port,
-        "transport.port": processes.free_port(),
+        "transport.port": 0,  # any free one, which it takes itself
         "cluster.routing.allocation.disk.threshold_enabled": False,
         "plugins.security.ssl.http.enabled": True,
         "plugins.security.ssl.transport.enforce_hostname_verification": False,

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from iot_stream import domain_objects
 from iot_stream.cli import cli
 from iot_stream.doctor.marked import MARK
+from iot_stream.local import processes
 from iot_stream.local.local_stack import WORKER, LocalStack
 from iot_stream.local.upkeep import restart_parts, update
 from iot_stream.stack import Stack
@@ -114,9 +115,15 @@ class Patient:
 
 
 @pytest.fixture(scope="module")
-def patient(local_stack: LocalStack) -> Patient:
-    """The local stack, with documents in its index and no alarm raised."""
-    return Patient(local_stack, local_stack.stack())
+def patient(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """The local stack, with one more process: the run's stack records the worker alone, and one part has to be alive."""
+    log = tmp_path_factory.mktemp("neighbour") / "log"
+    neighbour = processes.start("a neighbour", ["sleep", "3600"], log=log, environment=processes.clean_environment())
+    local_stack.add(neighbour)
+    yield Patient(local_stack, local_stack.stack())
+    neighbour.stop()
+    local_stack.running.remove(neighbour)
+    local_stack.save()
 
 
 def examine(local_stack: LocalStack, *arguments: str) -> tuple[int, dict[str, Any]]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iot_stream.delivery.core.progress import ShardProgress
 from iot_stream.delivery.core.record import Record
@@ -264,3 +266,10 @@ def test_the_limit_is_what_fits() -> None:
         limits = [parameters["Limit"] for operation, parameters in kinesis.calls if operation == "GetRecords"]
     assert limits[0] == 100
     assert limits[1] == 2**20 // (50_000 + 1024)
+
+
+@pytest.mark.parametrize("factor", [1, 1000, 10**6, 10**9], ids=["seconds", "milliseconds", "micro", "nano"])
+@given(milliseconds=st.integers(1_000_000_000_000, 4_000_000_000_000))
+def test_an_arrival_time_in_a_finer_unit_is_the_same_moment(factor: int, milliseconds: int) -> None:
+    """AWS writes seconds with a fraction (Kinesis API reference, Record); others write milliseconds."""
+    assert abs(kinesis_module._epoch_ms(milliseconds / 1000 * factor) - milliseconds) <= 1

@@ -18,8 +18,8 @@ from iot_stream.cli import cli
 from iot_stream.local import ministack
 from iot_stream.local.local_stack import LocalStack, Ports
 from iot_stream.local.processes import Process
+from tests.hostile import HOSTILE
 from tests.template import load_template
-from tests.unit.test_local_parts import HOSTILE
 
 # `deliver` stands in for Firehose at any endpoint and takes no --aws: it calls AWS where it is told no other.
 ANYWHERE = {"deliver"}

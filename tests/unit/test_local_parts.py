@@ -22,30 +22,8 @@ from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, certi
 from iot_stream.local.deployment import check_parameters, override
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.processes import Process
+from tests.hostile import HOSTILE
 from tests.template import load_template
-
-HOSTILE = {
-    "HTTP_PROXY": "http://proxy.invalid:3128",
-    "HTTPS_PROXY": "http://proxy.invalid:3128",
-    "ALL_PROXY": "http://proxy.invalid:3128",
-    "AWS_PROFILE": "nosuch",
-    "AWS_DEFAULT_PROFILE": "nosuch",
-    "AWS_REGION": "eu-north-1",
-    "AWS_DEFAULT_REGION": "ap-south-1",
-    "AWS_CONFIG_FILE": "/nonexistent/config",
-    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/credentials",
-    "AWS_ACCESS_KEY_ID": "callers",
-    "AWS_SECRET_ACCESS_KEY": "callers",
-    "AWS_SESSION_TOKEN": "callers",
-    "AWS_ENDPOINT_URL": "https://aws.invalid",
-    "AWS_RETRY_MODE": "nonsense",
-    "AWS_MAX_ATTEMPTS": "99",
-    "AWS_CA_BUNDLE": "/nonexistent/bundle.pem",
-    "AWS_USE_FIPS_ENDPOINT": "true",
-    "AWS_USE_DUALSTACK_ENDPOINT": "true",
-    "PIP_USER": "1",
-    "PYTHONPATH": "/nonexistent",
-}
 
 
 @pytest.fixture
@@ -114,9 +92,8 @@ def test_opensearch_knows_node_and_administrator_by_their_certificates(certifica
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> opensearch.OpenSearch:
+def server(tmp_path: Path) -> opensearch.OpenSearch:
     """A prepared OpenSearch in a folder that held another."""
-    monkeypatch.setattr(opensearch.processes, "free_port", lambda: 19302)  # looking for one takes a socket
     (tmp_path / "os").mkdir()
     (tmp_path / "os" / "old").touch()
     return opensearch.prepare(tmp_path / "os", tmp_path / "home", 19201)
@@ -130,7 +107,7 @@ def test_opensearch_listens_on_this_machine_only_with_tls(server: opensearch.Ope
     """Its PEM files exist where its settings say."""
     settings = _read(server.folder / "config" / "opensearch.yml")
     assert settings["network.host"] == "127.0.0.1"
-    assert (settings["http.port"], settings["transport.port"]) == (19201, 19302)
+    assert (settings["http.port"], settings["transport.port"]) == (19201, 0)
     assert settings["plugins.security.ssl.http.enabled"] is True
     assert settings["cluster.routing.allocation.disk.threshold_enabled"] is False
     files = {key: value for key, value in settings.items() if key.endswith("_filepath")}

@@ -29,6 +29,7 @@ _FIRST_LIMIT: Final = 100  # while the records' size is unknown
 _THROTTLED: Final = {"ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException"}
 _NOT_FOUND: Final = "ResourceNotFoundException"
 _INVALID: Final = {"InvalidArgumentException", "ValidationException"}
+_FINER_UNIT = 1e11
 
 
 class _KinesisRecord(msgspec.Struct):
@@ -295,7 +296,7 @@ def _to_records(shard: str, response: _GetRecordsResponse) -> list[Record]:
     records: list[Record] = []
     for kinesis in response.Records:
         sequence, data = kinesis.SequenceNumber, kinesis.Data
-        arrived = round(kinesis.ApproximateArrivalTimestamp * 1000)
+        arrived = _epoch_ms(kinesis.ApproximateArrivalTimestamp)
         users = kpl.deaggregate(data) if kpl.looks_aggregated(data) else None
         if users is None:
             size = len(data) // 4 * 3 - data.count("=", -2)
@@ -306,6 +307,16 @@ def _to_records(shard: str, response: _GetRecordsResponse) -> list[Record]:
             text, name = kpl.encode(user.data), record_id(shard, sequence, number)
             records.append(Record(shard, sequence, number, user.partition_key, arrived, text, name, len(user.data)))
     return records
+
+
+def _epoch_ms(timestamp: float) -> int:
+    """Return a timestamp in milliseconds; AWS's are in seconds, those of other implementations in finer units too.
+
+    More than 100 billion seconds would be beyond the year 5000, as many milliseconds are in 1973.
+    """
+    while abs(timestamp) >= _FINER_UNIT:
+        timestamp /= 1000
+    return round(timestamp * 1000)
 
 
 def _operation(error: Exception) -> str:
