@@ -20,7 +20,6 @@ from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
 from tests.examples import examples
-from tests.hostile import FOLDER, hostile_environment
 from tests.live_page import chromium_path
 from tests.outages import Outages
 from tests.secrets import leaks
@@ -109,17 +108,15 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 def local_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the run's local stack, laid out as `iot-stream up` lays it out; with blanks and umlauts in its name."""
-    return tmp_path_factory.mktemp("local") / FOLDER
+    """Folder of the run's local stack, laid out as `iot-stream up` lays it out."""
+    return tmp_path_factory.mktemp("local")
 
 
 @pytest.fixture(scope="session")
 def outages(local_folder: Path) -> Iterator[Outages]:
     """The run's one OpenSearch, for tests that stop it and start it again."""
-    home = assemble()  # a download, which takes the caller's proxies; all parts start in a hostile environment
-    with hostile_environment():
-        server = local_opensearch.prepare(local_folder / "opensearch", home, free_port())
-        outages = Outages(server, server.start())
+    server = local_opensearch.prepare(local_folder / "opensearch", assemble(), free_port())
+    outages = Outages(server, server.start())
     yield outages
     outages.stop()
 
@@ -140,10 +137,9 @@ def domain_port() -> int:
 def ministack(opensearch: OpenSearch, local_folder: Path, domain_port: int) -> Iterator[Ministack]:
     """AWS's APIs with IAM enforced, and the gateway that is every domain's endpoint."""
     aws = Ministack(local_folder / "aws", free_port())
-    with hostile_environment():
-        endpoint = gateway.launch(opensearch, aws, domain_port, local_folder / "logs" / "gateway.log")
-        process = aws.start(domain_endpoint=f"127.0.0.1:{domain_port}", ca_file=opensearch.ca_file)
-        gateway.wait(endpoint, opensearch, domain_port)
+    endpoint = gateway.launch(opensearch, aws, domain_port, local_folder / "logs" / "gateway.log")
+    process = aws.start(domain_endpoint=f"127.0.0.1:{domain_port}", ca_file=opensearch.ca_file)
+    gateway.wait(endpoint, opensearch, domain_port)
     yield aws
     process.stop()
     endpoint.stop()
@@ -160,12 +156,11 @@ def sam_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local_stack(
     sam_build: Path, opensearch: OpenSearch, ministack: Ministack, local_folder: Path, domain_port: int
 ) -> Iterator[LocalStack]:
-    """The whole local stack, in a hostile environment: the built template deployed, and the delivery worker at work."""
+    """The whole local stack: the built template deployed by sam, and the delivery worker at work on it."""
     assert sam_build.exists()
     ports = Ports(opensearch=opensearch.port, aws=ministack.port, domain=domain_port)
     whole = LocalStack(local_folder, ports, opensearch.home)
-    with hostile_environment():
-        whole.save()
-        deliver(whole, deploy(whole))
+    whole.save()
+    deliver(whole, deploy(whole))
     yield whole
     whole.down()

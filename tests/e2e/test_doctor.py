@@ -116,7 +116,7 @@ class Patient:
 
 @pytest.fixture(scope="module")
 def patient(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    """The local stack, with one more process: the run's stack records the worker alone, and one part has to be alive."""
+    """The local stack with one more process: the run's stack records the worker alone, and a part must be alive."""
     log = tmp_path_factory.mktemp("neighbour") / "log"
     neighbour = processes.start("a neighbour", ["sleep", "3600"], log=log, environment=processes.clean_environment())
     local_stack.add(neighbour)
