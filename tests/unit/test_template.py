@@ -147,6 +147,12 @@ def test_a_changed_name_deletes_no_data(name: str) -> None:
     assert RESOURCES[name]["DeletionPolicy"] == "Delete"
 
 
+def test_the_key_outlives_what_it_encrypts() -> None:
+    """CustomerManagedKey=false with another DomainName leaves the old domain and objects behind, encrypted."""
+    assert RESOURCES["Key"]["DeletionPolicy"] == "RetainExceptOnCreate", "a failed first deployment leaves nothing"
+    assert RESOURCES["Key"]["UpdateReplacePolicy"] == "Retain"
+
+
 @pytest.mark.parametrize(
     ("policy", "parameters"),
     [
