@@ -42,6 +42,7 @@ _EPOCHS: Final = (  # in the years 2001 to 2096
 )  # fmt: skip
 _LATEST: Final = 4
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+_OFFSET: Final = re.compile(r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)(?:\[.*\])?$")
 _POINT: Final = re.compile(r"-?\d{1,3}\.\d+, ?-?\d{1,3}\.\d+")
 _MEASURED_UNITS: Final = frozenset({"°C", "°F", "%", "V", "hPa", "kPa"})  # whole in a sample by chance
 _ABSENT: Final = object()
@@ -180,7 +181,8 @@ def _are_points(path: Path, present: list[Any]) -> bool:
 
 def _of_texts(path: Path, present: list[str]) -> Guess:
     if all(map(_is_time, present)):
-        return Guess(path, Type.DATE, why={"type": "texts that are times"})
+        without = "" if all(map(_OFFSET.search, present)) else " without an offset: DeviceTimeZone says which zone"
+        return Guess(path, Type.DATE, why={"type": f"texts that are times{without}"})
     if all(map(_is_address, present)):
         return Guess(path, Type.IP, why={"type": "texts that are addresses"})
     numbers = [_number_in(value) for value in present]
@@ -275,7 +277,7 @@ def _name(fields: list[Guess]) -> None:
 
 
 def _usable(text: str) -> str:
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", text)
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z0-9]{2})(?=[A-Z]+$)", "_", text)
     cleaned = re.sub(r"[^A-Za-z0-9]+", "_", snake).strip("_").lower()[:90]
     return cleaned if cleaned[:1].isalpha() else f"field_{cleaned}".rstrip("_")
 

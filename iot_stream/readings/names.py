@@ -36,6 +36,7 @@ _UNITS: Final = {
     "kw": "kW", "watts": "W", "ma": "mA", "amps": "A", "kg": "kg", "db": "dB", "rpm": "rpm", "hz": "Hz", "bar": "bar",
     "lpm": "l/min", "ms": "ms",
 }  # fmt: skip
+_LAST_TWO: Final = {"mm s": "mm/s", "m s": "m/s", "km h": "km/h", "l min": "l/min", "kg h": "kg/h"}
 _LAST_LETTERS: Final = {"c": "°C", "f": "°F", "v": "V", "w": "W", "a": "A", "m": "m"}
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -63,6 +64,8 @@ def unit_of(path: Sequence[str]) -> str | None:
     whole = re.split(r"[^A-Za-z0-9]+", path[-1])[-1].lower()  # mV is one word here
     if whole in _UNITS:
         return _UNITS[whole]
+    if " ".join(spoken[-2:]) in _LAST_TWO:
+        return _LAST_TWO[" ".join(spoken[-2:])]
     if len(spoken) > 1 and spoken[-1] in _LAST_LETTERS:
         return _LAST_LETTERS[spoken[-1]]
     return next((_UNITS[word] for word in reversed(spoken) if word in _UNITS), None)

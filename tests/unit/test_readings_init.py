@@ -106,6 +106,7 @@ def test_epochs_are_told_apart_by_their_size(number: float, expected: TimeFormat
     [
         ("temp_c", "°C"), ("tempF", "°F"), ("temp_f", "°F"), ("waterTemperature", "°C"), ("battery_mV", "mV"),
         ("CO2", "ppm"), ("voltage", "V"), ("rel-humidity", "%"), ("pressure", "hPa"), ("x", None),
+        ("vibration_mm_s", "mm/s"), ("speedKmh", "km/h"), ("power_kw", "kW"),
     ],
 )  # fmt: skip
 def test_units_come_from_names(key: str, unit: str | None) -> None:
@@ -131,6 +132,29 @@ def test_what_can_not_be_described_is_told() -> None:
         '"mix": its values have several types', "its key is empty, or has quotes", '"o": an object in some samples',
     ):  # fmt: skip
         assert line in text
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("engineTempF", "engine_temp_f"), ("level_mV", "level_mv"), ("levelMV", "level_mv"),
+        ("Bearing Temp", "bearing_temp"), ("MachineName", "machine_name"), ("2nd", "field_2nd"), ("ünïct", "n_ct"),
+        ("ingested_at", "ingested_at_2"), ("", None),
+    ],
+)  # fmt: skip
+def test_names_are_written_with_underscores(key: str, name: str | None) -> None:
+    """In the letters that a field's name may have; the path keeps the key."""
+    names = [field.name for field in described(COLD_STORE_READING | {key: "a"}).fields]
+    assert names[7:] == ([name] if name else [])
+
+
+def test_a_time_without_an_offset_is_told() -> None:
+    """Its zone is the stack's parameter."""
+    reading = COLD_STORE_READING
+    for text in ("2026-11-26 07:15", "2026-11-26T07:15:30.25"):
+        assert "without an offset: DeviceTimeZone says which zone" in text_for(reading | {"at": text})
+    for text in ("2026-11-26 07:15Z", "2026-11-26T07:15:30+0100", "2026-11-26T07:15:30+01:00[Europe/Berlin]"):
+        assert "without an offset" not in text_for(reading | {"at": text})
 
 
 def test_every_guess_has_a_comment() -> None:
