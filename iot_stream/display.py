@@ -12,6 +12,7 @@ from rich.text import Text
 
 from iot_stream.generator.send import Sent
 from iot_stream.local.local_stack import LocalStack
+from iot_stream.local.ministack import PROFILE
 from iot_stream.run.counts import Counts
 from iot_stream.run.reconciliation import Reconciliation
 from iot_stream.stack import Stack
@@ -95,7 +96,8 @@ def startup_summary(local_stack: LocalStack, stack: Stack) -> str:
         f"  OpenSearch   {local_stack.opensearch.url}  (index {stack.output('IndexName')})",
         f"  its CA       {local_stack.opensearch.ca_file}",
         "  user         `iot-stream password` prints the master user's name and password",
-        f"  AWS's APIs   {local_stack.aws.url}  (any client: AWS_ENDPOINT_URL={local_stack.aws.url})",
+        f"  AWS's APIs   {local_stack.aws.url}  (any client: AWS_PROFILE={PROFILE} and, with endpoint and keys,",
+        f"               AWS_CONFIG_FILE={local_stack.aws.profile_file})",
         f"  logs         {local_stack.folder}",
     ]
     return "\n".join(lines)

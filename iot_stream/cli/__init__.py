@@ -5,6 +5,7 @@ room when it runs, so that `--help` and `status` stay fast.
 """
 
 import io
+import os
 import sys
 
 import click
@@ -61,6 +62,7 @@ for command in (
 
 def main() -> None:
     """Run the command; print an expected error as one line on stderr and exit with 1."""
+    os.umask(0o077)  # state, ledgers and caches are nobody else's
     treat_sigterm_as_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 shows "?" for what it lacks

@@ -1,8 +1,8 @@
 """The live page's web application: one page, its data as JSON, and no route that changes anything.
 
 Where the data comes from is an argument (`Sources`), so that the page can be shown over any OpenSearch. It serves only
-requests for this machine's own names, so that no other site can read it through the browser (DNS rebinding), and
-its content security policy blocks everything from elsewhere.
+requests for this machine's own names, so that no other site can read it through the browser (DNS rebinding), only the
+user who started it (`iot_stream.live.owner`), and its content security policy blocks everything from elsewhere.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from anyio.to_thread import current_default_thread_limiter
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -33,6 +34,7 @@ from iot_stream.errors import IotStreamError
 from iot_stream.failure_objects import NoSuchFailureError
 from iot_stream.live.failures import Failure
 from iot_stream.live.function_log import Reason
+from iot_stream.live.owner import OwnerOnly
 from iot_stream.live.pipeline import DelayMeter, Pipeline, State
 
 __all__ = ["FailureSource", "Sources", "create_app"]
@@ -55,6 +57,8 @@ _IDLE_SECONDS = 30.0
 _EXACT = 2**53
 _DIGITS = 9
 _FAILURES, _MOST_FAILURES = 100, 1_000
+_SHARED_SECONDS = 2.0
+_THREADS = 8  # as many connections has the search client; each thread that parses keeps memory of its own
 
 
 class FailureSource(Protocol):
@@ -103,6 +107,7 @@ def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> ASGIApp:
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
     middleware = [
+        Middleware(OwnerOnly),
         Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
         Middleware(GZipMiddleware, minimum_size=1_000),
     ]
@@ -129,11 +134,15 @@ class _Page:
         delays = DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field)
         self._pipeline = Pipeline(sources.counts, delays)
         self._state = State()
+        self._failures: _Shared[int, tuple[Sequence[Failure], Sequence[Reason]]] = _Shared(
+            lambda limit: (sources.failures.recent(limit), sources.reasons())
+        )
         self._last_request = time.monotonic()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Watch the pipeline as long as the server runs."""
+        current_default_thread_limiter().total_tokens = _THREADS
         watching = asyncio.create_task(self._watch())
         yield
         watching.cancel()
@@ -197,8 +206,7 @@ class _Page:
         limit = _number(request.query_params.get("limit", str(_FAILURES)))
         if limit is None:
             return JSONResponse({"error": "limit must be a number"}, status_code=400)
-        failures = await run_in_threadpool(self._sources.failures.recent, min(limit, _MOST_FAILURES))
-        reasons = await run_in_threadpool(self._sources.reasons)
+        failures, reasons = await self._failures.get(min(limit, _MOST_FAILURES))
         return JSONResponse(
             {"failures": [asdict(failure) for failure in failures], "reasons": [asdict(reason) for reason in reasons]}
         )
@@ -219,6 +227,31 @@ class _Page:
             if time.monotonic() - self._last_request < _IDLE_SECONDS:
                 self._state = await run_in_threadpool(self._pipeline.look)
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+class _Shared[Argument, Value]:
+    """What many ask for at about the same time, read once, in a thread.
+
+    Each of many viewers would read up to fifty objects and an hour of the function's log at the same moment, and the
+    threads keep the memory that their parsing took.
+    """
+
+    def __init__(self, read: Callable[[Argument], Value], seconds: float = _SHARED_SECONDS) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._one_at_a_time = asyncio.Lock()
+        self._kept: tuple[Argument, Value, float] | None = None
+
+    async def get(self, argument: Argument) -> Value:
+        """Return what `read` returns for the argument, read at most `seconds` ago."""
+        async with self._one_at_a_time:
+            if self._kept is not None:
+                kept, value, at = self._kept
+                if kept == argument and time.monotonic() - at < self._seconds:
+                    return value
+            value = await run_in_threadpool(self._read, argument)
+            self._kept = argument, value, time.monotonic()
+            return value
 
 
 class _Headers:

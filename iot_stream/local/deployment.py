@@ -35,7 +35,8 @@ def build(log: Path) -> None:
     path = f"{_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = kept | _sam_settings(log) | {"PATH": path}
     command = [str(_BIN / "sam"), "build", "--config-env", "local"]
-    code, output = _run("sam build", command, log, environment, seconds=_BUILD_SECONDS)
+    # Lambda can't run code that only its owner may read, and what is built here may be deployed to AWS.
+    code, output = _run("sam build", command, log, environment, seconds=_BUILD_SECONDS, umask=0o022)
     if code:
         raise SetupError(f"sam build failed: {output} (whole log: {log})")
 
@@ -64,7 +65,7 @@ def deploy(
     if overrides:  # on the command line they replace those of samconfig.toml
         parameters = configured() | dict(overrides)
         command += ["--parameter-overrides", *(override(name, value) for name, value in parameters.items())]
-    settings = aws.environment() | {"AWS_CONFIG_FILE": str(aws.write_profile()), "AWS_MAX_ATTEMPTS": "2"}
+    settings = aws.environment() | {"AWS_CONFIG_FILE": str(aws.profile_file), "AWS_MAX_ATTEMPTS": "2"}
     environment = processes.clean_environment(**settings, **_sam_settings(log), SAM_CLI_POLL_DELAY="0.3")
     started = datetime.now(UTC)
     code, output = _run("sam deploy", command, log, environment, seconds=_DEPLOY_SECONDS, meanwhile=meanwhile)
@@ -109,10 +110,11 @@ def _run(
     *,
     seconds: float,
     meanwhile: Callable[[], None] = lambda: None,
+    umask: int = 0o077,
 ) -> tuple[int, str]:
     """Run `command` and return its exit code and last line; stop it if `meanwhile` raises or time runs out."""
     log.unlink(missing_ok=True)
-    process = processes.start(name, command, log=log, environment=environment, cwd=PROJECT)
+    process = processes.start(name, command, log=log, environment=environment, cwd=PROJECT, umask=umask)
     deadline = time.monotonic() + seconds
     try:
         while (code := process.exit_code()) is None:

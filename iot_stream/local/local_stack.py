@@ -85,6 +85,10 @@ class LocalStack:
         """Return the folder of the logs of parts without a folder of their own."""
         return self.folder / "logs"
 
+    def log_files(self) -> list[Path]:
+        """Return the logs that its parts write."""
+        return sorted({*self.logs.glob("*.log"), *(Path(process.log) for process in self.running)})
+
     @property
     def delivery_state(self) -> Path:
         """Return the folder of the delivery worker's progress."""
@@ -321,9 +325,10 @@ def _record(folder: Path) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
-    """Check that state can be written to `folder`, and create it (raises SetupError)."""
+    """Check that state can be written to `folder`, and create it; nobody else may enter it (raises SetupError)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -1,10 +1,12 @@
 """AWS's APIs on 127.0.0.1: ministack, in its own environment (its pins clash with aws-sam-cli's).
 
 It enforces IAM: an assumed role's credentials allow what the role's policies allow and nothing else; the same holds for
-functions. `_CREDENTIALS` are those of the account's root user.
+functions. The root user's credentials are random for each start; they are in a file that only its owner can read.
 """
 
+import configparser
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +18,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 
-from iot_stream.errors import SetupError
+from iot_stream.errors import SetupError, StackError
 from iot_stream.local import processes
 from iot_stream.local.processes import Process
 from iot_stream.paths import MINISTACK_PYTHON
@@ -26,7 +28,6 @@ __all__ = ["ACCOUNT", "NAME", "PROFILE", "Ministack"]
 NAME = "ministack"  # of its process
 ACCOUNT = "000000000000"
 PROFILE = "iot-stream-local"
-_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _START_SECONDS = 180
 _SERVER = Path(__file__).parent / "ministack_server" / "__main__.py"
 
@@ -44,9 +45,22 @@ class Ministack:
         """Return the endpoint of every AWS API."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def profile_file(self) -> Path:
+        """Return the AWS configuration file with its profile: the root user's credentials, the region, the endpoint.
+
+        samconfig.toml's `local` environment names the profile. Where the file is not there is no such profile, so that
+        `sam deploy --config-env local` never reaches AWS.
+        """
+        return self.folder / "config"
+
     def environment(self) -> dict[str, str]:
-        """Return the variables that make any AWS client (boto3, sam, the AWS CLI) call only this ministack."""
-        return _CREDENTIALS | {
+        """Return the variables that make any AWS client (boto3, sam, the AWS CLI) call only this ministack.
+
+        Raises:
+            StackError: it was never started.
+        """
+        return self._credentials() | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
@@ -55,29 +69,46 @@ class Ministack:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def write_profile(self) -> Path:
-        """Write an AWS configuration file with the profile that samconfig.toml's `local` environment names.
+    def make_credentials(self) -> None:
+        """Write `profile_file` with new credentials of the root user."""
+        profile = {
+            "region": self.region,
+            "endpoint_url": self.url,
+            # Of the form of AWS's own: clients and logs treat them as what they are.
+            "aws_access_key_id": f"AKIA{secrets.token_hex(8).upper()}",
+            "aws_secret_access_key": secrets.token_urlsafe(30),
+        }
+        lines = [f"[profile {PROFILE}]", *(f"{name} = {value}" for name, value in profile.items())]
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.profile_file.unlink(missing_ok=True)
+        self.profile_file.touch(mode=0o600)
+        self.profile_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-        Without the file there is no such profile, so that `sam deploy --config-env local` never reaches AWS.
-        """
-        path = self.folder / "config"
-        lines = [f"[profile {PROFILE}]", f"region = {self.region}", f"endpoint_url = {self.url}"]
-        lines += [f"{name.lower()} = {value}" for name, value in _CREDENTIALS.items()]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
+    def _credentials(self) -> dict[str, str]:
+        """Return the root user's credentials as variables (raises StackError)."""
+        profile = configparser.RawConfigParser()
+        try:
+            profile.read_string(self.profile_file.read_text(encoding="utf-8"))
+            names = ("aws_access_key_id", "aws_secret_access_key")
+            return {name.upper(): profile.get(f"profile {PROFILE}", name) for name in names}
+        except (OSError, configparser.Error) as error:
+            raise StackError(
+                f"the local AWS's credentials can't be read from {self.profile_file} ({type(error).__name__}): start "
+                "the local stack again (`iot-stream up`)"
+            ) from error
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of `service` for this ministack, with the root user's credentials.
 
         Nothing of the caller reaches it: no environment variable, configuration file, profile or proxy.
         """
+        credentials = self._credentials()
         return _session().client(
             service,
             endpoint_url=self.url,
             region_name=self.region,
-            aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 4},
                 s3={"addressing_style": "path"},
@@ -86,7 +117,7 @@ class Ministack:
         )
 
     def start(self, *, domain_endpoint: str, ca_file: Path, enforce_iam: bool = True) -> Process:
-        """Start it and return once it is ready.
+        """Start it with new credentials of the root user and return once it is ready.
 
         Args:
             domain_endpoint: `host:port` of every OpenSearch domain.
@@ -100,13 +131,14 @@ class Ministack:
         if not MINISTACK_PYTHON.exists():
             raise SetupError("ministack is not installed here: run `make setup`")
         temporary = self.folder / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
+        self.make_credentials()
+        temporary.mkdir(mode=0o700, exist_ok=True)
         process = processes.start(
             NAME,
             [str(MINISTACK_PYTHON), "-P", str(_SERVER)],
             log=self.folder / "ministack.log",
             environment=processes.clean_environment(
-                **_CREDENTIALS, **self._settings(temporary, domain_endpoint, ca_file, enforce_iam=enforce_iam)
+                **self._credentials(), **self._settings(temporary, domain_endpoint, ca_file, enforce_iam=enforce_iam)
             ),
             cwd=self.folder,
         )

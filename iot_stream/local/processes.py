@@ -151,9 +151,19 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
 
 def start(
-    name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str], cwd: Path | None = None
+    name: str,
+    command: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+    cwd: Path | None = None,
+    umask: int = 0o077,
 ) -> Process:
-    """Start `command` in its own session, so that Ctrl-C reaches only this process, which stops it in order."""
+    """Start `command` in its own session, so that Ctrl-C reaches only this process, which stops it in order.
+
+    Other users can't read the files that it makes, unless `umask` lets them. Its command line, which they can read,
+    must hold no secret.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         try:
@@ -165,6 +175,7 @@ def start(
                 env=dict(environment),
                 cwd=cwd,
                 start_new_session=True,
+                umask=umask,
             )
         except OSError as error:
             raise SetupError(f"{name} could not be started: {error}") from error

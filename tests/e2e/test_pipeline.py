@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from click.testing import CliRunner
@@ -193,3 +194,23 @@ def test_the_command_sends_and_every_reading_is_accounted_for(local_stack: Local
     result = drain(local_stack, stack, lambda _: None)
     assert (result.sent, result.missing, result.duplicates) == (1500, 0, 0)
     assert 20 < result.failed < 90, "what the function refuses is a failure object, also where bytes are equal"
+
+
+def test_other_users_see_neither_secrets_nor_documents(local_stack: LocalStack, stack: Stack) -> None:
+    """No command line, which every user can read, holds a secret; no file with documents can be read by others."""
+    secrets = local_stack.aws.client("secretsmanager")
+    password = json.loads(secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))["SecretString"])
+    known = {
+        "the root user's secret key": local_stack.aws.environment()["AWS_SECRET_ACCESS_KEY"],
+        "the root user's access key": local_stack.aws.environment()["AWS_ACCESS_KEY_ID"],
+        "the key of tokens": local_stack.opensearch.jwt_key_file.read_text(),
+        "the master user's password": password["password"],
+    }
+    lines = {process.pid: " ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)}
+    ours = [line for line in lines.values() if "ministack" in line or "org.opensearch" in line or "deliver" in line]
+    assert len(ours) >= 3
+    assert [name for name, secret in known.items() for line in lines.values() if secret in line] == []
+    folders = [local_stack.delivery_state, local_stack.folder / "opensearch" / "data", local_stack.folder / "aws"]
+    made = [path for folder in folders for path in folder.rglob("*")]
+    assert len(made) > 20
+    assert [path for path in made if path.lstat().st_mode & 0o077 and path.name != "ministack.log"] == []

@@ -1,6 +1,7 @@
 """The gateway with the real OpenSearch behind it and ministack to prove signatures: who signs is who calls."""
 
 import gzip
+import hashlib
 import io
 import json
 import zipfile
@@ -171,8 +172,13 @@ def handler(event, context):
 """
 
 
-def test_a_function_signs_in_with_its_own_role(ministack: Ministack, session: Credentials, domain_port: int) -> None:
-    """Its environment's credentials and its environment's authority are enough; its code knows of no local stack."""
+def test_a_function_signs_in_with_its_own_role(
+    ministack: Ministack, session: Credentials, domain_port: int, send: Send
+) -> None:
+    """Its environment's credentials and authority are enough, its code knows of no local stack, and nobody can guess.
+
+    Whoever could compute its credentials from its name would have its rights.
+    """
     assert session.token
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
@@ -190,6 +196,15 @@ def test_a_function_signs_in_with_its_own_role(ministack: Ministack, session: Cr
     response = client.invoke(FunctionName="signs-in", Payload=payload)
     assert "FunctionError" not in response, response["Payload"].read()
     assert json.loads(json.loads(response["Payload"].read()))["backend_roles"] == [ROLE_ARN]
+    # ministack alone derives a function's keys from its ARN and its role's (core/lambda_runtime.py).
+    arn = client.get_function(FunctionName="signs-in")["Configuration"]["FunctionArn"]
+    digest = hashlib.sha256(f"{arn}:{ROLE_ARN}".encode()).hexdigest()
+    secret, token = (hashlib.sha256(f"{kind}:{digest}".encode()).hexdigest() for kind in ("secret", "token"))
+    guessed = send(Credentials(f"ASIA{digest[:16].upper()}", secret, token))
+    assert (guessed.status_code, guessed.json()["message"]) == (
+        403,
+        "The security token included in the request is invalid.",
+    )
     client.delete_function(FunctionName="signs-in")
 
 

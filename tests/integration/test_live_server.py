@@ -1,7 +1,12 @@
 """The live page's server over a real OpenSearch, by plain HTTP: what it returns, and to whom."""
 
+import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,6 +45,56 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with serving(load(), Sources(fall, lambda: COUNTS, Failed()), tmp_path_factory.mktemp("vega") / "none") as url:
         yield url
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user for a moment")
+def test_another_user_of_the_machine_gets_nothing(broken: str) -> None:
+    """Neither over IPv4 nor through an IPv6 socket; the user who serves the page gets it."""
+    port = int(broken.rpartition(":")[2])
+    code = (
+        "import os, socket, sys\n"
+        "family, host, port, uid = sys.argv[1:]\n"
+        "os.setuid(int(uid))\n"
+        "with socket.socket(getattr(socket, family)) as client:\n"
+        "    client.connect((host, int(port)))\n"
+        "    client.sendall(b'GET /api/dashboard HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n')\n"
+        "    print(client.recv(20).split()[1].decode())\n"
+    )
+    for family, host in (("AF_INET", "127.0.0.1"), ("AF_INET6", "::ffff:127.0.0.1")):
+        for uid, status in ((65534, "403"), (os.getuid(), "200")):
+            command = [sys.executable, "-I", "-c", code, family, host, str(port), str(uid)]
+            asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+            assert asked.stdout.strip() == status, (family, uid)
+
+
+def test_many_viewers_cost_one_reading(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The log of an hour and fifty objects are read for all of them at once, and by few threads: memory stays flat."""
+    reading, most, calls = 0, 0, 0
+
+    def reasons() -> list[Any]:
+        nonlocal reading, most, calls
+        reading, calls = reading + 1, calls + 1
+        most = max(most, reading)
+        time.sleep(0.05)  # as long as it takes, others are there
+        reading -= 1
+        return []
+
+    threads: list[int] = []
+
+    def search(_: Any) -> list[dict[str, Any]]:
+        threads.append(threading.get_ident())
+        time.sleep(0.01)
+        return []
+
+    sources = Sources(search, lambda: COUNTS, Failed(), reasons)
+    with serving(load(), sources, tmp_path_factory.mktemp("vega") / "none") as url, ThreadPoolExecutor(24) as viewers:
+        asked = [viewers.submit(get, f"{url}/api/failures") for _ in range(24)]
+        assert [each.result().status_code for each in asked] == [200] * 24
+        assert most == 1
+        assert calls <= 3
+        for each in [viewers.submit(get, f"{url}/api/data") for _ in range(48)]:
+            each.result()
+    assert 1 < len(set(threads)) <= 8
 
 
 def test_an_unforeseen_error_carries_the_strict_policy_too(broken: str) -> None:

@@ -1,6 +1,14 @@
-"""The local stand-ins behave as the parts of AWS that the pipeline relies on."""
+"""The local stand-ins behave as the parts of AWS that the pipeline relies on, and serve nobody but their owner."""
 
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
 import requests
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from iot_stream.local.ministack import ACCOUNT, Ministack
 from iot_stream.local.opensearch import OpenSearch
@@ -38,3 +46,112 @@ def test_no_sign_in_and_a_forged_token_are_refused(opensearch: OpenSearch) -> No
 def test_ministack_responds_to_aws_clients(ministack: Ministack) -> None:
     """A boto3 client reaches it, as the local account."""
     assert ministack.client("sts").get_caller_identity()["Account"] == ACCOUNT
+
+
+def _calls(client: Callable[[str], Any], bucket: str) -> list[Callable[[], Any]]:
+    """Return what nobody else may do: run code, read a document, read the master password, put a record."""
+    code = {"ZipFile": b"PK\x05\x06" + bytes(18)}
+    role = f"arn:aws:iam::{ACCOUNT}:role/any"
+    return [
+        lambda: client("lambda").create_function(
+            FunctionName="foreign", Role=role, Code=code, Runtime="python3.13", Handler="a.b"
+        ),
+        lambda: client("s3").get_object(Bucket=bucket, Key="document"),
+        lambda: client("s3").list_objects_v2(Bucket=bucket),
+        lambda: client("secretsmanager").get_secret_value(SecretId=bucket),
+        lambda: client("kinesis").list_streams(),
+        lambda: client("cloudformation").describe_stacks(),
+        lambda: client("sts").get_caller_identity(),
+        lambda: client("iam").list_roles(),
+    ]
+
+
+@pytest.fixture(scope="module")
+def treasure(ministack: Ministack) -> str:
+    """Name of a bucket with an object, and of a secret."""
+    s3, name = ministack.client("s3"), "treasure"
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="document", Body=b"a document")
+    ministack.client("secretsmanager").create_secret(Name=name, SecretString="a password")
+    return name
+
+
+# What AWS calls it when a key is unknown, a signature wrong or missing, service by service (API references, "Common
+# Errors"; S3: "Error responses").
+REFUSALS = {
+    "AccessDenied", "AccessDeniedException", "IncompleteSignature", "InvalidAccessKeyId", "InvalidClientTokenId",
+    "InvalidSignatureException", "InvalidToken", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthorizationHeaderMalformed",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ["unsigned", "test", "account", "another account", "made up", "wrong secret"])
+def test_another_user_of_the_machine_gets_nothing(ministack: Ministack, treasure: str, who: str) -> None:
+    """Whoever has not the stack's own secret key is refused by every service, in AWS's words; ministack alone is not.
+
+    To ministack the keys `test`, none and any twelve digits are the account's root, whatever the signature.
+    """
+    key, secret = {
+        "unsigned": ("x", "x"),
+        "test": ("test", "test"),
+        "account": (ACCOUNT, "test"),
+        "another account": ("123456789012", "test"),
+        "made up": ("AKIAIOSFODNN7EXAMPLE", "x" * 40),
+        "wrong secret": (ministack.environment()["AWS_ACCESS_KEY_ID"], "x" * 40),
+    }[who]
+
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            ministack.region,
+            endpoint_url=ministack.url,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=Config(
+                signature_version=UNSIGNED if who == "unsigned" else None,
+                s3={"addressing_style": "path"},
+                proxies={},
+                retries={"total_max_attempts": 1},
+            ),
+        )
+
+    for call in _calls(client, treasure):
+        with pytest.raises(ClientError) as refused:
+            call()
+        response = refused.value.response
+        assert response["Error"]["Code"] in REFUSALS, response
+        assert response["ResponseMetadata"]["HTTPStatusCode"] in {400, 403}
+
+
+def test_no_way_around_the_signature(ministack: Ministack, treasure: str) -> None:
+    """An empty key, SigV2, presigned URLs, credentials in two places, ministack's own pages: refused too."""
+    own = ministack.environment()
+    signed = ministack.client("s3").generate_presigned_url("get_object", Params={"Bucket": treasure, "Key": "document"})
+    scope = f"20261126/{ministack.region}/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}"
+    mine = {"Authorization": f"AWS4-HMAC-SHA256 Credential={own['AWS_ACCESS_KEY_ID']}/{scope}"}
+    empty = {"Authorization": f"AWS4-HMAC-SHA256 Credential=/{scope}", "X-Amz-Date": "20261126T000000Z"}
+    with requests.Session() as session:
+        session.trust_env = False
+
+        def status(method: str, path: str, headers: dict[str, str] | None = None) -> int:
+            url = path if path.startswith("http") else f"{ministack.url}{path}"
+            return session.request(method, url, headers=headers, timeout=30).status_code
+
+        refused = {
+            "empty key": status("GET", f"/{treasure}/document", empty),
+            "no date": status("GET", f"/{treasure}/document", mine),
+            "SigV2": status("GET", f"/{treasure}/document", {"Authorization": f"AWS {own['AWS_ACCESS_KEY_ID']}:x"}),
+            "presigned": status("GET", signed),
+            "twice": status("GET", f"/{treasure}/document?X-Amz-Credential={own['AWS_ACCESS_KEY_ID']}/x", mine),
+            "code": status("GET", f"/_ministack/lambda-code/{ACCOUNT}/us-east-1/any"),
+            "reset": status("POST", "/_ministack/reset"),
+            "config": status("POST", "/_ministack/config"),
+            "health": status("GET", "/health"),
+            "options": status("OPTIONS", f"/{treasure}/document"),
+            "function's URL": status("POST", "/2015-03-31/functions/any/invocations"),
+        }
+        assert {name: code for name, code in refused.items() if code not in {400, 403}} == {}
+        assert status("HEAD", f"/{treasure}/document") == 403
+        assert status("GET", "/_ministack/ready") == 200
+    stored = ministack.client("s3").get_object(Bucket=treasure, Key="document")["Body"].read()
+    assert stored == b"a document"

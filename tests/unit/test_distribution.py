@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,55 @@ def test_an_altered_download_is_refused_with_both_hashes(registry: _Registry, tm
     assert not list(tmp_path.glob("opensearch-*"))
 
 
+def test_a_download_that_changes_before_it_is_laid_out_is_refused(
+    registry: _Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The bytes that are written are the bytes that were verified."""
+    verified, seen = distribution._verified, set()
+
+    def then_altered(coordinate: str, digest: str) -> Path:
+        file = verified(coordinate, digest)
+        seen.add(coordinate)
+        if len(seen) == len(registry.downloads):  # the last one
+            (registry.folder / "org.example-core-1.jar").write_bytes(b"altered later")
+        return file
+
+    monkeypatch.setattr(distribution, "_verified", then_altered)
+    monkeypatch.setattr(distribution, "ThreadPoolExecutor", lambda _: ThreadPoolExecutor(1))
+    with pytest.raises(SetupError, match=f"core:1 has SHA-256 {_digest(b'altered later')}"):
+        distribution.assemble()
+    assert not list(tmp_path.glob("opensearch-*"))
+
+
+@pytest.mark.parametrize("what", ["changed", "added", "removed", "list"])
+def test_an_altered_file_of_the_assembled_distribution_is_noticed(registry: _Registry, what: str) -> None:
+    """Also one that keeps its size and time; the line names it and says what to do."""
+    assert registry
+    home = distribution.assemble()
+    file = home / "plugins" / "security" / "inside.jar"
+    if what == "changed":
+        times = file.stat()
+        file.write_bytes(b"INSIDE")
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    elif what == "added":
+        file.with_name("another.jar").write_bytes(b"evil")
+    elif what == "removed":
+        file.unlink()
+    else:
+        (home / "files.json").write_text("{")
+    named = {"added": "1 of the files .*another.jar", "list": "can't be read"}.get(what, "1 of the files .*inside.jar")
+    with pytest.raises(SetupError, match=rf"{named}.*delete that folder"):
+        distribution.assemble()
+
+
+@pytest.mark.usefixtures("registry")
+def test_nobody_else_can_enter_downloads_and_distribution() -> None:
+    """Other users could put code into them, which then runs as the user."""
+    distribution.DOWNLOADS.chmod(0o777)
+    home = distribution.assemble()
+    assert [folder.stat().st_mode & 0o777 for folder in (home, distribution.DOWNLOADS)] == [0o700, 0o700]
+
+
 def test_a_download_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line with the package, the reason and what to do."""
 
@@ -130,7 +181,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_done(registry: _Registry, m
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(distribution.shutil, "copy2", full)
+    monkeypatch.setattr(distribution, "_lay_out", full)
     with pytest.raises(SetupError, match=r"could not be assembled in .*: .*No space left on device"):
         distribution.assemble()
     assert not list(distribution.LOCAL.glob("opensearch-*"))

@@ -152,6 +152,7 @@ def test_the_administrator_s_session_ignores_the_caller_s_proxies_and_bundles(se
 def test_a_client_of_the_local_aws_has_nothing_of_the_caller(service: str, tmp_path: Path) -> None:
     """No proxy, profile, file, region, endpoint, retry mode or credential: each would send the call elsewhere."""
     aws = Ministack(tmp_path, 14567)
+    aws.make_credentials()
     client = aws.client(service)
     credentials = client._request_signer._credentials
     assert client.meta.endpoint_url == "http://127.0.0.1:14567"
@@ -160,17 +161,45 @@ def test_a_client_of_the_local_aws_has_nothing_of_the_caller(service: str, tmp_p
     assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 4}
     assert not client.meta.config.use_fips_endpoint
     assert not client.meta.config.use_dualstack_endpoint
-    assert (credentials.access_key, credentials.secret_key, credentials.token) == ("test", "test", None)
+    own = aws.environment()
+    assert credentials.access_key == own["AWS_ACCESS_KEY_ID"]
+    assert (credentials.secret_key, credentials.token) == (own["AWS_SECRET_ACCESS_KEY"], None)
     assert client._endpoint.http_session._proxy_config.proxy_url_for(aws.url) is None
 
 
 @pytest.mark.usefixtures("hostile")
 def test_a_child_of_the_local_stack_has_nothing_of_the_caller(tmp_path: Path) -> None:
     """Sam deploy, the worker and the live page see the local AWS, and no proxy, bundle or profile."""
-    environment = processes.clean_environment(**Ministack(tmp_path, 1).environment())
+    aws = Ministack(tmp_path, 1)
+    aws.make_credentials()
+    environment = processes.clean_environment(**aws.environment())
     assert not [name for name, value in HOSTILE.items() if environment.get(name) == value]
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_credentials_of_the_local_aws_are_random_and_its_owners(tmp_path: Path) -> None:
+    """New ones at each start, in a file that nobody else can read whatever was there before."""
+    aws = Ministack(tmp_path / "aws", 1)
+    with pytest.raises(StackError, match=r"credentials can't be read from .*config \(FileNotFoundError\): start"):
+        aws.environment()
+    before = os.umask(0)
+    try:
+        aws.make_credentials()
+        first = aws.environment()
+        aws.profile_file.chmod(0o666)
+        aws.make_credentials()
+    finally:
+        os.umask(before)
+    second = aws.environment()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert first[name] != second[name]
+    assert len(second["AWS_SECRET_ACCESS_KEY"]) == 40  # as AWS's
+    assert aws.profile_file.stat().st_mode & 0o777 == 0o600
+    assert aws.folder.stat().st_mode & 0o777 == 0o700
+    aws.profile_file.write_text("half a fi")
+    with pytest.raises(StackError, match="start the local stack again"):
+        aws.client("s3")
 
 
 class _Sam:
@@ -225,6 +254,7 @@ def test_sam_deploy_keeps_the_configured_parameters_and_adds_the_given(
     """On the command line they replace those of samconfig.toml, so all stand there; meanwhile AWS's services work."""
     sam, beats = _Sam(monkeypatch), []
     aws = Ministack(tmp_path, 1)
+    aws.make_credentials()
     deployment.deploy(
         aws, tmp_path / "log", stack="s", overrides={"RoleName": "a b"}, meanwhile=lambda: beats.append(1)
     )
@@ -266,6 +296,7 @@ def test_a_failed_deployment_gives_cloudformations_first_reason(
             return {"StackEvents": newest_first}
 
     aws = Ministack(tmp_path, 1)
+    aws.make_credentials()
     monkeypatch.setattr(Ministack, "client", lambda *_: _CloudFormation())
     with pytest.raises(StackError, match=r"deployment of stack s failed: It: the first \(whole log"):
         deployment.deploy(aws, tmp_path / "log", stack="s")

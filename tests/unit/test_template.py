@@ -333,8 +333,9 @@ def test_a_local_deployment_never_reaches_aws(tmp_path: Path) -> None:
     assert names[2] == STACK_NAME
     assert config["local"]["deploy"]["parameters"]["profile"] == PROFILE
     ministack = Ministack(tmp_path, 14566)
+    ministack.make_credentials()
     session = botocore.session.Session(profile=PROFILE)
-    session.set_config_variable("config_file", str(ministack.write_profile()))
+    session.set_config_variable("config_file", str(ministack.profile_file))
     client = session.create_client("cloudformation")
     assert client.meta.endpoint_url == ministack.url
-    assert session.get_credentials().access_key == "test"
+    assert session.get_credentials().access_key == ministack.environment()["AWS_ACCESS_KEY_ID"]

@@ -1,20 +1,47 @@
-"""Run ministack, and verify for the domain's gateway whose signature a request has.
+"""Run ministack so that only requests signed with a secret key of this stack are served.
 
-This file runs in ministack's own interpreter (`python -P`) and imports nothing of `iot_stream`. The secret keys, those
-of functions and assumed roles included, are there and never leave it: the gateway sends the string to sign and the
-signature, and gets the ARN of the signer, or the reason for a refusal.
+This file runs in ministack's own interpreter (`python -P`) and imports nothing of `iot_stream`. ministack alone takes
+the access keys `test`, none and any twelve digits for the account's root without looking at the signature, and derives
+a function's keys from its ARN. Any user of the machine could so create a function, and run code as the stack's owner.
+
+It also verifies for the domain's gateway whose signature a request has. The secret keys, those of functions and assumed
+roles included, are here and never leave: the gateway sends the string to sign and the signature, and gets the ARN
+of the signer, or the reason for a refusal.
 """
 
+import contextlib
 import hmac
 import json
+import os
+import re
+import secrets
 from typing import Any
+from urllib.parse import parse_qs, quote
 
 import ministack.app as server
-from ministack.core import iam_evaluator, responses, sigv4
-from ministack.services import iam
+from ministack.core import iam_evaluator, lambda_runtime, responses, router, sigv4
+from ministack.services import iam, lambda_svc
 
 PATH = "/_iot_stream/authenticate"
 _INVALID = "The security token included in the request is invalid."
+# Whether it is up; and where a custom resource responds, to a URL with a random token in it.
+_UNSIGNED = re.compile(r"GET /_ministack/ready|PUT /_ministack/cfn-response/[0-9a-f-]{36}")
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_UNSIGNED_BODY = 1 << 20
+_SALT = secrets.token_hex(32)
+
+
+def _function_credentials(config: dict[str, Any]) -> dict[str, str]:
+    """Return a function's credentials; ministack derives them from the ARNs, and here from a random text too."""
+    credentials: dict[str, str] = _guessable_credentials({**config, "Role": f"{_SALT}/{config.get('Role', '')}"})
+    return credentials
+
+
+_guessable_credentials = lambda_runtime.execution_credentials
+lambda_runtime.execution_credentials = lambda_svc.execution_credentials = _function_credentials
+# Root is who has the one pair of keys in the environment, and proves it with a signature as everyone else.
+iam_evaluator.is_root_access_key = lambda access_key: access_key == os.environ["AWS_ACCESS_KEY_ID"]
+iam_evaluator._is_root_key = lambda _: False  # noqa: SLF001 - whose signature ministack does not look at
 
 
 def authenticate(question: dict[str, str]) -> tuple[int, dict[str, str]]:
@@ -24,10 +51,7 @@ def authenticate(question: dict[str, str]) -> tuple[int, dict[str, str]]:
         question: `accessKey`, `sessionToken` (empty for none), `day` and `region` of the credential scope,
             `stringToSign` and `signature`.
     """
-    access_key = question["accessKey"]
-    of_session = responses._account_from_sts_session(access_key)  # noqa: SLF001 - ministack has no public look-up
-    account = of_session or iam_evaluator.find_iam_access_key_account(access_key) or responses.get_account_id()
-    credential = iam_evaluator.resolve_credential(access_key, account, question["sessionToken"])
+    credential = _credential(question["accessKey"], question["sessionToken"])
     if isinstance(credential, iam_evaluator.CredentialResolutionError):
         return 403, {"message": credential.message}
     expected = sigv4.calculate_signature(
@@ -39,6 +63,12 @@ def authenticate(question: dict[str, str]) -> tuple[int, dict[str, str]]:
     return (200, {"arn": arn}) if arn else (403, {"message": _INVALID})
 
 
+def _credential(access_key: str, token: str) -> Any:
+    of_session = responses._account_from_sts_session(access_key)  # noqa: SLF001 - ministack has no public look-up
+    account = of_session or iam_evaluator.find_iam_access_key_account(access_key) or responses.get_account_id()
+    return iam_evaluator.resolve_credential(access_key, account, token)
+
+
 def _role_arn(credential: Any) -> str:
     """Return the ARN of the role, which the session's ARN has without the role's path; empty if it is deleted."""
     name = credential.principal_arn.split("/")[1]
@@ -47,22 +77,107 @@ def _role_arn(credential: Any) -> str:
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Respond to the gateway's requests; pass everything else to ministack."""
-    if scope["type"] != "http" or scope["path"] != PATH:
+    """Respond to the gateway's requests, and hand ministack what is signed; refuse everything else."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+    elif scope["type"] != "http" or _UNSIGNED.fullmatch(f"{scope['method']} {scope['path']}"):
         await server_app(scope, receive, send)
-        return
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+    elif scope["path"] == PATH:
+        await _respond_to_gateway(receive, send)
+    else:
+        await _serve_signed(scope, receive, send)
+
+
+async def _respond_to_gateway(receive: Any, send: Any) -> None:
     try:
-        status, response = authenticate(json.loads(body))
+        status, response = authenticate(json.loads(await _body(receive, _UNSIGNED_BODY)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         status, response = 400, {"message": f"not a request of the gateway: {type(error).__name__}"}
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(response).encode()})
+
+
+async def _serve_signed(scope: Any, receive: Any, send: Any) -> None:
+    """Hand the request on, with its body, if a secret key of this stack has signed it; else respond as AWS does."""
+    query = parse_qs(scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)
+    body = b""
+    failure = _claim_failure(scope["headers"], query)
+    if failure is None:
+        body = await _body(receive)
+        failure = _signature_failure(scope, query, body)
+    else:
+        with contextlib.suppress(ValueError):  # only to know which service is meant
+            body = await _body(receive, _UNSIGNED_BODY)
+    if failure is not None:
+        await _refuse(scope, query, body, failure, send)
+        return
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Any:
+        return pending.pop() if pending else await receive()
+
+    await server_app(scope, replay, send)
+
+
+def _claim_failure(headers: list[tuple[bytes, bytes]], query: dict[str, list[str]]) -> Any:
+    """Return why the request can't be signed by a key of this stack whatever its body is, else None.
+
+    A second Authorization header, or credentials in the query string too, could name another key than the verified one.
+    """
+    given = [value.decode("latin-1") for name, value in headers if name.lower() == b"authorization"]
+    in_query = {name.lower() for name in query} & {"x-amz-credential", "x-amz-algorithm", "awsaccesskeyid"}
+    if in_query:
+        words = "The local AWS accepts no presigned URL: sign the request's headers."
+        return iam_evaluator.AuthError("AccessDenied", words)
+    if len(given) != 1 or not given[0].startswith(f"{_ALGORITHM} "):
+        return iam_evaluator.AuthError("MissingAuthenticationToken", "Missing Authentication Token")
+    token = next((value.decode("latin-1") for name, value in headers if name.lower() == b"x-amz-security-token"), "")
+    credential = _credential(router.extract_access_key_id({"authorization": given[0]}), token)
+    if isinstance(credential, iam_evaluator.CredentialResolutionError):
+        return iam_evaluator.AuthError(credential.code, credential.message)
+    return None
+
+
+def _signature_failure(scope: Any, query: dict[str, list[str]], body: bytes) -> Any:
+    """Return why the signature, its time or its token is not valid, else None."""
+    raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+    iam_evaluator.pin_signed_request(scope["method"], raw_path.decode("latin-1"), query, scope["headers"])
+    iam_evaluator.pin_signed_body(body)
+    access_key = router.extract_access_key_id(_as_dict(scope["headers"]))
+    server.set_request_account_id(server._request_account_scope(access_key))  # noqa: SLF001 - as its own app does
+    checked = iam_evaluator.authenticate(access_key, responses.get_account_id())
+    if isinstance(checked, iam_evaluator.ResolvedCredential):
+        return None
+    return checked or iam_evaluator.AuthError("UnrecognizedClientException", _INVALID)
+
+
+async def _refuse(scope: Any, query: dict[str, list[str]], body: bytes, failure: Any, send: Any) -> None:
+    """Respond in the protocol of the service that the request is for."""
+    headers, method, path = _as_dict(scope["headers"]), scope["method"], scope["path"]
+    parameters = server._routing_params(method, path, headers, body, query)  # noqa: SLF001
+    service = router.detect_service(method, path, headers, parameters)
+    request_id = responses.new_uuid()
+    status, names, content = server._credential_failure(service, "", request_id, failure, headers)  # noqa: SLF001
+    await server._send_response(send, status, names, content, head=method == "HEAD")  # noqa: SLF001
+
+
+def _as_dict(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+async def _body(receive: Any, limit: int | None = None) -> bytes:
+    """Return the request's body (ValueError above `limit` bytes)."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if limit is not None and size > limit:
+            raise ValueError("too large")
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 server_app = server.app

@@ -1,0 +1,74 @@
+"""Serve only the user who runs the page: an address on 127.0.0.1 is open to every user of the machine.
+
+Linux says in /proc/net/tcp whose each socket of this machine is ("proc_net_tcp" in its documentation), so that nobody
+needs a password or a token in an address. A system without that file (macOS) serves everyone on the machine.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["OwnerOnly", "socket_owner"]
+
+_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_ROOT: Final = 0  # may read everything anyway, and forwards ports into containers and virtual machines
+_LOCAL, _REMOTE, _UID = 1, 2, 7  # columns
+_READS: Final = 3  # a table may miss a row that moves while it is read
+
+
+class OwnerOnly:
+    """Refuse with 403 what another user's process has asked."""
+
+    def __init__(self, app: ASGIApp, uid: int | None = None) -> None:
+        self._app = app
+        self._allowed = {os.getuid() if uid is None else uid, _ROOT}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse."""
+        if scope["type"] == "http" and _TABLES[0].exists():
+            owner = await run_in_threadpool(_owner_of, tuple(scope["client"]), tuple(scope["server"]))
+            if owner not in self._allowed:
+                words = "this page is for the user of this machine who started it"
+                await JSONResponse({"error": words}, status_code=403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _owner_of(client: tuple[str, int], server: tuple[str, int]) -> int | None:
+    for _ in range(_READS):
+        lines = (line for table in _TABLES if table.exists() for line in table.read_text("ascii").splitlines())
+        owner = socket_owner(lines, client, server)
+        if owner is not None:
+            return owner
+    return None
+
+
+def socket_owner(table: Iterable[str], client: tuple[str, int], server: tuple[str, int]) -> int | None:
+    """Return the user id of the socket that is connected from `client` to `server`, None if it is not in the table.
+
+    Args:
+        table: lines of /proc/net/tcp and /proc/net/tcp6; an IPv6 socket may be connected to an IPv4 one.
+        client: IPv4 address and port.
+        server: the same of the other end.
+    """
+    ends = zip(_spellings(*client), _spellings(*server), strict=True)
+    wanted = {f"{local} {remote}" for local, remote in ends}
+    for line in table:
+        columns = line.split()
+        if len(columns) > _UID and f"{columns[_LOCAL]} {columns[_REMOTE]}" in wanted:
+            return int(columns[_UID])
+    return None
+
+
+def _spellings(host: str, port: int) -> tuple[str, str]:
+    """Return an end as both tables write it: each 32-bit word of the address in the machine's byte order."""
+    word = int.from_bytes(socket.inet_aton(host), sys.byteorder)
+    mapped = int.from_bytes(bytes((0, 0, 0xFF, 0xFF)), sys.byteorder)
+    return f"{word:08X}:{port:04X}", f"{0:016X}{mapped:08X}{word:08X}:{port:04X}"
