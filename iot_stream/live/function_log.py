@@ -16,6 +16,7 @@ __all__ = ["FunctionLog", "Reason"]
 
 _SECONDS = 3_600
 _LINE = "records failed"
+_PAGE = {"PageSize": 1_000}  # of 10,000 at most: a page is parsed as a whole
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class FunctionLog:
         start = int((time.time() - _SECONDS) * 1000)
         try:
             pages = self._logs.get_paginator("filter_log_events").paginate(
-                logGroupName=self._group, filterPattern=f'"{_LINE}"', startTime=start
+                logGroupName=self._group, filterPattern=f'"{_LINE}"', startTime=start, PaginationConfig=_PAGE
             )
             for page in pages:
                 for event in page["events"]:

@@ -1,7 +1,10 @@
 """Serve the live page over the running local stack, on 127.0.0.1 only."""
 
+import contextlib
 import os
 import sys
+import threading
+import time
 import webbrowser
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +20,13 @@ from iot_stream.live.reader import Reader, connect
 from iot_stream.live.vega import bundle
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import claim_port
+from iot_stream.log_file import rotate
 from iot_stream.paths import LOCAL
 from iot_stream.run.counts import read_counts
 
 __all__ = ["open_page", "serve", "stack_view"]
+
+_ROTATE_SECONDS = 10.0
 
 
 def serve(local_stack: LocalStack, port: int, say: Callable[[str], None]) -> None:
@@ -42,7 +48,17 @@ def serve(local_stack: LocalStack, port: int, say: Callable[[str], None]) -> Non
         timeout_graceful_shutdown=2,
     )
     server = _Server(config, lambda: say(f"http://127.0.0.1:{port}/"))
+    threading.Thread(target=_keep_logs_bounded, args=(local_stack,), daemon=True).start()
     server.run()
+
+
+def _keep_logs_bounded(local_stack: LocalStack) -> None:
+    """Rotate the logs of all parts for ever; the page is the part that stays when `iot-stream up` has ended."""
+    while True:
+        for log in local_stack.log_files():
+            with contextlib.suppress(OSError):
+                rotate(log)
+        time.sleep(_ROTATE_SECONDS)
 
 
 def stack_view(local_stack: LocalStack) -> tuple[Dashboard, Sources]:

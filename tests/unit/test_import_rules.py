@@ -21,7 +21,7 @@ LEVELS = [
     {"local", "failures", "readings"},
     {"generator", "dashboards", "delivery", "domain_objects", "failure_objects", "alarms", "plan"},
     {"description"},
-    {"stack", "paths", "compression", "role_token"},
+    {"stack", "paths", "compression", "log_file", "role_token"},
     {"errors"},
 ]
 PURE_IMPORTS = {

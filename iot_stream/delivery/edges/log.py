@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 import threading
 import time
 from collections import OrderedDict
@@ -14,11 +13,12 @@ from typing import Any, Final, TextIO
 
 import psutil
 
+from iot_stream.log_file import MAX_LOG_SIZE, rotate
+
 __all__ = ["RepeatFilter", "RotatingHandler", "set_up"]
 
 _INTERVAL: Final = 60.0
 _LINES: Final = 100
-_MAX_SIZE: Final = 5 * 1024 * 1024
 
 
 class RepeatFilter(logging.Filter):
@@ -47,12 +47,9 @@ class RepeatFilter(logging.Filter):
 
 
 class RotatingHandler(logging.StreamHandler[TextIO]):
-    """Writes to a stream; when that is a file above 5 MB, copies it to FILE.1 and truncates it.
+    """Writes to a stream; when that is a file above 5 MB, rotates it (`iot_stream.log_file`)."""
 
-    The file is the one that the parent process opened for appending, so it cannot be replaced by another one.
-    """
-
-    def __init__(self, stream: TextIO | None = None, max_size: int = _MAX_SIZE) -> None:
+    def __init__(self, stream: TextIO | None = None, max_size: int = MAX_LOG_SIZE) -> None:
         super().__init__(stream)
         self._max_size = max_size
 
@@ -67,8 +64,7 @@ class RotatingHandler(logging.StreamHandler[TextIO]):
         status = os.fstat(number)
         if S_ISREG(status.st_mode) and status.st_size > self._max_size:
             path = next(Path(file.path) for file in psutil.Process().open_files() if file.fd == number)
-            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
-            os.ftruncate(number, 0)
+            rotate(path, self._max_size)
 
 
 def set_up() -> None:
