@@ -24,6 +24,7 @@ from iot_stream.delivery.edges.cloudwatch import CloudWatch, log_fields
 from iot_stream.delivery.edges.describe import describe_delivery_stream, find_endpoint
 from iot_stream.delivery.edges.kinesis import ShardBatch, Source
 from iot_stream.delivery.edges.lambda_ import Transform, pass_through
+from iot_stream.delivery.edges.memory import collect_rarely, limit_arenas
 from iot_stream.delivery.edges.opensearch import Domain, sign_in
 from iot_stream.delivery.edges.s3 import BackupBucket
 from iot_stream.delivery.edges.state_folder import StateFolder, claim
@@ -313,6 +314,8 @@ def serve(options: Options) -> None:
         DeliveryError, SettingsError: see `Worker`.
     """
     log.set_up()
+    limit_arenas()
+    collect_rarely()
     worker = Worker(options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
