@@ -10,6 +10,13 @@ STAMPS  := .local/stamps
 # (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile all packages again.
 INSTALL  = $(UV) pip install --quiet --compile-bytecode --require-hashes
 
+# Print what is installed before it begins, and how long it took: downloads can take a minute in silence.
+# $(call installed,what,requirements file,command)
+define installed
+@echo "environment: $(1) ($(2), $$(grep -c '==' $(2)) packages)"
+@start=$$(date +%s); { $(3); } || exit 1; echo "  installed in $$(($$(date +%s) - start)) s"
+endef
+
 # Arguments of `make run`: seconds to send for (until Ctrl-C when empty), readings a second, and any options of
 # `iot-stream run`, such as ARGS=--lively.
 FOR  ?=
@@ -20,7 +27,7 @@ ARGS ?=
 ENVIRONMENT ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run down build changeset deploy check format test unit golden docs fuzz mutants bench invoke lock checkov audit clean
+.PHONY: help setup run down build changeset deploy check format test unit golden docs fuzz mutants chaos bench invoke lock checkov audit clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,31 +43,28 @@ $(STAMPS)/python:
 $(STAMPS)/uv: requirements/setup.txt | $(STAMPS)/python
 	@echo "set-up downloads about 160 MB of Python packages, 570 MB on disk, into .venv and .local of this folder;"
 	@echo "the first run then downloads 110 MB of OpenSearch into the user's cache"
-	@echo "environment: .venv"
-	@'$(PYTHON)' -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt
+	$(call installed,.venv,requirements/setup.txt,'$(PYTHON)' -m venv .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt)
 	@touch $@
 
 $(STAMPS)/run: requirements/run.txt pyproject.toml $(STAMPS)/uv
-	@echo "environment: what the local stack needs (requirements/run.txt)"
-	@$(INSTALL) --python $(BIN)/python -r requirements/run.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
+	$(call installed,what the local stack needs,requirements/run.txt,\
+		$(INSTALL) --python $(BIN)/python -r requirements/run.txt && \
+		$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .)
 	@touch $@
 
 $(STAMPS)/ministack: requirements/ministack.txt $(STAMPS)/uv
-	@echo "environment: ministack's own (requirements/ministack.txt)"
-	@'$(PYTHON)' -m venv --without-pip .local/venv-ministack
-	@$(INSTALL) --python .local/venv-ministack/bin/python -r requirements/ministack.txt
+	$(call installed,the local AWS,requirements/ministack.txt,'$(PYTHON)' -m venv --without-pip .local/venv-ministack && \
+		$(INSTALL) --python .local/venv-ministack/bin/python -r requirements/ministack.txt)
 	@touch $@
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
-	@echo "environment: what check, test and bench need (requirements/dev.txt)"
-	@$(INSTALL) --python $(BIN)/python -r requirements/dev.txt
+	$(call installed,what tests and checks need,requirements/dev.txt,$(INSTALL) --python $(BIN)/python -r requirements/dev.txt)
 	@touch $@
 
 $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
-	@echo "environment: what the benchmarks compare with (requirements/bench.txt)"
-	@$(INSTALL) --python $(BIN)/python -r requirements/bench.txt
+	$(call installed,what the benchmarks compare with,requirements/bench.txt,\
+		$(INSTALL) --python $(BIN)/python -r requirements/bench.txt)
 	@touch $@
 
 setup: $(STAMPS)/run $(STAMPS)/ministack  ## Install what `make run` needs (the other targets install what they need)
@@ -122,11 +126,15 @@ fuzz: $(STAMPS)/dev  ## Fuzz the enrichment function, guided by coverage: make f
 mutants: $(STAMPS)/dev  ## Change the code and see which tests notice: make mutants [MUTANTS=sample] [SEED=1] [IN=package]
 	@nice -n 19 $(BIN)/python tests/mutants.py $(if $(MUTANTS),--sample $(MUTANTS)) --seed $(or $(SEED),1) $(IN)
 
+chaos: $(STAMPS)/dev $(STAMPS)/ministack  ## Kill, freeze and change parts while readings flow: make chaos [FOR=seconds] [SEED=n] [OUTAGE=seconds]
+	@$(BIN)/python -m tests.chaos $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(OUTAGE),--outage $(OUTAGE))
+
 bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by side; JSON in build/bench/
 	@mkdir -p build/bench
 	$(BIN)/python benchmarks/enrichment.py
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python -m benchmarks.generator
+	$(BIN)/python benchmarks/start.py
 
 # One lock for Linux and macOS, x86-64 and arm64, with the hashes of all their files (Windows is not supported).
 LOCK = --universal --python-version 3.13 --generate-hashes --no-emit-index-url \

@@ -1,0 +1,34 @@
+"""The short form of `make chaos`: a minute of trouble from one seed, and no reading is missing or in two indices."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from iot_stream.local.ministack import Ministack
+from tests.chaos import SETTINGS, SHORT, Siege, plan
+from tests.delivery import World
+from tests.outages import Outages
+
+SEED, SECONDS, RATE = 16, 60.0, 100.0
+
+
+@pytest.fixture
+def besieged(outages: Outages, ministack: Ministack, tmp_path: Path) -> Iterator[World]:
+    """A world of its own on the run's neighbours."""
+    world = World(ministack, outages.server, tmp_path)
+    world.make(shards=2, **SETTINGS)
+    yield world
+    world.close()
+
+
+def test_a_minute_of_trouble(besieged: World, outages: Outages) -> None:
+    """Kills, freezes, changed settings, a bucket and indices that go: every reading has its place, and only one."""
+    servers = [child for child in psutil.Process().children() if "ministack_server" in " ".join(child.cmdline())]
+    lines: list[str] = []
+    siege = Siege(besieged, servers[0].pid, outages, say=lines.append)
+    result = siege.play(plan(SEED, SECONDS, SHORT), seed=SEED, rate=RATE, seconds=SECONDS)
+    assert len(lines) > 10
+    assert result.sent > 4_000, lines
+    assert (result.missing, result.duplicates) == (0, 0), lines
