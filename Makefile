@@ -134,7 +134,7 @@ bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by 
 	$(BIN)/python benchmarks/enrichment.py
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python -m benchmarks.generator
-	$(BIN)/python benchmarks/start.py
+	$(BIN)/python -m benchmarks.start
 
 # One lock for Linux and macOS, x86-64 and arm64, with the hashes of all their files (Windows is not supported).
 LOCK = --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
