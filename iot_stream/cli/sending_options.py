@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sending", "sending_options"]
 
+_HIGHEST_RATE = 1e9  # a second; far beyond any stream, and all sums of it are finite
+
 
 @dataclass(frozen=True)
 class Sending:
@@ -41,6 +43,12 @@ class Sending:
             raise click.UsageError("--ramp, --sine and --gauss exclude each other: the rate changes in one way")
         if self.ramp is not None and self.seconds is None:
             raise click.UsageError("--ramp needs --for: the rate is reached at its end")
+        rates = {"--rate": self.rate, "--ramp": self.ramp, "--gauss": self.gauss}
+        for name, rate in rates.items():
+            if rate is not None and rate > _HIGHEST_RATE:
+                raise click.UsageError(f"{name}: {rate:g} is more than {_HIGHEST_RATE:g} a second")
+        if self.sine is not None and self.sine[1] < 1:
+            raise click.UsageError("--sine: a wave takes one second at least")
         if self.sine is not None and self.sine[0] > self.rate:
             raise click.UsageError(f"--sine: a rate of {self.rate:g} can swing by {self.rate:g} at most, not below 0")
 
