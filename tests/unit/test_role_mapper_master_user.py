@@ -1,5 +1,6 @@
 """The two ways in: a secret's user and password, or the function's own IAM role."""
 
+import contextlib
 import json
 import re
 from base64 import b64decode
@@ -8,11 +9,15 @@ from collections.abc import Iterator
 import boto3
 import pytest
 import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from role_mapper.errors import SecretError
+from role_mapper.domain import path
+from role_mapper.errors import ResponseError, SecretError
 from role_mapper.master_user import IamMaster, InternalUser, sign_in
 from role_mapper.settings import MasterUserMode, Settings
 from tests.builders import DOMAIN_ENDPOINT, SECRET_ARN
@@ -131,3 +136,40 @@ def test_a_refused_call_shows_no_header(fake_domain: FakeDomain) -> None:
         fake_domain.client().call("GET", "/")
     assert "YWRt" not in str(raised.value)
     assert raised.value.__suppress_context__
+
+
+QUERIES = [
+    {"overwrite": "true"},  # Dashboards' import
+    {"show_policy": "true"},
+    {"if_seq_no": "12", "if_primary_term": "1"},
+    {"expand_wildcards": "open,closed", "allow_no_indices": "true", "flat_settings": "true"},
+]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: next(iter(query)))
+def test_a_query_is_signed_as_botocore_signs_it(fake_domain: FakeDomain, query: dict[str, str]) -> None:
+    """The canonical request of a POST with parameters: held against botocore's SigV4, AWS's own implementation."""
+    token = make_secret("testing-token")
+    credentials = Credentials("AKID", make_secret("testing-secret-access-key"), token)
+    session = boto3.Session("AKID", credentials.secret_key, token, region_name="us-east-1")
+    domain = fake_domain.client()
+    sent: list[requests.PreparedRequest] = []
+    serve = fake_domain._respond
+
+    def respond(request: requests.PreparedRequest) -> requests.Response:
+        sent.append(request)
+        return serve(request)
+
+    fake_domain._respond = respond  # type: ignore[method-assign]
+    domain.session.auth = sign_in(Settings(DOMAIN_ENDPOINT, MasterUserMode.IAM_ROLE), session)
+    with contextlib.suppress(ResponseError):
+        domain.call("POST", path("iot-stream,iot-stream-20*-*", "ü/+ "), {"a": "b"}, params=query)
+    (request,) = sent
+    header = str(request.headers["Authorization"])
+    names, signature = re.search(r"SignedHeaders=(\S+), Signature=(\w+)", header).groups()  # type: ignore[union-attr]
+    assert {"host", "x-amz-date", "x-amz-security-token"} <= set(names.split(";"))
+    lower = {name.lower(): value for name, value in request.headers.items()} | {"host": fake_domain.host}
+    ours = AWSRequest("POST", request.url, {name: lower[name] for name in names.split(";")}, request.body)
+    ours.context["timestamp"] = lower["x-amz-date"]
+    signer = SigV4Auth(credentials, "es", "us-east-1")
+    assert signer.signature(signer.string_to_sign(ours, signer.canonical_request(ours)), ours) == signature
