@@ -1,7 +1,7 @@
 """The role of the delivery stream and its mapping, through the security plugin's REST API.
 
 Contract: OpenSearch documentation, "Security APIs". The role comes first, since a mapping can be written only while its
-role exists; on removal the mapping goes first, since it outlives its role.
+role exists. On removal the entry goes first, then the role, then the empty mapping, which outlives its role.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,14 @@ from role_mapper.errors import OwnershipError, ResponseError, UnexpectedResponse
 from role_mapper.objects import access_documents as documents
 from role_mapper.objects.managed import Document, ManagedObject
 from role_mapper.ownership import Owner, Ownership
-from role_mapper.report import ROLE, ROLE_MAPPING
+from role_mapper.report import ROLE, ROLE_MAPPING, Change
 
 __all__ = ["AdministratorMapping", "Role", "RoleMapping"]
 
 _API = ("_plugins", "_security", "api")
 _BAD_REQUEST = 400
 _NOT_FOUND = 404
+_SETTLE_SECONDS = 1.0
 
 
 class _SecurityObject(ManagedObject):
@@ -49,6 +50,7 @@ class Role(_SecurityObject):
     ) -> None:
         super().__init__(domain, owner, name, f"role {name}", path(*_API, "roles", name), adopt=adopt)
         self._index_patterns = tuple(index_patterns)
+        self._deleted: Document | None = None
 
     def covers(self, index_pattern: str) -> bool:
         """Return whether the role that is there names this index pattern."""
@@ -73,12 +75,40 @@ class Role(_SecurityObject):
         return documents.same_role(found, desired)
 
     @override
+    def deviation(self, found: Document, desired: Document) -> str:
+        return f"it differs in {', '.join(documents.deviations(found, desired))}"
+
+    @override
     def keep(self, found: Document) -> str:
         kept = super().keep(found)
         if kept:
             return kept
         mapped = RoleMapping(self.domain, self.owner, self.name).find()
         return "others are mapped to it" if mapped is not None and not documents.is_empty(mapped) else ""
+
+    @override
+    def delete(self, found: Document) -> None:
+        """Delete the role, then its empty mapping: without the role, the plugin lets nobody be mapped any more.
+
+        Who was mapped between the last look and the deletion of the role keeps entry and role: it is put back.
+        """
+        super().delete(found)
+        self._deleted = found
+        self._finish_deletion()
+
+    @override
+    def remove(self) -> list[Change]:
+        """Remove the role, and finish what an earlier try may have left undone."""
+        if self.find() is None:
+            self._finish_deletion()
+        return super().remove()
+
+    def _finish_deletion(self) -> None:
+        """Delete the mapping of a role that is gone, or put the role back."""
+        nobody = RoleMapping(self.domain, self.owner, self.name).delete_empty()
+        if not nobody and self._deleted is not None:
+            self.domain.call("PUT", self.path, documents.writable(self._deleted))
+            raise VerificationError(f"somebody was mapped to {self.title} at the same moment")
 
 
 class RoleMapping(_SecurityObject):
@@ -90,6 +120,7 @@ class RoleMapping(_SecurityObject):
         super().__init__(domain, owner, role, f"the mapping of role {role}", path(*_API, "rolesmapping", role))
         self._arn = arn
         self._role = Role(domain, owner, role)
+        self._replaced = False
 
     @property
     @override
@@ -114,7 +145,12 @@ class RoleMapping(_SecurityObject):
         return not documents.addition(found, self._arn)
 
     @override
+    def deviation(self, found: Document, desired: Document) -> str:
+        return f"{self._arn} is not in it"
+
+    @override
     def write(self, desired: Document, found: Document | None) -> None:
+        self._replaced = found is None or not found.get("backend_roles")
         if found is None:
             self._write("PUT", desired, found)
         else:
@@ -131,22 +167,71 @@ class RoleMapping(_SecurityObject):
         return "the role is not this stack's" if foreign else ""
 
     @override
+    def follow_up(self, written: Document) -> tuple[bool, str]:
+        """Look again after a moment, where the first entry was written: that replaces what was written meanwhile.
+
+        So does another role mapper's that saw no entry either: whichever comes first finds its own gone, and adds it.
+        """
+        if self._replaced:
+            self._replaced = False
+            self.domain.deadline.pause(_SETTLE_SECONDS)
+            found = self.find()
+            if found is None or documents.addition(found, self._arn):
+                raise VerificationError(f"{self.title} was replaced at the same moment")
+        return False, ""
+
+    @override
     def delete(self, found: Document) -> None:
-        """Take the entry out; delete the mapping if this owner made it and nobody is left in it."""
-        patch = documents.removal(found, self._arn)
+        """Take the entry out; delete the mapping if this owner made it and nobody is left in it.
+
+        Where the role is this owner's too, it goes first (see `Role`), and the mapping stays until then.
+        """
         left: Document | None = found
-        if patch and self._role.find() is not None:
-            self._write("PATCH", patch, found)
-            left = self.find()
+        role = self._role.find()
+        if role is not None:
+            left = self.find()  # the patch goes by position: nothing comes between this look and it
+            patch = documents.removal(left, self._arn) if left is not None else []
+            if patch:
+                self._write("PATCH", patch, left)
+                left = self.find()
             if left is not None and documents.removal(left, self._arn):
                 raise VerificationError(f"{self.title} reads back with {self._arn} still in it")
         # After another look: somebody may have been mapped while this entry was taken out.
-        if left is not None and self._only_ours(left):
+        if left is not None and self._only_ours(left) and not self._is_left_to(role):
             self.domain.delete(self.path)
 
     @override
     def gone(self, found: Document | None) -> bool:
-        return found is None or not (documents.removal(found, self._arn) or self._only_ours(found))
+        if found is None:
+            return True
+        if documents.removal(found, self._arn):
+            return False
+        return not self._only_ours(found) or self._is_left_to(self._role.find())
+
+    @override
+    def remainder(self, left: Document | None) -> str:
+        return "" if left is None or documents.is_empty(left) else super().remainder(left)
+
+    def delete_empty(self) -> bool:
+        """Delete the mapping if this owner made it, once its role is gone: then nobody can be mapped any more.
+
+        Returns:
+            Whether nobody is mapped.
+        """
+        found = self.find()
+        if found is None:
+            return True
+        if not documents.is_empty(found):
+            return False
+        if self.owner.ownership_here(self.description(found)) is Ownership.OWNED:
+            self.domain.delete(self.path)
+            if self.find() is not None:
+                raise VerificationError(f"{self.title} is still there after it was deleted")
+        return True
+
+    def _is_left_to(self, role: Document | None) -> bool:
+        """Return whether the mapping goes with its role."""
+        return role is not None and self.owner.ownership_here(self._role.description(role)) is Ownership.OWNED
 
     def _only_ours(self, found: Document) -> bool:
         made_here = self.owner.ownership_here(self.description(found)) is Ownership.OWNED

@@ -10,7 +10,18 @@ patch to what is there at that moment. A PUT would replace what others wrote sin
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["addition", "index_patterns", "is_empty", "new_mapping", "protection", "removal", "role", "same_role"]
+__all__ = [
+    "addition",
+    "deviations",
+    "index_patterns",
+    "is_empty",
+    "new_mapping",
+    "protection",
+    "removal",
+    "role",
+    "same_role",
+    "writable",
+]
 
 type Document = Mapping[str, Any]
 type Operation = dict[str, Any]
@@ -43,13 +54,24 @@ def same_role(found: Document, wanted: Document) -> bool:
     return _essence(found) == _essence(wanted)
 
 
-def _essence(document: Document) -> tuple[Any, ...]:
-    return (
-        document.get("description"),
-        frozenset(document.get("cluster_permissions", ())),
-        frozenset(_grant(grant) for grant in document.get("index_permissions", ())),
-        bool(document.get("tenant_permissions")),
-    )
+def writable(found: Document) -> dict[str, Any]:
+    """Return a role that was read as a body that creates it again: without the flags that only the plugin sets."""
+    return {key: value for key, value in found.items() if key not in _PROTECTIONS}
+
+
+def deviations(found: Document, wanted: Document) -> list[str]:
+    """Return which parts of a role grant something else than the wanted one does."""
+    wanted_parts = _essence(wanted)
+    return [part for part, value in _essence(found).items() if value != wanted_parts[part]]
+
+
+def _essence(document: Document) -> dict[str, Any]:
+    return {
+        "description": document.get("description"),
+        "cluster_permissions": frozenset(document.get("cluster_permissions", ())),
+        "index_permissions": frozenset(_grant(grant) for grant in document.get("index_permissions", ())),
+        "tenant_permissions": bool(document.get("tenant_permissions")),
+    }
 
 
 def _grant(grant: Document) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from role_mapper.domain import Domain
-from role_mapper.errors import VerificationError
+from role_mapper.errors import ReadOnlyError, VerificationError
 from role_mapper.ownership import Owner, Ownership
 from role_mapper.report import Change, Outcome
 
@@ -87,6 +87,10 @@ class ManagedObject(ABC):
         """
         return self.owner.claim(self.title, self.description(found), take_over=self.adopt)
 
+    def deviation(self, found: Document, desired: Document) -> str:  # noqa: ARG002  # some kinds look at it
+        """Return how an object that is not as it should be differs, for a person."""
+        return "it is there, but not as wanted"
+
     def follow_up(self, written: Document) -> tuple[bool, str]:  # noqa: ARG002  # some kinds look at it
         """Bring what depends on the object in line with it, each time.
 
@@ -103,6 +107,10 @@ class ManagedObject(ABC):
     def gone(self, found: Document | None) -> bool:
         """Return whether `found`, read after the removal, holds nothing of this owner."""
         return found is None
+
+    def remainder(self, left: Document | None) -> str:
+        """Return what is to be said of what is left after the removal."""
+        return "" if left is None else "others stay in it"
 
     # ---- the same for every kind ----
 
@@ -124,7 +132,11 @@ class ManagedObject(ABC):
         outcome = Outcome.UNCHANGED
         if found is None or not self.same(found, desired):
             outcome = Outcome.CREATED if found is None else Outcome.CHANGED
-            self.write(desired, found)
+            try:
+                self.write(desired, found)
+            except ReadOnlyError as call:
+                lack = "it is missing" if found is None else self.deviation(found, desired)
+                raise ReadOnlyError(f"{call}: {lack}") from None
             found = self.find()
             if found is None or not self.same(found, desired):
                 raise VerificationError(f"{self.title} reads back otherwise than it was written")
@@ -155,4 +167,4 @@ class ManagedObject(ABC):
         left = self.find()
         if not self.gone(left):
             raise VerificationError(f"{self.title} is still there after it was deleted")
-        return [Change(self.kind, self.name, Outcome.REMOVED, "" if left is None else "others stay in it")]
+        return [Change(self.kind, self.name, Outcome.REMOVED, self.remainder(left))]
