@@ -1,4 +1,4 @@
-"""Invoke the deployed role mapper by hand: show, apply or remove its objects in the domain.
+"""Invoke the deployed role mapper by hand: show, apply, migrate or remove what is in the domain.
 
 The request is like CloudFormation's, without a `ResponseURL`, so the response is only returned. The caller
 needs no access to the domain, and the same code runs as in a deployment, as the same owner.
@@ -18,7 +18,7 @@ __all__ = ["InvocationError", "Report", "invoke", "properties"]
 _MAPPING = "RoleMapping"  # its logical id in template.yaml, which is part of the owner's name
 # botocore ends a connection without data after 60 seconds (its default read time-out): the function responds before.
 _SECONDS = "55"
-_REQUESTS = {"show": "Show", "apply": "Create", "remove": "Delete"}
+_REQUESTS = {"show": "Show", "apply": "Create", "migrate": "Migrate", "remove": "Delete"}
 _FROM_PARAMETERS = {
     "RoleName": "OpenSearchRoleName",
     "IndexPattern": "OpenSearchRoleIndexPattern",
@@ -29,6 +29,7 @@ _FROM_PARAMETERS = {
     "NumberOfReplicas": "NumberOfReplicas",
     "RefreshInterval": "RefreshInterval",
     "TakeOver": "TakeOver",
+    "AdminRoleArn": "AdminRoleArn",
     "OverwriteDashboards": "OverwriteDashboards",
 }
 """Properties of the custom resource, by the template's parameters that they are."""
@@ -52,12 +53,12 @@ class Report:
 
 
 def invoke(client: Any, stack: Stack, action: str) -> Report:
-    """Invoke the deployed role mapper to `show`, `apply` or `remove` what the stack's parameters ask for.
+    """Invoke the deployed role mapper to `show`, `apply`, `migrate` or `remove` what the stack's parameters ask for.
 
     Args:
         client: a boto3 Lambda client.
         stack: the deployed stack.
-        action: one of the three.
+        action: one of the four.
 
     Raises:
         InvocationError: the function could not be invoked, or reported FAILED; with its reason.

@@ -92,6 +92,11 @@ class FakeDomain:
         copies: the copy of that policy that each of them was given.
         closed: those of the indices that are closed.
         transitioning: those on their way from one state of their policy to the next.
+        fields: the mappings of those indices that the index template did not shape.
+        blocks: the blocks of those indices that have one: `write`, `read_only_allow_delete`.
+        aliases: the aliases of each index that has one.
+        index_settings: settings of an index beyond what every one has, flat.
+        documents: how many documents an index has.
         nodes: how many data nodes there are.
         faults: the response, or the exception, that the n-th call (from 0) gets instead of its own.
         always: the same for every call.
@@ -111,6 +116,11 @@ class FakeDomain:
     copies: dict[str, dict[str, Any]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     transitioning: set[str] = field(default_factory=set)
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+    blocks: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    index_settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    documents: dict[str, int] = field(default_factory=dict)
     nodes: int = 1
     saved_objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -139,7 +149,16 @@ class FakeDomain:
 
     def state(self) -> dict[str, Any]:
         """Return everything that a client can change, to compare."""
-        parts = ("roles", "mappings", "index_templates", "component_templates", "indices", "saved_objects")
+        parts = (
+            "roles",
+            "mappings",
+            "index_templates",
+            "component_templates",
+            "indices",
+            "fields",
+            "aliases",
+            "saved_objects",
+        )
         state = {part: copy.deepcopy(getattr(self, part)) for part in parts}
         state["policies"] = {name: found["policy"] for name, found in copy.deepcopy(self.policies).items()}
         return state
@@ -170,7 +189,19 @@ class FakeDomain:
             (r"/_cluster/health", lambda *_: FakeResponse(200, {"number_of_data_nodes": self.nodes})),
             (r"/_plugins/_security/api/roles/([^/]+)", self._role),
             (r"/_plugins/_security/api/rolesmapping/([^/]+)", self._mapping),
+            (r"/_index_template", self._index_templates),
+            (r"/_index_template/_simulate_index/([^/]+)", self._simulate_index),
             (r"/_index_template/([^/]+)", self._index_template),
+            (r"/_cat/indices/([^/]+)", self._cat_indices),
+            (r"/([^/_][^/]*)/_mapping", self._put_mapping),
+            (r"/([^/_][^/]*)/_settings", self._put_settings),
+            (r"/([^/_][^/]*)/_block/write", self._block),
+            (r"/([^/_][^/]*)/_clone/([^/]+)", self._clone),
+            (r"/([^/_][^/]*)/_count", self._count),
+            (r"/([^/_][^/]*)/_refresh", lambda *_: FakeResponse(200, {"_shards": {"failed": 0}})),
+            (r"/([^/_][^/]*)/_rollover", self._rollover),
+            (r"/_aliases", self._update_aliases),
+            (r"/([^/_][^/]*)", self._index),
             (r"/_component_template/([^/]+)", self._component_template),
         ):
             if match := re.fullmatch(pattern, call.path):
@@ -222,6 +253,10 @@ class FakeDomain:
         if call.method == "PATCH":
             if found is None:
                 return _missing("rolesmapping", name)
+            unknown = [each["op"] for each in call.body if each["op"] not in {"replace", "remove", "add"}]
+            if unknown:
+                words = f"Unsupported patch operation: {unknown[0]}. Supported are: replace,remove,add"
+                return FakeResponse(400, {"status": "BAD_REQUEST", "message": words})
             # Empty lists are not stored, so there is no such field to patch inside.
             stored = {key: value for key, value in found.items() if value != []}
             try:
@@ -262,6 +297,168 @@ class FakeDomain:
             del self.component_templates[name]
             return FakeResponse(200, {"acknowledged": True})
         return FakeResponse(200, {"component_templates": [{"name": name, "component_template": found}]})
+
+    def _index_templates(self, _: Call) -> FakeResponse:
+        listed = [{"name": name, "index_template": each} for name, each in self.index_templates.items()]
+        return FakeResponse(200, {"index_templates": listed})
+
+    def _simulate_index(self, _: Call, name: str) -> FakeResponse:
+        matching = [
+            each
+            for each in self.index_templates.values()
+            if any(_expands(pattern, name) for pattern in each["index_patterns"])
+        ]
+        if not matching:
+            return FakeResponse(200, {})
+        template = max(matching, key=lambda each: each.get("priority") or 0).get("template", {})
+        told = {key: _as_text(template.get(key, {})) for key in ("settings", "mappings")} | {"aliases": {}}
+        return FakeResponse(200, {"template": told, "overlapping": []})
+
+    # ---- indices ----
+
+    def _mapping_of(self, index: str) -> dict[str, Any]:
+        shaped = self._simulate_index(None, index).body.get("template", {}).get("mappings", {})  # type: ignore[arg-type]
+        mapping: dict[str, Any] = self.fields.get(index, shaped)
+        return mapping
+
+    def _matching(self, expression: str) -> list[str]:
+        """Return the indices that an expression means, by their names or their aliases."""
+        return [
+            index
+            for index in self.indices
+            if any(
+                _expands(part, name) for part in expression.split(",") for name in (index, *self.aliases.get(index, {}))
+            )
+        ]
+
+    def _cat_indices(self, call: Call, pattern: str) -> FakeResponse:
+        assert call.query == {"format": "json", "h": "index"}
+        return FakeResponse(200, [{"index": index} for index in self._matching(pattern)])
+
+    def _index(self, call: Call, name: str) -> FakeResponse:
+        return {"GET": self._get_index, "PUT": self._create_index, "DELETE": self._delete_index}[call.method](
+            call, name
+        )
+
+    def _get_index(self, call: Call, expression: str) -> FakeResponse:
+        assert call.query["expand_wildcards"] == "open,closed"
+        told = {}
+        for index in self._matching(expression):
+            settings = {"index.number_of_shards": "1", "index.uuid": f"uuid-{index}"}
+            if index in self.closed:
+                settings["index.verified_before_close"] = "true"
+            if index in self.blocks:
+                settings[f"index.blocks.{self.blocks[index]}"] = "true"
+            told[index] = {
+                "aliases": copy.deepcopy(self.aliases.get(index, {})),
+                "mappings": _as_text(self._mapping_of(index)),
+                "settings": settings | self.index_settings.get(index, {}),
+            }
+        return FakeResponse(200, told)
+
+    def _create_index(self, call: Call, name: str) -> FakeResponse:
+        if name in self.indices:
+            return _core_error(400, "resource_already_exists_exception", f"index [{name}/u] already exists")
+        for alias in call.body.get("aliases", {}):
+            if alias in self.indices:
+                reason = f"Invalid alias name [{alias}], an index exists with the same name as the alias"
+                return _core_error(400, "invalid_alias_name_exception", reason)
+            if any(each.get(alias, {}).get("is_write_index") for each in self.aliases.values()):
+                reason = f"alias [{alias}] has more than one write index [{name},other]"
+                return _core_error(500, "illegal_state_exception", reason)
+        self._make(name)
+        if call.body.get("aliases"):
+            self.aliases[name] = copy.deepcopy(call.body["aliases"])
+        return FakeResponse(200, {"acknowledged": True, "shards_acknowledged": True, "index": name})
+
+    def _make(self, name: str) -> None:
+        """Make an index as the templates shape it: Index State Management gives it the policy whose pattern matches."""
+        self.indices[name] = None
+        template = self._simulate_index(None, name).body.get("template", {})  # type: ignore[arg-type]
+        self.fields[name] = copy.deepcopy(template.get("mappings", {}))
+        plugins = template.get("settings", {}).get("index", {}).get("plugins", {})
+        if alias := plugins.get("index_state_management", {}).get("rollover_alias"):
+            self.index_settings[name] = {"index.plugins.index_state_management.rollover_alias": alias}
+        for policy, found in self.policies.items():
+            patterns = [each["index_patterns"] for each in found["policy"].get("ism_template") or ()]
+            if any(_expands(pattern, name) for some in patterns for pattern in some):
+                self.indices[name] = policy
+                self.copies[name] = copy.deepcopy(found["policy"])
+
+    def _delete_index(self, _: Call, name: str) -> FakeResponse:
+        self._forget(name)
+        return FakeResponse(200, {"acknowledged": True})
+
+    def _forget(self, name: str) -> None:
+        for part in (self.indices, self.fields, self.aliases, self.index_settings, self.blocks, self.documents):
+            part.pop(name, None)
+
+    def _put_settings(self, call: Call, name: str) -> FakeResponse:
+        assert call.method == "PUT"
+        for key, value in call.body.items():
+            if key == "index.blocks.write" and value is None:
+                self.blocks.pop(name, None)
+            else:
+                self.index_settings.setdefault(name, {})[key] = value
+        return FakeResponse(200, {"acknowledged": True})
+
+    def _block(self, call: Call, name: str) -> FakeResponse:
+        assert call.method == "PUT"
+        self.blocks[name] = "write"
+        return FakeResponse(
+            200, {"acknowledged": True, "shards_acknowledged": True, "indices": [{"name": name, "blocked": True}]}
+        )
+
+    def _clone(self, call: Call, source: str, target: str) -> FakeResponse:
+        if self.blocks.get(source) != "write":
+            reason = f'index {source} must block write operations to resize index. use "index.blocks.write=true"'
+            return _core_error(500, "illegal_state_exception", reason)
+        if target in self.indices:
+            return _core_error(400, "resource_already_exists_exception", f"index [{target}/u] already exists")
+        assert call.body["settings"]["index.blocks.write"] is None
+        self._make(target)
+        self.fields[target] = copy.deepcopy(self._mapping_of(source))
+        self.documents[target] = self.documents.get(source, 0)
+        self.index_settings.setdefault(target, {})["index.resize.source.uuid"] = f"uuid-{source}"
+        return FakeResponse(200, {"acknowledged": True, "shards_acknowledged": True, "index": target})
+
+    def _count(self, _: Call, name: str) -> FakeResponse:
+        shards = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
+        return FakeResponse(200, {"count": self.documents.get(name, 0), "_shards": shards})
+
+    def _rollover(self, _: Call, alias: str) -> FakeResponse:
+        [old] = [index for index, each in self.aliases.items() if each.get(alias, {}).get("is_write_index")]
+        stem, _dash, number = old.rpartition("-")
+        new = f"{stem}-{int(number) + 1:06}"
+        self._make(new)
+        self.aliases[old][alias], self.aliases[new] = {"is_write_index": False}, {alias: {"is_write_index": True}}
+        told = {"old_index": old, "new_index": new, "rolled_over": True, "dry_run": False, "conditions": {}}
+        return FakeResponse(200, {"acknowledged": True, "shards_acknowledged": True} | told)
+
+    def _update_aliases(self, call: Call) -> FakeResponse:
+        for action in call.body["actions"]:
+            for verb, told in action.items():
+                if verb == "remove_index":
+                    self._forget(told["index"])
+                else:
+                    properties = {key: told[key] for key in ("is_write_index",) if key in told}
+                    self.aliases.setdefault(told["index"], {})[told["alias"]] = properties
+        return FakeResponse(200, {"acknowledged": True})
+
+    def _put_mapping(self, call: Call, names: str) -> FakeResponse:
+        assert call.method == "PUT"
+        indices = names.split(",")
+        for index in indices:
+            if index not in self.indices:
+                return _core_error(404, "index_not_found_exception", f"no such index [{index}]")
+            if self.blocks.get(index, "write") != "write":  # a closed or write-blocked index takes fields
+                return _core_error(403, "cluster_block_exception", f"index [{index}] blocked by: [FORBIDDEN/8/x];")
+        for index in indices:
+            mapping = copy.deepcopy(self._mapping_of(index))
+            if refusal := _merge(mapping.setdefault("properties", {}), call.body.get("properties", {})):
+                return refusal
+            self.fields[index] = mapping | {key: call.body[key] for key in call.body.keys() & {"dynamic"}}
+        return FakeResponse(200, {"acknowledged": True})
 
     # ---- Index State Management ----
 
@@ -459,6 +656,35 @@ def _call(request: requests.PreparedRequest) -> Call:
     json_body = text and "json" in headers.get("Content-Type", "json")
     query = {key: values[0] for key, values in parse_qs(url.query).items()}
     return Call(str(request.method), url.path, query, json.loads(text) if json_body else text, headers)
+
+
+def _expands(pattern: str, index: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), index) is not None
+
+
+def _as_text(value: Any) -> Any:
+    """Return a mapping or settings as OpenSearch returns them: `dynamic` as text, a scaling factor as a fraction."""
+    if not isinstance(value, dict):
+        return value
+    texts = {key: _as_text(each) for key, each in value.items()}
+    if isinstance(texts.get("dynamic"), bool):
+        texts["dynamic"] = str(texts["dynamic"]).lower()
+    if isinstance(texts.get("scaling_factor"), int):
+        texts["scaling_factor"] = float(texts["scaling_factor"])
+    return texts
+
+
+def _merge(properties: dict[str, Any], more: dict[str, Any], prefix: str = "") -> FakeResponse | None:
+    """Add fields to a mapping; return the refusal of one that is there with another type."""
+    for name, field_ in more.items():
+        have = properties.setdefault(name, copy.deepcopy(field_))
+        if "properties" in have and "properties" in field_:
+            if refusal := _merge(have["properties"], field_["properties"], f"{prefix}{name}."):
+                return refusal
+        elif _as_text(have) != _as_text(field_):
+            reason = f"mapper [{prefix}{name}] cannot be changed from type [{have['type']}] to [{field_['type']}]"
+            return _core_error(400, "illegal_argument_exception", reason)
+    return None
 
 
 def _whole_mapping(body: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def password(state: Path | None, stack_name: str, *, aws: bool) -> None:
 
 @click.group()
 def domain() -> None:
-    """Show, apply or remove what the stack puts into its OpenSearch domain, without a deployment."""
+    """Show, apply, migrate or remove what the stack has in its OpenSearch domain, without a deployment."""
 
 
 def _add(action: str, help_text: str) -> None:
@@ -35,4 +35,5 @@ def _add(action: str, help_text: str) -> None:
 
 _add("show", "Compare the domain with what the stack wants there; change nothing.")
 _add("apply", "Create or repair the role, its mapping, the index template, retention and dashboards.")
+_add("migrate", "Put an index behind an alias of its name, as retention without rotation needs it; keep its readings.")
 _add("remove", "Remove what the stack added; delivery is refused (403) until it is applied again.")

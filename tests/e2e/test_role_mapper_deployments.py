@@ -108,7 +108,7 @@ def test_the_domain_follows_the_stack_through_its_life(
     index = {"IndexName": "mapped-days", "IndexRotationPeriod": "OneDay", "RetentionDays": "30"}
     shape = {"NumberOfShards": "2", "InstanceCount": "2", "NumberOfReplicas": "1", "RefreshInterval": "30s"}
     moved_to = {"OpenSearchRoleName": "mapped-renamed", "OpenSearchRoleIndexPattern": "mapped-*"} | index | shape
-    deployed(**moved_to)
+    stack = deployed(**moved_to, RepairSchedule="rate(1 day)")
     moved = state()
     assert set(moved) == {"roles/mapped-renamed", "rolesmapping/mapped-renamed", "template/mapped-days"}
     assert _patterns(moved, "mapped-renamed") == ["mapped-*"]
@@ -118,12 +118,11 @@ def test_the_domain_follows_the_stack_through_its_life(
         "refresh_interval": "30s",
     }
 
+    _repair_as_scheduled(local_stack, stack, state)
+
     with pytest.raises(StackError, match=r"RoleMapping: .*role all_access is reserved: .*choose another RoleName"):
         deployed(OpenSearchRoleName="all_access", IndexName="mapped-failed")
     assert state() == moved, "the rollback of a failed update leaves the previous state working"
-    with pytest.raises(StackError, match="RetentionDays would delete the live index"):
-        deployed(IndexRotationPeriod="NoRotation", RetentionDays="1")
-
     file = sam_build / "RoleMapperFunction" / "opensearch" / "index-template.json"
     shipped = file.read_text(encoding="utf-8")
     try:
@@ -157,8 +156,55 @@ def test_the_domain_follows_the_stack_through_its_life(
     assert state() == {}
 
 
+def _repair_as_scheduled(local_stack: LocalStack, stack: Stack, state: Callable[[], dict[str, Any]]) -> None:
+    """Have the rule's target do what the schedule has it do, with the input that CloudFormation made for it."""
+    events, name = local_stack.aws.client("events"), local_stack.stack_name
+    [rule] = [
+        each
+        for each in events.list_rules()["Rules"]
+        if each.get("ScheduleExpression") == "rate(1 day)" and name in each["Name"]
+    ]
+    [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    before = state()
+    domain_objects.invoke(local_stack.aws.client("lambda"), stack, "remove")
+    assert state() == {}
+    response = local_stack.aws.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"].encode())
+    assert json.load(response["Payload"])["Status"] == "SUCCESS"
+    assert state() == before
+
+
+def _migrated(local_stack: LocalStack, deployed: Callable[..., Stack], stack: Stack, file: Path) -> None:
+    """Take a live index through an update that fails, its rollback, a migration and retention without rotation."""
+    client, url, shipped = local_stack.aws.client("lambda"), local_stack.opensearch.url, file.read_text("utf-8")
+    with local_stack.opensearch.admin_session() as admin:
+        admin.put(f"{url}/mapped/_doc/1?refresh=true", json={"device_id": 1}).raise_for_status()
+        template = json.loads(shipped)
+        template["template"]["mappings"]["properties"] |= {"added": {"type": "ip"}, "device_id": {"type": "keyword"}}
+        try:
+            file.write_text(json.dumps(template), encoding="utf-8")
+            with pytest.raises(
+                StackError, match=r"RoleMapping: .*device_id is long, not keyword, which can't be changed"
+            ):
+                deployed(MasterUserMode="IamRole")
+        finally:
+            file.write_text(shipped, encoding="utf-8")
+        fields = admin.get(f"{url}/mapped").json()["mapped"]["mappings"]["properties"]
+        assert (fields["added"], fields["device_id"]) == ({"type": "ip"}, {"type": "long"}), "an addition stays"
+        assert domain_objects.invoke(client, stack, "show").lines["Indices"] == "unchanged: mapped", "rolled back"
+
+        with pytest.raises(StackError, match=r"RoleMapping: .*mapped is an index, .*iot-stream domain migrate"):
+            deployed(MasterUserMode="IamRole", RetentionDays="30")
+        migrated = domain_objects.invoke(client, stack, "migrate").lines["WriteAlias"]
+        assert migrated == "created: mapped (its readings are in mapped-000001, which it writes to)"
+        stack = deployed(MasterUserMode="IamRole", RetentionDays="30")
+        lines = domain_objects.invoke(client, stack, "show").lines
+        assert lines["WriteAlias"] == "unchanged: mapped (writes to mapped-000001)"
+        assert admin.get(f"{url}/mapped/_count").json()["count"] == 1
+        admin.delete(f"{url}/mapped-000001").raise_for_status()
+
+
 def test_an_iam_role_is_the_master_user(
-    local_stack: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]]
+    local_stack: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]], sam_build: Path
 ) -> None:
     """MasterUserMode=IamRole: no secret, no password; the function signs in with its own role, until the delete."""
     stack = deployed(MasterUserMode="IamRole")
@@ -180,6 +226,7 @@ def test_an_iam_role_is_the_master_user(
         with pytest.raises(domain_objects.InvocationError, match="403"):
             domain_objects.invoke(client, stack, "show")
         assert admin.put(mapping, json={"backend_roles": [master]}).ok
+    _migrated(local_stack, deployed, stack, sam_build / "RoleMapperFunction" / "opensearch" / "index-template.json")
     _delete(local_stack)
     assert state() == {}
 

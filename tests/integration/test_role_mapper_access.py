@@ -1,6 +1,8 @@
 """Access: what the role mapper does to a real security plugin, and what the plugin then lets the delivery role do."""
 
 import json
+import re
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +13,14 @@ import pytest
 import requests
 
 from iot_stream.local.opensearch import OpenSearch
-from role_mapper import provision
+from role_mapper import files, provision
 from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
-from role_mapper.errors import OwnershipError, ResponseError
+from role_mapper.errors import EffectError, OwnershipError, ResponseError
 from role_mapper.master_user import InternalUser
 from role_mapper.objects.access import RoleMapping
 from role_mapper.objects.access_documents import role as role_document
+from role_mapper.objects.migration import migrate
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Outcome
@@ -73,8 +76,9 @@ def wanted(opensearch: OpenSearch) -> Iterator[Properties]:
         for role in (name, f"{name}-2"):
             admin.delete(f"{opensearch.url}{API}/rolesmapping/{role}")
             admin.delete(f"{opensearch.url}{API}/roles/{role}")
-        admin.delete(f"{opensearch.url}/_index_template/{name}")
-        admin.delete(f"{opensearch.url}/{name}")
+        for template in (name, f"{name}-foreign"):
+            admin.delete(f"{opensearch.url}/_index_template/{template}")
+        admin.delete(f"{opensearch.url}/{name}*?expand_wildcards=open,closed")
 
 
 @pytest.fixture
@@ -296,6 +300,7 @@ def _script(role: str) -> list[tuple[str, str, Any]]:
         ("PUT", mapping_, {"users": ["u"], "backend_roles": [], "description": "d"}), ("PATCH", mapping_, add_last),
         ("PATCH", mapping_, [{"op": "add", "path": "/backend_roles", "value": ["a"]}]), ("PATCH", mapping_, add_last),
         ("PATCH", mapping_, shorter), ("GET", mapping_, None),
+        ("PATCH", mapping_, [{"op": "test", "path": "/backend_roles", "value": ["a"]}]),
         ("PATCH", mapping_, [{"op": "remove", "path": "/backend_roles/0"}]),
         ("PUT", mapping_, {"backend_roles": ["a"], "reserved": False}),
         ("DELETE", role_, None), ("GET", mapping_, None), ("PATCH", mapping_, add_last),
@@ -304,6 +309,34 @@ def _script(role: str) -> list[tuple[str, str, Any]]:
         ("GET", component, None), ("PUT", component, {"template": {}, "_meta": {"a": {"b": "c"}}}),
         ("GET", component, None), ("DELETE", component, None),
         ("GET", "/_plugins/_ism/policies", None), ("GET", "/_dashboards/api/status", None),
+        *_index_script(role),
+    ]  # fmt: skip
+
+
+def _index_script(name: str) -> list[tuple[str, str, Any]]:
+    """What is asked of indices, templates and aliases, where the answers hold nothing of one server."""
+    fields = {
+        "dynamic": False,
+        "properties": {"a": {"type": "long"}, "b": {"type": "scaled_float", "scaling_factor": 10}},
+    }
+    settings = {"index": {"number_of_shards": "1", "number_of_replicas": "0"}}
+    template = {"index_patterns": [f"{name}*"], "priority": 901, "template": {"settings": settings, "mappings": fields}}
+    simulate, first, second = f"/_index_template/_simulate_index/{name}", f"/{name}-000001", f"/{name}-000002"
+    alias = {"aliases": {name: {"is_write_index": True}}}
+    move = [{"remove_index": {"index": name}}, {"add": {"index": second[1:], "alias": name, "is_write_index": False}}]
+    return [
+        ("POST", simulate, None), ("PUT", f"/_index_template/{name}", template), ("POST", simulate, None),
+        ("GET", f"/_cat/indices/{name}*?format=json&h=index", None),
+        ("PUT", f"/{name}", {}), ("PUT", first, alias), ("PUT", f"/{name}", {}),
+        ("PUT", f"/{name}/_mapping", {"properties": {"a": {"type": "keyword"}}}),
+        ("PUT", f"/{name}/_mapping", {"properties": {"c": {"type": "ip"}}}),
+        ("PUT", "/not-there/_mapping", {"properties": {"c": {"type": "ip"}}}),
+        ("POST", f"/{name}/_clone{second}", {"settings": {"index.blocks.write": None}}),
+        ("PUT", f"/{name}/_block/write", None), ("PUT", f"/{name}/_mapping", {"properties": {"d": {"type": "ip"}}}),
+        ("POST", f"/{name}/_clone{second}", {"settings": {"index.blocks.write": None}}),
+        ("GET", f"{second}/_count", None), ("POST", "/_aliases", {"actions": move}),
+        ("PUT", first, alias), ("GET", f"/_cat/indices/{name}*?format=json&h=index", None),
+        ("DELETE", second, None), ("DELETE", f"/_index_template/{name}", None),
     ]  # fmt: skip
 
 
@@ -316,7 +349,8 @@ def test_the_domain_in_memory_responds_as_the_real_one(domain: Domain, wanted: P
         responses: list[Any] = []
         for method, path, body in _script(wanted.role_name):
             try:
-                responses.append((method, path, client.call(method, path, body)))
+                response = client.call(method, path, body)
+                responses.append((method, path, sorted(response, key=str) if isinstance(response, list) else response))
             except ResponseError as refusal:
                 responses.append((method, path, refusal.status, _comparable(str(refusal))))
         return responses
@@ -329,5 +363,218 @@ def test_the_domain_in_memory_responds_as_the_real_one(domain: Domain, wanted: P
 
 
 def _comparable(words: str) -> str:
-    """Errors of a patch are the JSON Patch library's own words."""
-    return words.split(" returned 400: ", maxsplit=1)[0] if "PATCH" in words and " 400: " in words else words
+    """A patch's errors are the JSON Patch library's words, but for an unknown operation; a UUID is an index's own."""
+    words = re.sub(r"\[([^\]/]+)/[^\]]+\]", r"[\1]", words)
+    return (
+        words.split(" returned 400: ", maxsplit=1)[0]
+        if "PATCH" in words and " 400: " in words and "Unsupported" not in words
+        else words
+    )
+
+
+# ---- the effect on indices ----
+
+
+def read_index(admin: requests.Session, opensearch: OpenSearch, name: str) -> Any:
+    """Return what OpenSearch has of an index, or of those behind an alias."""
+    return admin.get(f"{opensearch.url}/{name}?expand_wildcards=open,closed").json()
+
+
+def changed(domain: Domain, wanted: Properties, owner: Owner) -> dict[str, Any]:
+    """Apply; what became of each kind."""
+    return {change.kind: change for change in provision.apply(domain, wanted, owner)}
+
+
+def test_a_live_index_from_before_a_field_gets_it_and_finds_by_it(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner
+) -> None:
+    """No reindex: the next document is found; a rollback, which no longer wants the field, leaves it there."""
+    provision.apply(domain, wanted, owner)
+    name = wanted.index_name
+    with opensearch.admin_session() as admin:
+        mapping = read_index_template(admin, opensearch, name)["template"]["mappings"]
+        older = {key: each for key, each in mapping["properties"].items() if key not in {"track_id", "temp_celsius"}}
+        body = {"mappings": mapping | {"properties": older}}
+        assert admin.put(
+            f"{opensearch.url}/_index_template/{name}-foreign",
+            json={
+                "index_patterns": [name],
+                "priority": 950,
+                "template": body,
+            },
+        ).ok
+        admin.put(f"{opensearch.url}/{name}").raise_for_status()
+        admin.delete(f"{opensearch.url}/_index_template/{name}-foreign").raise_for_status()
+        assert "track_id" not in read_index(admin, opensearch, name)[name]["mappings"]["properties"]
+        change = changed(domain, wanted, owner)["Indices"]
+        assert change.outcome is Outcome.CHANGED
+        assert change.detail == f"temp_celsius, track_id added to {name}"
+        document = '{"uuid":"u","track_id":4}'
+        assert domain.deadline.retry(lambda: index_one(opensearch, wanted.delivery_role_arn, name, document)) == 201
+        admin.post(f"{opensearch.url}/{name}/_refresh")
+        found = admin.get(f"{opensearch.url}/{name}/_count", json={"query": {"term": {"track_id": 4}}}).json()
+        assert found["count"] == 1
+        with pytest.MonkeyPatch.context() as patch:
+            template = files.index_template
+            patch.setattr(files, "index_template", lambda *args: _without(template(*args), "track_id"))
+            assert changed(domain, wanted, owner)["Indices"].outcome is Outcome.UNCHANGED
+        assert "track_id" in read_index(admin, opensearch, name)[name]["mappings"]["properties"]
+
+
+def read_index_template(admin: requests.Session, opensearch: OpenSearch, name: str) -> Any:
+    """Return an index template."""
+    [found] = admin.get(f"{opensearch.url}/_index_template/{name}").json()["index_templates"]
+    return found["index_template"]
+
+
+def _without(document: dict[str, Any], field: str) -> dict[str, Any]:
+    del document["template"]["mappings"]["properties"][field]
+    return document
+
+
+def test_broken_indices_and_templates_are_named_by_the_real_domain(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner
+) -> None:
+    """A template that wins, a closed and a blocked index, fields of other types: each by name, in one look."""
+    provision.apply(domain, wanted, owner)
+    name, daily = wanted.index_name, replace(wanted, index_rotation_period="OneDay")
+    closed, blocked, typed = (f"{name}-2026-11-{day}" for day in (21, 22, 23))
+    with opensearch.admin_session() as admin:
+        for index in (closed, blocked):
+            admin.put(f"{opensearch.url}/{index}").raise_for_status()
+        admin.post(f"{opensearch.url}/{closed}/_close").raise_for_status()
+        admin.put(f"{opensearch.url}/{blocked}/_settings", json={"index.blocks.read_only_allow_delete": True})
+        foreign = {"index_patterns": [f"{name}*"], "priority": 950, "template": {"mappings": {"dynamic": True}}}
+        admin.put(f"{opensearch.url}/_index_template/{name}-foreign", json=foreign).raise_for_status()
+        body = {"mappings": {"properties": {"device_id": {"type": "text"}, "timestamp": {"type": "date"}}}}
+        admin.put(f"{opensearch.url}/{typed}", json=body).raise_for_status()
+        looking = Domain(domain.endpoint, domain.master_user, Deadline(60), read_only=True)
+        changes = {change.kind: change for change in provision.preview(looking, daily, owner)}
+        looking.close()
+        indices = changes["Indices"]
+        assert indices.outcome is Outcome.DIFFERS
+        for words in (
+            f"index template {name}-foreign (priority 950) wins over its priority",
+            f"closed, so no document is taken: {closed}",
+            f"blocked by index.blocks.read_only_allow_delete, so no document is taken: {blocked}",
+            f"in {typed} timestamp is date, not date format strict_date_optional_time, device_id is text, not long",
+            f"missing in {typed}",
+        ):
+            assert words in indices.detail
+        with pytest.raises(EffectError, match=f"{name}-foreign .priority 950. wins"):
+            provision.apply(domain, daily, owner)
+        assert "track_id" in read_index(admin, opensearch, typed)[typed]["mappings"]["properties"]
+        admin.delete(f"{opensearch.url}/_index_template/{name}-foreign").raise_for_status()
+        change = changed(domain, daily, owner)["Indices"]
+        assert change.outcome is Outcome.UNCHANGED
+        assert "device_id is text, not long" in change.detail
+        admin.put(f"{opensearch.url}/{blocked}/_settings", json={"index.blocks.read_only_allow_delete": None})
+
+
+def test_readings_go_through_the_write_alias_and_over_a_rollover(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner
+) -> None:
+    """As the delivery role, with Firehose's action `index`; the same id after a rollover is a second document."""
+    month = replace(wanted, retention_days=30)
+    name, first = wanted.index_name, f"{wanted.index_name}-000001"
+    assert changed(domain, month, owner)["WriteAlias"].detail == f"writes to {first}"
+    arn, document = wanted.delivery_role_arn, '{"uuid":"u","device_id":1}'
+    assert domain.deadline.retry(lambda: index_one(opensearch, arn, name, document)) == 201
+    with opensearch.admin_session() as admin:
+        assert admin.post(f"{opensearch.url}/{name}/_rollover").json()["new_index"] == f"{name}-000002"
+        second = read_index(admin, opensearch, f"{name}-000002")[f"{name}-000002"]
+        assert second["mappings"] == read_index(admin, opensearch, first)[first]["mappings"]
+        assert index_one(opensearch, arn, name, document) == 201
+        for _ in range(2):  # a retry that comes after a rollover
+            bulk = f'{{"index":{{"_index":"{name}","_id":"same"}}}}\n{document}\n'
+            headers = {"Content-Type": "application/x-ndjson"}
+            assert not admin.post(f"{opensearch.url}/_bulk", data=bulk, headers=headers).json()["errors"]
+            admin.post(f"{opensearch.url}/{name}/_rollover").raise_for_status()
+        admin.post(f"{opensearch.url}/{name}/_refresh")
+        assert admin.get(f"{opensearch.url}/{name}/_count").json()["count"] == 4
+        change = changed(domain, month, owner)["WriteAlias"]
+        assert (change.outcome, change.detail) == (Outcome.UNCHANGED, f"writes to {name}-000004")
+        # Without the alias the next bulk request makes an index of its name: named, and put behind it again.
+        admin.post(f"{opensearch.url}/_aliases", json={"actions": [{"remove": {"index": f"{name}-*", "alias": name}}]})
+        assert index_one(opensearch, arn, name, document) == 201
+        with pytest.raises(EffectError, match=f"{name} is an index"):
+            provision.apply(domain, month, owner)
+        migrate(domain, name)
+        assert changed(domain, month, owner)["WriteAlias"].detail == f"writes to {name}-000005"
+        admin.post(f"{opensearch.url}/{name}/_refresh")
+        assert admin.get(f"{opensearch.url}/{name}/_count").json()["count"] == 5
+
+
+def test_a_data_stream_refuses_the_action_that_firehose_sends(opensearch: OpenSearch, wanted: Properties) -> None:
+    """Why the indices that roll over are behind an alias: a data stream takes `create` only."""
+    name = f"{wanted.index_name}-stream"
+    with opensearch.admin_session() as admin:
+        template = {"index_patterns": [name], "data_stream": {}, "priority": 980}
+        admin.put(f"{opensearch.url}/_index_template/{wanted.index_name}-foreign", json=template).raise_for_status()
+        admin.put(f"{opensearch.url}/_data_stream/{name}").raise_for_status()
+        statuses = {}
+        for action in ("index", "create"):
+            lines = f'{{"{action}":{{"_index":"{name}"}}}}\n{{"@timestamp":"2026-11-22T10:15:30Z"}}\n'
+            headers = {"Content-Type": "application/x-ndjson"}
+            [item] = admin.post(f"{opensearch.url}/_bulk", data=lines, headers=headers).json()["items"]
+            statuses[action] = item[action]["status"]
+        assert statuses == {"index": 400, "create": 201}
+        admin.delete(f"{opensearch.url}/_data_stream/{name}").raise_for_status()
+
+
+def test_a_field_of_another_type_behind_the_alias_starts_a_new_index(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner
+) -> None:
+    """The next document is taken, with the type that the stream wants; without an alias it is no success."""
+    name, first = wanted.index_name, f"{wanted.index_name}-000001"
+    with opensearch.admin_session() as admin:
+        body = {"mappings": {"dynamic": False, "properties": {"device_id": {"type": "boolean"}}}}
+        alias = {"aliases": {name: {"is_write_index": True}}}
+        admin.put(f"{opensearch.url}/{first}", json=body | alias).raise_for_status()
+        change = changed(domain, wanted, owner)["Indices"]
+        assert (change.outcome, f"rolled over to {name}-000002" in change.detail) == (Outcome.CHANGED, True)
+        document = '{"uuid":"u","device_id":4}'
+        arn = wanted.delivery_role_arn
+        assert domain.deadline.retry(lambda: index_one(opensearch, arn, name, document)) == 201
+        mapping = read_index(admin, opensearch, f"{name}-000002")[f"{name}-000002"]["mappings"]
+        assert mapping["properties"]["device_id"] == {"type": "long"}
+        admin.delete(f"{opensearch.url}/{name}-0*").raise_for_status()
+        admin.put(f"{opensearch.url}/{name}", json=body).raise_for_status()
+        with pytest.raises(EffectError, match="device_id is boolean, not long"):
+            provision.apply(domain, wanted, owner)
+
+
+def test_an_index_is_migrated_behind_the_alias_while_it_is_written_to(
+    opensearch: OpenSearch, domain: Domain, wanted: Properties, owner: Owner
+) -> None:
+    """Every document that was accepted is found afterwards, once; those of the short block are refused, not lost."""
+    provision.apply(domain, wanted, owner)
+    name, arn = wanted.index_name, wanted.delivery_role_arn
+    assert domain.deadline.retry(lambda: index_one(opensearch, arn, name)) == 201
+    with opensearch.admin_session() as admin:
+        admin.post(f"{opensearch.url}/_aliases", json={"actions": [{"add": {"index": name, "alias": f"{name}-also"}}]})
+        statuses: list[int] = []
+        running = threading.Event()
+
+        def write() -> None:
+            while not running.is_set():
+                statuses.append(index_one(opensearch, arn, name))
+
+        with ThreadPoolExecutor(1) as threads:
+            writer = threads.submit(write)
+            [change] = migrate(domain, name)
+            running.set()
+            writer.result()
+        assert change.detail == f"its readings are in {name}-000001, which it writes to"
+        assert set(statuses) <= {201, 403}
+        admin.post(f"{opensearch.url}/{name}/_refresh")
+        assert admin.get(f"{opensearch.url}/{name}/_count").json()["count"] == 1 + statuses.count(201)
+        found = read_index(admin, opensearch, name)
+        assert list(found) == [f"{name}-000001"]
+        assert found[f"{name}-000001"]["aliases"] == {name: {"is_write_index": True}, f"{name}-also": {}}
+        index = found[f"{name}-000001"]["settings"]["index"]
+        assert (index["number_of_replicas"], index["refresh_interval"]) == (str(wanted.number_of_replicas), "1s")
+        assert migrate(domain, name)[0].outcome is Outcome.UNCHANGED
+    changes = changed(domain, replace(wanted, retention_days=30), owner)
+    assert changes["WriteAlias"].outcome is Outcome.UNCHANGED
+    assert changes["Indices"].outcome is Outcome.UNCHANGED

@@ -26,6 +26,7 @@ PARAMETERS = {
     "NumberOfReplicas": "0",
     "RefreshInterval": "1s",
     "TakeOver": "false",
+    "AdminRoleArn": "",
     "OverwriteDashboards": "false",
 }
 OUTPUTS = {

@@ -166,6 +166,10 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
             {"OpenSearchRoleIndexPattern": "iot-stream-2026*", "IndexRotationPeriod": "OneDay"},
             "does not cover the index",
         ),
+        (
+            {"OpenSearchRoleIndexPattern": "iot-stream", "RetentionDays": "7"},
+            "does not cover the index iot-stream-000001",
+        ),
     ],
 )
 def test_a_contradiction_is_refused(changed: dict[str, str], words: str) -> None:

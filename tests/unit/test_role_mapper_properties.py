@@ -18,7 +18,6 @@ def test_the_template_s_properties_become_typed() -> None:
     assert properties.number_of_shards == 3
     assert properties.take_over
     assert not properties.overwrite_dashboards
-    properties.check()
 
 
 def test_what_may_be_left_out_has_the_documented_defaults() -> None:
@@ -52,7 +51,8 @@ def test_a_bad_value_is_named(key: str, value: Any, words: str) -> None:
         Properties.of(mapping_properties() | {key: value})
 
 
-def test_retention_without_rotation_is_refused() -> None:
-    """It would delete the index that is written to; the template has a rule for it too."""
-    with pytest.raises(PropertiesError, match="would delete the live index"):
-        Properties.of(mapping_properties(RetentionDays="1")).check()
+def test_retention_without_rotation_rolls_over() -> None:
+    """Otherwise it would delete the index that is written to."""
+    assert Properties.of(mapping_properties(RetentionDays="1")).rolls_over
+    assert not Properties.of(mapping_properties(RetentionDays="1", IndexRotationPeriod="OneDay")).rolls_over
+    assert not Properties.of(mapping_properties()).rolls_over

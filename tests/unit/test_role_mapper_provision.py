@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from role_mapper import files, provision
 from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
-from role_mapper.errors import DeadlineExceededError, OwnershipError, PropertiesError, ResponseError, RoleMapperError
+from role_mapper.errors import DeadlineExceededError, OwnershipError, ResponseError, RoleMapperError
 from role_mapper.master_user import InternalUser
 from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
@@ -86,10 +86,10 @@ KINDS = ("Role", "RoleMapping", "IndexTemplate", "RetentionPolicy", "Dashboards"
 
 def test_everything_is_created_once_and_then_left_alone(whole: FakeDomain) -> None:
     """The second time nothing is written, and the report says so."""
-    assert outcomes(apply(whole)) == {kind: {Outcome.CREATED} for kind in KINDS}
+    assert outcomes(apply(whole)) == {kind: {Outcome.CREATED} for kind in KINDS} | {"Indices": {Outcome.UNCHANGED}}
     state = whole.state()
     whole.calls.clear()
-    assert outcomes(apply(whole)) == {kind: {Outcome.UNCHANGED} for kind in KINDS}
+    assert outcomes(apply(whole)) == {kind: {Outcome.UNCHANGED} for kind in (*KINDS, "Indices")}
     assert whole.state() == state
     assert {call.method for call in whole.calls if "_plugins/_security" in call.path} == {"GET"}
 
@@ -516,13 +516,6 @@ def test_plugins_that_are_not_installed_are_skipped_and_said_so(fake_domain: Fak
     assert outcomes(remove(fake_domain))["Dashboards"] == {Outcome.SKIPPED}
 
 
-def test_retention_without_rotation_is_refused_before_anything_is_written(whole: FakeDomain) -> None:
-    """It would delete the one live index."""
-    with pytest.raises(PropertiesError, match="would delete the live index"):
-        apply(whole, replace(WANTED, index_rotation_period="NoRotation"))
-    assert not whole.calls
-
-
 def test_the_retention_policy_never_matches_an_index_that_is_written_to_for_ever(whole: FakeDomain) -> None:
     """Only names with a year and more behind the index's own, and of those in place only what rotation makes."""
     apply(whole)
@@ -606,11 +599,11 @@ def look(domain: FakeDomain, wanted: Properties = WANTED) -> dict[str, set[Outco
 def test_looking_changes_nothing_and_tells_what_apply_would_do(whole: FakeDomain) -> None:
     """On an empty domain everything differs, afterwards nothing, then only what somebody changed."""
     empty = whole.state()
-    assert look(whole) == {kind: {Outcome.DIFFERS} for kind in KINDS}
+    assert look(whole) == {kind: {Outcome.DIFFERS} for kind in (*KINDS, "Indices")}
     assert whole.state() == empty
     whole.indices = {"iot-stream-2026-11-22": None}
     apply(whole)
-    assert look(whole) == {kind: {Outcome.UNCHANGED} for kind in KINDS}
+    assert look(whole) == {kind: {Outcome.UNCHANGED} for kind in (*KINDS, "Indices")}
     whole.roles[ROLE]["cluster_permissions"] = ["*"]
     before = whole.state()
     assert look(whole)["Role"] == {Outcome.DIFFERS}
@@ -755,43 +748,57 @@ ODD: dict[str, FakeResponse] = {
 _OTHER_WRITER = {"reserved": False, "hidden": False, "description": "theirs", "users": ["ann"], "hosts": []}
 
 
+ROLLING = replace(WANTED, index_rotation_period="NoRotation")
+REQUESTS: dict[str, Callable[[FakeDomain], object]] = {
+    "create with rotation": apply,
+    "create with rollover": lambda domain: apply(domain, ROLLING),
+    "update from rotation to rollover": lambda domain: update(domain, WANTED, ROLLING),
+    "update to another role": lambda domain: update(domain, WANTED, replace(WANTED, role_name="other-role")),
+    "delete": remove,
+    "show": lambda domain: look(domain, ROLLING),
+}
+
+
 @functools.cache
-def _shared_with_others(direction: str) -> tuple[FakeDomain, dict[str, Any]]:
-    """Return a domain whose mapping others use too, and its state after `direction` without any fault."""
+def _shared_with_others(request: str) -> tuple[FakeDomain, dict[str, Any], object]:
+    """Return a domain that others use too, and its state and what is told after `request` without any fault."""
     domain = FakeDomain(installed={"ism", "dashboards"}, indices={"iot-stream-2026-11-22": None})
     with pytest.MonkeyPatch.context() as patch:
         domain.install(patch)
         patch.setattr(files, "saved_objects", _two_saved_objects)
         apply(domain)
         domain.mappings[ROLE] |= {"users": ["ann"], "backend_roles": ["arn:aws:iam::1:role/x", ARN]}
-        if direction == "apply":
+        if request != "delete":
             domain.mappings[ROLE]["backend_roles"] = ["arn:aws:iam::1:role/x"]
             domain.index_templates.clear()
             domain.policies.clear()
+            domain.fields = {"iot-stream-2026-11-22": {"dynamic": "false", "properties": {"theirs": {"type": "ip"}}}}
         domain.calls.clear()
         before = copy.deepcopy(domain)
-        PATHS[direction](domain)
-    return before, domain.state()
+        told = REQUESTS[request](domain)
+    return before, domain.state(), told
 
 
 @examples(100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    direction=st.sampled_from(["apply", "remove"]),
-    number=st.integers(0, 40),
+    request=st.sampled_from(sorted(REQUESTS)),
+    number=st.integers(0, 70),
     length=st.integers(1, 3),
     odd=st.sampled_from(sorted(ODD)),
 )
 def test_an_odd_response_at_any_step_leads_to_the_same_state_and_costs_nobody_anything(
-    whole: FakeDomain, direction: str, number: int, length: int, odd: str
+    whole: FakeDomain, request: str, number: int, length: int, odd: str
 ) -> None:
     """It is retried: nothing is concluded from it, least of all that an object does not exist."""
-    before, expected = _shared_with_others(direction)
+    before, expected, told = _shared_with_others(request)
     _restart(whole, before)
     whole.faults = dict.fromkeys(range(number, number + length), ODD[odd])
-    PATHS[direction](whole)
+    again = REQUESTS[request](whole)
     assert whole.state() == expected
     assert whole.mappings[ROLE]["users"] == ["ann"]
     assert "arn:aws:iam::1:role/x" in whole.mappings[ROLE]["backend_roles"]
+    if request == "show":
+        assert again == told
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())

@@ -66,13 +66,6 @@ def test_nothing_is_delivered_before_the_domain_is_prepared(template: Any) -> No
     assert "RoleMapping" in template["Resources"]["DeliveryStream"]["DependsOn"]
 
 
-def test_retention_without_rotation_is_refused_by_the_template_too(template: Any) -> None:
-    """Before anything is deployed."""
-    rule = template["Rules"]["RetentionNeedsRotation"]
-    assert rule["RuleCondition"] == {"Equals": [{"Ref": "IndexRotationPeriod"}, "NoRotation"]}
-    assert rule["Assertions"][0]["Assert"] == {"Equals": [{"Ref": "RetentionDays"}, "0"]}
-
-
 def test_a_retry_after_cloudformation_gave_up_never_happens(template: Any) -> None:
     """Lambda would invoke the function again, minutes later, and the domain would change then."""
     function = template["Resources"]["RoleMapperFunction"]["Properties"]
@@ -120,7 +113,7 @@ def test_pure_modules_import_no_input_or_output(path: Path) -> None:
 
 def test_the_shipped_files_are_valid_and_hold_nothing_of_one_stack() -> None:
     """Names, patterns and numbers are put in from the properties."""
-    for name in ("index-template.json", "retention-policy.json"):
+    for name in ("index-template.json", "retention-policy.json", "rollover-policy.json"):
         text = (PROJECT / "functions/role_mapper/opensearch" / name).read_text(encoding="utf-8")
         assert json.loads(text)
         assert "iot-stream" not in text

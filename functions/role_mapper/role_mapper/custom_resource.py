@@ -1,4 +1,4 @@
-"""Create, Update and Delete of the custom resource, as calls to a domain; and Show, for people."""
+"""Create, Update and Delete of the custom resource, as calls to a domain; and Show and Migrate, for people."""
 
 import os
 
@@ -10,6 +10,7 @@ from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain
 from role_mapper.errors import PropertiesError, SettingsError
 from role_mapper.master_user import sign_in
+from role_mapper.objects.migration import migrate
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Outcome, as_data
@@ -22,7 +23,7 @@ def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
     """Carry out the request and return its SUCCESS response; every failure raises.
 
     Args:
-        request: Create, Update or Delete, as CloudFormation sends them, or Show.
+        request: Create, Update or Delete, as CloudFormation sends them, or Show or Migrate.
         physical_id: what the resource is called from now on.
         deadline: the time there is.
 
@@ -38,8 +39,10 @@ def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
             return _delete(request, physical_id, deadline)
         case "Show":  # by hand only: CloudFormation never asks so
             return _show(request, physical_id, deadline)
+        case "Migrate":  # the same
+            return _migrate(request, physical_id, deadline)
         case kind:
-            raise PropertiesError(f"RequestType must be Create, Update, Delete or Show, not {kind!r}")
+            raise PropertiesError(f"RequestType must be Create, Update, Delete, Show or Migrate, not {kind!r}")
 
 
 def _settings(request: Request) -> Settings:
@@ -106,6 +109,17 @@ def _show(request: Request, physical_id: str, deadline: Deadline) -> Response:
     domain = _domain(settings, deadline, read_only=True)
     try:
         changes = provision.preview(domain, wanted, _owner(request, wanted))
+    finally:
+        domain.close()
+    return Response("SUCCESS", physical_id, data=as_data(changes))
+
+
+def _migrate(request: Request, physical_id: str, deadline: Deadline) -> Response:
+    settings = _settings(request)
+    wanted = Properties.of(request.properties)
+    domain = _domain(settings, deadline)
+    try:
+        changes = migrate(domain, wanted.index_name)
     finally:
         domain.close()
     return Response("SUCCESS", physical_id, data=as_data(changes))

@@ -50,10 +50,6 @@ class Deadline:
         """End it now: waiting steps wake up and fail, and no further call to the domain is made."""
         self._ended.set()
 
-    def pause(self, seconds: float) -> None:
-        """Let time pass, at most what is left."""
-        self._wait(min(seconds, self.remaining))
-
     def part(self, seconds: float) -> "Deadline":
         """Return a deadline for one check: at most `seconds` of what is left here."""
         return Deadline(min(seconds, self.remaining), clock=self._clock, wait=self._wait, jitter=self._jitter)

@@ -135,7 +135,8 @@ def _largest_buffer(instance_type: str) -> int:
 def _names(parameters: Mapping[str, str]) -> Iterator[str]:
     pattern = parameters["OpenSearchRoleIndexPattern"]
     rotation = parameters["IndexRotationPeriod"]
-    for suffix in _ROTATED[rotation]:
+    rolls_over = rotation == "NoRotation" and int(parameters["RetentionDays"])
+    for suffix in ("", "-000001") if rolls_over else _ROTATED[rotation]:
         index = parameters["IndexName"] + suffix
         if pattern and not fnmatchcase(index, pattern):
             yield (

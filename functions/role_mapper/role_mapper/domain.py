@@ -22,7 +22,11 @@ __all__ = ["Domain", "path"]
 
 _CALL_SECONDS = 15.0
 _LEAST_SECONDS = 1.0
-_READING_POSTS = ("/_dashboards/api/saved_objects/_bulk_get", "/_dashboards/auth/login")
+_READING_POSTS = (
+    "/_dashboards/api/saved_objects/_bulk_get",
+    "/_dashboards/auth/login",
+    "/_index_template/_simulate_index/",
+)
 _SUCCESS = range(200, 300)
 _UNAUTHORIZED = 401
 

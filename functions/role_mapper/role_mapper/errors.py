@@ -4,6 +4,7 @@ RoleMapperError                  what happened and what to do; the text becomes 
 ├── SettingsError                the function's environment lacks a setting or has a malformed one
 ├── PropertiesError              a property of the custom resource is missing or invalid
 ├── OwnershipError               an object of that name belongs to someone else, or to OpenSearch itself
+├── EffectError                  an object is as wanted, but something else keeps it from having effect
 ├── ReadOnlyError                a call would change a domain that is only inspected
 ├── DeadlineExceededError        the time was up before an error went away, or before a call could be made
 └── CallError                    one call failed; `retryable` says whether the same call can succeed later
@@ -19,6 +20,7 @@ No text here holds a password or a signed header (see `role_mapper.redaction`).
 __all__ = [
     "CallError",
     "DeadlineExceededError",
+    "EffectError",
     "OwnershipError",
     "PropertiesError",
     "ReadOnlyError",
@@ -60,6 +62,10 @@ class PropertiesError(RoleMapperError):
 
 class OwnershipError(RoleMapperError):
     """An object of that name belongs to someone else, or to OpenSearch itself."""
+
+
+class EffectError(RoleMapperError):
+    """The objects are as wanted, but something else on the domain keeps them from having effect."""
 
 
 class ReadOnlyError(RoleMapperError):
@@ -120,6 +126,17 @@ class ResponseError(CallError):
         """Whether OpenSearch says that nothing serves the path: the plugin is not installed."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         return self.status == _BAD_REQUEST and isinstance(error, str) and error.startswith("no handler found for uri")
+
+    @property
+    def not_offered(self) -> bool:
+        """Whether Amazon's domain does not offer the call at all: 401 `Your request: '/…' is not allowed.`."""
+        message = self.body.get("Message") if isinstance(self.body, dict) else None
+        return (
+            self.status == _UNAUTHORIZED
+            and isinstance(message, str)
+            and message.startswith("Your request: ")
+            and message.endswith(" is not allowed.")
+        )
 
     @property
     def sign_in_refused(self) -> bool:

@@ -1,5 +1,6 @@
 """Parse the custom resource's properties: strings in, one frozen object out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ __all__ = ["Properties"]
 NO_ROTATION = "NoRotation"
 _ROTATION_HOURS = {NO_ROTATION: 0, "OneHour": 1, "OneDay": 24, "OneWeek": 7 * 24, "OneMonth": 31 * 24}
 _ROTATIONS = tuple(_ROTATION_HOURS)
+_INDICES_IN_A_RETENTION = 30
 _DIGITS = 9
 _BOOLEANS = {"true": True, "false": False}
 
@@ -81,9 +83,19 @@ class Properties:
         return self.index_rotation_period != NO_ROTATION
 
     @property
+    def rolls_over(self) -> bool:
+        """Whether the domain starts a new index from time to time, behind an alias, so that old ones can be deleted."""
+        return bool(self.retention_days) and not self.rotates
+
+    @property
+    def rollover_days(self) -> int:
+        """How long the domain writes to one index at most: a thirtieth of the retention, at least a day."""
+        return max(1, math.ceil(self.retention_days / _INDICES_IN_A_RETENTION))
+
+    @property
     def rotation_hours(self) -> int:
         """The longest time that one index is written to."""
-        return _ROTATION_HOURS[self.index_rotation_period]
+        return self.rollover_days * 24 if self.rolls_over else _ROTATION_HOURS[self.index_rotation_period]
 
     @property
     def retention_hours(self) -> int:
@@ -92,18 +104,6 @@ class Properties:
         Index State Management counts from the creation of an index, and its last reading comes a whole period later.
         """
         return self.retention_days * 24 + self.rotation_hours
-
-    def check(self) -> None:
-        """Refuse properties that would do harm.
-
-        Raises:
-            PropertiesError: the retention would delete the one live index.
-        """
-        if self.retention_days and not self.rotates:
-            raise PropertiesError(
-                f"RetentionDays={self.retention_days} with IndexRotationPeriod={NO_ROTATION} would delete the live "
-                "index: choose a rotation period, or RetentionDays=0 to keep everything"
-            )
 
 
 @dataclass(frozen=True)

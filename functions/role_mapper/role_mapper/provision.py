@@ -3,13 +3,15 @@
 The list of objects stands once, in `_objects`, for applying, previewing and removing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from role_mapper.domain import Domain
 from role_mapper.errors import (
     DeadlineExceededError,
+    EffectError,
     OwnershipError,
+    PropertiesError,
     ReadOnlyError,
     RoleMapperError,
     SecretError,
@@ -18,7 +20,9 @@ from role_mapper.errors import (
 from role_mapper.objects.access import AdministratorMapping, Role, RoleMapping
 from role_mapper.objects.dashboards import Dashboards
 from role_mapper.objects.index_template import IndexTemplate
+from role_mapper.objects.indices import Indices
 from role_mapper.objects.retention_policy import RetentionPolicy
+from role_mapper.objects.write_alias import WriteAlias
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
@@ -31,18 +35,22 @@ _GONE_SECONDS = 30.0
 _LEAVE_SECONDS = 60.0
 
 
-class _Object(Protocol):
-    """One kind of object on the domain."""
+class _Step(Protocol):
+    """One kind of thing on the domain that is made what it should be."""
 
     kind: str
     name: str
 
+    def ensure(self) -> list[Change]:
+        """Make it what it should be."""
+
+
+class _Object(_Step, Protocol):
+    """One that is removed with the stack."""
+
     @property
     def identity(self) -> tuple[str, ...]:
         """What tells it from every other one."""
-
-    def ensure(self) -> list[Change]:
-        """Create it, or change it to what it should be."""
 
     def remove(self) -> list[Change]:
         """Remove what this owner added."""
@@ -62,6 +70,11 @@ def _objects(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -
         [RetentionPolicy(domain, owner, wanted)],
         [Dashboards(domain, owner, wanted)],
     ]
+
+
+def _steps(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -> list[Sequence[_Step]]:
+    """Return the objects, and after them what they have effect on: it holds the readings, so it is never removed."""
+    return [*_objects(domain, wanted, owner, also), [WriteAlias(domain, wanted)], [Indices(domain, wanted)]]
 
 
 def exists(domain: Domain) -> bool:
@@ -94,11 +107,10 @@ def apply(domain: Domain, wanted: Properties, owner: Owner, before: Properties |
     Raises:
         RoleMapperError: why not; what was done until then stays and is right.
     """
-    wanted.check()
     also = _still_written(domain, before, owner) if before else ""
     changes: list[Change] = []
-    for group in _objects(domain, wanted, owner, also):
-        changes += domain.deadline.retry(_each(group, lambda each: each.ensure()))
+    for group in _steps(domain, wanted, owner, also):
+        changes += domain.deadline.retry(_ensured(group))
     return changes
 
 
@@ -109,7 +121,7 @@ def narrow(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
         RoleMapperError: why not.
     """
     access = _objects(domain, wanted, owner)[0]
-    return domain.deadline.retry(_each(access, lambda each: each.ensure()))
+    return domain.deadline.retry(_ensured(access))
 
 
 def preview(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
@@ -118,15 +130,16 @@ def preview(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
     Raises:
         RoleMapperError: the domain does not respond.
     """
-    wanted.check()
     changes: list[Change] = []
-    for each in (each for group in _objects(domain, wanted, owner) for each in group):
+    for each in (each for group in _steps(domain, wanted, owner) for each in group):
         try:
             changes += domain.deadline.retry(each.ensure)
         except ReadOnlyError as call:
             changes.append(Change(each.kind, each.name, Outcome.DIFFERS, f"apply begins with {call}"))
         except OwnershipError as error:
             changes.append(Change(each.kind, each.name, Outcome.KEPT, str(error)))
+        except (EffectError, PropertiesError) as error:
+            changes.append(Change(each.kind, each.name, Outcome.DIFFERS, str(error)))
     return changes
 
 
@@ -185,5 +198,5 @@ def _remove(domain: Domain, objects: list[_Object]) -> list[Change]:
     return changes
 
 
-def _each(group: list[_Object], do: Callable[[_Object], list[Change]]) -> Callable[[], list[Change]]:
-    return lambda: [change for each in group for change in do(each)]
+def _ensured(group: Sequence[_Step]) -> Callable[[], list[Change]]:
+    return lambda: [change for each in group for change in each.ensure()]

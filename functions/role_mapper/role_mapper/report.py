@@ -7,9 +7,11 @@ from enum import StrEnum
 __all__ = [
     "DASHBOARDS",
     "INDEX_TEMPLATE",
+    "INDICES",
     "RETENTION_POLICY",
     "ROLE",
     "ROLE_MAPPING",
+    "WRITE_ALIAS",
     "Change",
     "Outcome",
     "as_data",
@@ -21,6 +23,8 @@ ROLE_MAPPING = "RoleMapping"
 INDEX_TEMPLATE = "IndexTemplate"
 RETENTION_POLICY = "RetentionPolicy"
 DASHBOARDS = "Dashboards"
+WRITE_ALIAS = "WriteAlias"
+INDICES = "Indices"
 
 
 class Outcome(StrEnum):

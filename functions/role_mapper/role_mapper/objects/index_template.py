@@ -8,6 +8,7 @@ from typing import override
 from role_mapper import files
 from role_mapper.domain import Domain, path
 from role_mapper.errors import UnexpectedResponseError
+from role_mapper.objects import stream_indices
 from role_mapper.objects.managed import Document, ManagedObject
 from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
@@ -55,7 +56,14 @@ class IndexTemplate(Template):
 
     @override
     def desired(self, ownership: Ownership) -> Document:
-        return files.index_template(self._properties, self.owner.sign("Fields of the device readings.", ownership))
+        alias = self.name if self._properties.rolls_over and stream_indices.are_managed(self.domain) else ""
+        description = self.owner.sign("Fields of the device readings.", ownership)
+        return files.index_template(self._properties, description, alias)
+
+    @override
+    def deviation(self, found: Document, desired: Document) -> str:
+        parts = [key for key in sorted({*desired, *found}) if found.get(key, []) != desired.get(key, [])]
+        return f"it differs in {', '.join(parts)}"
 
     @override
     def same(self, found: Document, desired: Document) -> bool:

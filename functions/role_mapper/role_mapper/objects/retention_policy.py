@@ -8,53 +8,38 @@ also while the index is in transition; `change_policy` would have effect at the 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import batched
 from typing import Any, override
 
 from role_mapper import files
 from role_mapper.domain import Domain, path
-from role_mapper.errors import CallError, PropertiesError, ResponseError, UnexpectedResponseError, VerificationError
+from role_mapper.errors import PropertiesError, UnexpectedResponseError, VerificationError
+from role_mapper.objects import managed_indices, stream_indices
 from role_mapper.objects.managed import Document, ManagedObject
+from role_mapper.objects.managed_indices import ManagedIndex
 from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
 from role_mapper.report import RETENTION_POLICY, Change, Outcome
 
 __all__ = ["RetentionPolicy"]
 
-_ISM = ("_plugins", "_ism")
-_POLICIES = path(*_ISM, "policies")
-_POLICY_OF_INDEX = "index.plugins.index_state_management.policy_id"
-_INDICES_PER_CALL = 20  # their names are in the URL, which OpenSearch takes up to 4 kB
-_NOTHING_MATCHES = "no documents to get"
-_CLOSED = "This index is closed"
-_HAS_NONE = "This index does not have a policy to remove"
 _SHARDS_PER_NODE = 1000  # cluster.max_shards_per_node, as OpenSearch has it by default
 
 
-@dataclass(frozen=True)
-class _Index:
-    """One index of the stream: the policy that it follows, and its own copy of it."""
-
-    policy: str | None
-    copy: Document | None
-
-
 class RetentionPolicy(ManagedObject):
-    """The policy that deletes rotated indices once every reading in them is `retention_days` old."""
+    """The policy that deletes indices which rotation or rollover made, once their readings are `retention_days` old."""
 
     kind = RETENTION_POLICY
 
     def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
         name = properties.index_name
-        where = path(*_ISM, "policies", name)
+        where = path("_plugins", "_ism", "policies", name)
         super().__init__(domain, owner, name, f"retention policy {name}", where, adopt=properties.take_over)
         self._properties = properties
         self._removable = {Ownership.OWNED}
 
     @override
     def unavailable(self) -> str:
-        return "" if self.domain.has(_POLICIES) else "the domain has no Index State Management"
+        return "" if stream_indices.are_managed(self.domain) else "the domain has no Index State Management"
 
     @override
     def find(self) -> Document | None:
@@ -101,18 +86,26 @@ class RetentionPolicy(ManagedObject):
     def follow_up(self, written: Document) -> tuple[bool, str]:
         """Put the indices on the policy that follow none, or another copy of it; those with another policy keep it."""
         wanted = self._out_of_line(written)
-        if not wanted:
-            return False, ""
-        names = [name for name, index in wanted.items() if index.policy is not None]
-        closed = self._tell("remove", names)
-        closed |= self._tell("add", [name for name in wanted if name not in closed], {"policy_id": self.name})
-        late = self._out_of_line(written).keys() - closed
+        closed = managed_indices.tell(
+            self.domain, "remove", [name for name, index in wanted.items() if index.policy is not None]
+        )
+        to_add = [name for name in wanted if name not in closed and not self._is_parted_otherwise(name)]
+        closed |= managed_indices.tell(self.domain, "add", to_add, {"policy_id": self.name})
+        indices = managed_indices.read(self.domain, self.name)
+        late = (self._out_of_line(written, indices).keys() if wanted else set()) - closed
         if late:  # explain is up to a second late
             raise VerificationError(f"these indices do not follow {self.title} yet: {', '.join(sorted(late))}")
         changed = len(wanted.keys() - closed)
-        said = [f"{changed} existing indices now follow it"] if changed else []
+        following = len(set(to_add) - closed)
+        said = [f"{following} existing indices now follow it"] if following else []
         if closed:
             said.append(f"closed, so they keep what they have until they are opened: {', '.join(sorted(closed))}")
+        left = sorted(
+            name for name, index in indices.items() if index.policy is None and self._is_parted_otherwise(name)
+        )
+        if left:
+            said.append(f"made under another IndexRotationPeriod, so nothing deletes them: {', '.join(left)}")
+        said += [f"it fails for {name}: {each.failure}" for name, each in indices.items() if each.failure]
         return changed > 0, "; ".join(said)
 
     @override
@@ -158,64 +151,46 @@ class RetentionPolicy(ManagedObject):
         Args:
             ours_only: only those whose copy of the policy says that this owner wrote it.
         """
-        following = {name for name, index in self._indices().items() if self._follows(index, ours_only=ours_only)}
-        closed = self._tell("remove", sorted(following))
-        left = {name for name, index in self._indices().items() if self._follows(index, ours_only=ours_only)} - closed
+        following = {
+            name
+            for name, index in managed_indices.read(self.domain, self.name).items()
+            if self._follows(index, ours_only=ours_only)
+        }
+        closed = managed_indices.tell(self.domain, "remove", sorted(following))
+        left = {
+            name
+            for name, index in managed_indices.read(self.domain, self.name).items()
+            if self._follows(index, ours_only=ours_only)
+        } - closed
         if left:
             raise VerificationError(f"these indices still follow {self.title}: {', '.join(sorted(left))}")
         return following - closed
 
-    def _follows(self, index: _Index, *, ours_only: bool) -> bool:
+    def _follows(self, index: ManagedIndex, *, ours_only: bool) -> bool:
         if index.policy != self.name:
             return False
         said = (index.copy or {}).get("description")
         return not ours_only or self.owner.ownership_here(said) is not Ownership.FOREIGN
 
-    def _out_of_line(self, policy: Document) -> dict[str, _Index]:
-        """Return the indices that rotation made and that follow nothing, and those with another copy of the policy."""
+    def _is_retained(self, name: str) -> bool:
+        return files.is_retained(name, self._properties)
+
+    def _is_parted_otherwise(self, name: str) -> bool:
+        """Return whether the other of rotation and rollover made it: its age says nothing of its last reading."""
+        return files.is_of_stream(name, self.name) and not self._is_retained(name)
+
+    def _out_of_line(
+        self, policy: Document, indices: Mapping[str, ManagedIndex] | None = None
+    ) -> dict[str, ManagedIndex]:
+        """Return the indices that are to be put on the policy, or put on it again, or taken off it."""
         rules = {key: policy["policy"][key] for key in ("default_state", "states")}
+        found = managed_indices.read(self.domain, self.name) if indices is None else indices
         return {
             name: index
-            for name, index in self._indices().items()
-            if (index.policy is None and files.is_rotated(name, self.name))
-            or (index.policy == self.name and not _agrees(index.copy, rules))
+            for name, index in found.items()
+            if (index.policy is None and self._is_retained(name))
+            or (index.policy == self.name and (self._is_parted_otherwise(name) or not _agrees(index.copy, rules)))
         }
-
-    def _indices(self) -> dict[str, _Index]:
-        where = path(*_ISM, "explain", files.rotated_indices(self.name))
-        try:
-            response = self.domain.call("GET", where, params={"show_policy": "true"})
-        except ResponseError as error:
-            if _NOTHING_MATCHES in str(error):
-                return {}
-            raise
-        body = self.domain.expect_object(f"GET {where}", response)
-        told = {name: each for name, each in body.items() if name != "total_managed_indices"}
-        if "total_managed_indices" not in body or not all(
-            isinstance(each, dict) and _POLICY_OF_INDEX in each for each in told.values()
-        ):
-            raise UnexpectedResponseError(f"GET {where}", "a JSON object that explains no indices")
-        return {name: _Index(each[_POLICY_OF_INDEX], each.get("policy")) for name, each in told.items()}
-
-    def _tell(self, verb: str, indices: list[str], body: dict[str, str] | None = None) -> set[str]:
-        """Put indices on the policy or take them off it; return those that are closed, which ISM leaves as they are."""
-        closed: set[str] = set()
-        for some in batched(indices, _INDICES_PER_CALL, strict=False):
-            where = path(*_ISM, verb, ",".join(some))
-            try:
-                response = self.domain.expect_object(f"POST {where}", self.domain.call("POST", where, body))
-            except ResponseError as error:
-                if error.absent:  # one of them is gone by now: then the whole call is refused
-                    raise VerificationError(f"{error}; it vanished at the same moment") from None
-                raise
-            if not isinstance(response.get("failed_indices"), list):
-                raise UnexpectedResponseError(f"POST {where}", "a JSON object without failed_indices")
-            failed = {each.get("index_name"): each.get("reason") for each in response["failed_indices"]}
-            closed |= {name for name, reason in failed.items() if reason == _CLOSED}
-            others = [f"{name}: {why}" for name, why in failed.items() if why not in {_CLOSED, _HAS_NONE}]
-            if others:  # one that another request put on a policy: it passes
-                raise CallError(f"ISM {verb} failed for {'; '.join(others)}", retryable=True)
-        return closed
 
     def _check_shards(self) -> None:
         """Refuse a retention whose indices have more shards than the domain's nodes hold.

@@ -1,0 +1,224 @@
+"""The effect on the stream's indices: what the next one will get, and what those that exist have.
+
+An index template shapes new indices only, and only if no other template wins. So both are asked for ("Simulate index
+template" and "Get index", OpenSearch documentation); fields that existing indices lack are added to them.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from role_mapper import files
+from role_mapper.domain import Domain, path
+from role_mapper.errors import EffectError, ReadOnlyError, ResponseError, UnexpectedResponseError, VerificationError
+from role_mapper.objects import stream_indices
+from role_mapper.objects.index_documents import (
+    Difference,
+    difference,
+    different_settings,
+    matches,
+    takes_fields,
+    trouble,
+)
+from role_mapper.objects.managed import Document
+from role_mapper.properties import Properties
+from role_mapper.report import INDICES, Change, Outcome
+
+__all__ = ["Indices"]
+
+_TEMPLATES = path("_index_template")
+_INDICES_PER_CALL = 20  # their names are in the URL, which OpenSearch takes up to 4 kB
+_WAY_OUT = "docs/domain.md#existing-indices"
+
+
+@dataclass(frozen=True)
+class _Index:
+    """One index of the stream.
+
+    Attributes:
+        name: its name.
+        trouble: why it takes no documents, empty if it does.
+        difference: how its mapping differs from the wanted one.
+        takes_fields: whether what it lacks can be added.
+        is_write_index: whether the alias that is called as the stream's index writes to it.
+    """
+
+    name: str
+    trouble: str
+    difference: Difference
+    takes_fields: bool
+    is_write_index: bool
+
+
+class Indices:
+    """The indices of the stream, the next one included. Nobody owns them and none is ever removed."""
+
+    kind = INDICES
+
+    def __init__(self, domain: Domain, properties: Properties) -> None:
+        self.name = properties.index_name
+        self._domain = domain
+        self._properties = properties
+        self._template: Document = files.index_template(properties, "")["template"]
+
+    def ensure(self) -> list[Change]:
+        """Check what the next index will get, and add to the existing ones the fields that they lack.
+
+        Raises:
+            EffectError: another template wins over the stream's, or the one index that is written to has a field as
+                something else. All that can be added was added.
+            CallError: a call failed, or a field does not read back.
+        """
+        problem, remark = self._next()
+        indices = self._existing()
+        lacking = [index for index in indices if index.difference.update and index.takes_fields]
+        stuck = [index for index in indices if index.difference.update and not index.takes_fields]
+        others = [_lacking(stuck, "can't be added to"), *_troubles(indices), *_conflicts(indices), remark]
+        try:
+            self._add(lacking)
+            rolled = "" if problem else self._roll_over(indices)
+        except ReadOnlyError as call:
+            raise ReadOnlyError(_joined([str(call), problem, _lacking(lacking, "missing in"), *others])) from None
+        said = _joined([_lacking(lacking, "added to"), rolled, *others])
+        if problem or any(index.difference.conflicts and self._is_live(index) for index in indices):
+            raise EffectError(_joined([problem, said]))
+        return [Change(self.kind, self.name, Outcome.CHANGED if lacking or rolled else Outcome.UNCHANGED, said)]
+
+    def _next(self) -> tuple[str, str]:
+        """Return what is wrong with what the next index will get, and what could not be found out about it."""
+        name = files.next_index(self._properties, dt.datetime.now(dt.UTC))
+        where = path("_index_template", "_simulate_index", name)
+        try:
+            body = self._domain.expect_object(f"POST {where}", self._domain.call("POST", where))
+        except ResponseError as error:
+            if error.not_offered:
+                return "", "what a new index gets is not checked, because the domain does not offer _simulate_index"
+            raise
+        simulated = body.get("template", None if body else {})  # no template at all: an empty object
+        if not isinstance(simulated, dict):
+            raise UnexpectedResponseError(f"POST {where}", "a JSON object without a template")
+        found = difference(simulated.get("mappings") or {}, self._template["mappings"])
+        wrong = [f"{each} is missing" for each in found.missing] + list(found.conflicts)
+        wrong += different_settings(simulated.get("settings") or {}, self._template["settings"])
+        if not wrong:
+            return "", ""
+        return (
+            f"a new index {name} would not get what index template {self.name} says ({', '.join(wrong)}), because "
+            f"{self._cause(name)}"
+        ), ""
+
+    def _cause(self, name: str) -> str:
+        """Return why another template shapes an index of that name, and what to do about it."""
+        body = self._domain.expect_object(f"GET {_TEMPLATES}", self._domain.call("GET", _TEMPLATES))
+        ours = files.priority(self._properties)
+        told = body.get("index_templates")
+        if not isinstance(told, list) or not all(isinstance(each, dict) and "name" in each for each in told):
+            raise UnexpectedResponseError(f"GET {_TEMPLATES}", "a JSON object without a list of templates")
+        if self.name not in {each["name"] for each in told}:
+            return "it is missing"
+        winners = [
+            f"{each['name']} (priority {priority})"
+            for each in told
+            if each["name"] != self.name
+            and (priority := each["index_template"].get("priority") or 0) > ours
+            and any(matches(pattern, name) for pattern in each["index_template"].get("index_patterns") or ())
+        ]
+        if not winners:
+            return "it says something else itself"
+        return (
+            f"index template {', '.join(winners)} wins over its priority {ours}: give that a lower priority or other "
+            "patterns, or choose another IndexName"
+        )
+
+    def _existing(self) -> list[_Index]:
+        wanted = self._template["mappings"]
+        return [
+            _Index(
+                name,
+                trouble(each["settings"]),
+                difference(each["mappings"], wanted),
+                takes_fields(each["settings"]),
+                each["aliases"].get(self.name, {}).get("is_write_index") is True,
+            )
+            for name, each in stream_indices.read(self._domain, self.name).items()
+        ]
+
+    def _is_live(self, index: _Index) -> bool:
+        """Return whether it is written to without end: then no newer index comes that is right."""
+        return not self._properties.rotates and index.name == self.name
+
+    def _roll_over(self, indices: list[_Index]) -> str:
+        """Start a new index behind the alias, where the one that is written to has a field as something else."""
+        wrong = [index for index in indices if index.is_write_index and index.difference.conflicts]
+        if self._properties.rotates or not wrong:
+            return ""
+        where = path(self.name, "_rollover")
+        new = self._domain.expect_object(f"POST {where}", self._domain.call("POST", where)).get("new_index")
+        now = {index.name: index for index in self._existing() if index.is_write_index}
+        if new not in now or now[new].difference.conflicts:
+            raise VerificationError(f"{self.name} still writes to {', '.join(now)} after POST {where}")
+        return f"rolled over to {new}"
+
+    def _add(self, lacking: list[_Index]) -> None:
+        """Add the fields that indices lack: those that lack the same in one call."""
+        alike: list[tuple[dict[str, Any], list[str]]] = []
+        for index in lacking:
+            update = index.difference.update
+            names = next((names for body, names in alike if body == update), None)
+            if names is None:
+                alike.append((update, [index.name]))
+            else:
+                names.append(index.name)
+        for body, names in alike:
+            for some in batched(names, _INDICES_PER_CALL, strict=False):
+                self._put(path(",".join(some), "_mapping"), body)
+        if lacking:
+            written = {index.name for index in lacking}
+            left = [each.name for each in self._existing() if each.name in written and each.difference.update]
+            if left:
+                raise VerificationError(f"these indices read back without the fields added: {', '.join(left)}")
+
+    def _put(self, where: str, body: Document) -> None:
+        try:
+            self._domain.call("PUT", where, body)
+        except ResponseError as error:
+            if error.absent:  # retention deleted one of them at the same moment
+                raise VerificationError(f"{error}; it vanished at the same moment") from None
+            raise
+
+
+def _joined(phrases: Iterable[str]) -> str:
+    return "; ".join(filter(None, phrases))
+
+
+def _lacking(indices: list[_Index], verb: str) -> str:
+    fields = sorted({name for index in indices for name in index.difference.missing})
+    return f"{', '.join(fields)} {verb} {_names(indices)}" if fields else ""
+
+
+def _troubles(indices: Iterable[_Index]) -> list[str]:
+    """Return a phrase for each reason why indices take no documents, with their names."""
+    by_trouble: dict[str, list[_Index]] = {}
+    for index in indices:
+        if index.trouble:
+            by_trouble.setdefault(index.trouble, []).append(index)
+    return [f"{why}, so no document is taken: {_names(having)}" for why, having in by_trouble.items()]
+
+
+def _conflicts(indices: Iterable[_Index]) -> list[str]:
+    """Return a phrase for each set of conflicts, with the indices that have it."""
+    by_conflict: dict[tuple[str, ...], list[_Index]] = {}
+    for index in indices:
+        if index.difference.conflicts:
+            by_conflict.setdefault(index.difference.conflicts, []).append(index)
+    return [
+        f"in {_names(having)} {', '.join(conflicts)}, which can't be changed in an existing index: see {_WAY_OUT}"
+        for conflicts, having in by_conflict.items()
+    ]
+
+
+def _names(indices: list[_Index]) -> str:
+    first, *others = sorted((index.name for index in indices), reverse=True)
+    return f"{first} and {len(others)} more" if len(others) > 1 else ", ".join([first, *others])
