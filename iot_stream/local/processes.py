@@ -165,6 +165,7 @@ def start(
     must hold no secret.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch(mode=0o600)
     with log.open("ab") as output:
         try:
             child = subprocess.Popen(

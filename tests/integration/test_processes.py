@@ -17,6 +17,7 @@ from iot_stream.errors import SetupError
 from iot_stream.local import processes
 from iot_stream.local.local_stack import LocalStack, Ports
 from iot_stream.local.processes import Process
+from tests.delivery import until
 
 
 def _start(tmp_path: Path, code: str) -> Process:
@@ -37,6 +38,24 @@ def test_a_process_is_stopped_politely(tmp_path: Path) -> None:
     process.stop()
     assert not process.alive
     assert process.log_tail() == "bye"
+
+
+def test_nobody_else_can_read_what_a_process_writes(tmp_path: Path) -> None:
+    """Its log and its files, whatever the umask of who started it; unless it is asked for otherwise."""
+    for umask, mode in ((0o077, 0o600), (0o022, 0o644)):
+        folder = tmp_path / str(umask)
+        folder.mkdir()
+        before = os.umask(0)
+        try:
+            command = [sys.executable, "-c", f"open({str(folder / 'made')!r}, 'w'); print('on', flush=True)"]
+            environment = processes.clean_environment()
+            process = processes.start("it", command, log=folder / "log", environment=environment, umask=umask)
+        finally:
+            os.umask(before)
+        until(lambda one=process: one.exit_code() is not None, seconds=20, what="its end")
+        process.stop()
+        assert (folder / "made").stat().st_mode & 0o777 == mode
+        assert (folder / "log").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:

@@ -207,12 +207,14 @@ class _Sam:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, code: int = 0, last_line: str = "") -> None:
         self.calls: list[tuple[list[str], dict[str, str]]] = []
+        self.umask = 0
         self.code, self.last_line, self.polls, self.stopped = code, last_line, 0, 0
         monkeypatch.setattr(deployment.processes, "start", self._start)
         monkeypatch.setattr(deployment.time, "sleep", lambda _: None)
 
-    def _start(self, _: str, command: list[str], *, environment: dict[str, str], **__: Any) -> "_Sam":
+    def _start(self, _: str, command: list[str], *, environment: dict[str, str], umask: int, **__: Any) -> "_Sam":
         self.calls.append((command, environment))
+        self.umask = umask
         self.polls = 0
         return self
 
@@ -239,6 +241,8 @@ def test_sam_build_keeps_what_downloads_need_but_not_aws(tmp_path: Path, monkeyp
     assert environment["__SAM_CLI_APP_DIR"] == str(tmp_path / "logs" / "sam")
     assert environment["PATH"].startswith(str(Path(command[0]).parent) + os.pathsep)
     assert sam.stopped == 1
+    # sam zips files with their modes, and Lambda can't run code that only its owner may read.
+    assert sam.umask == 0o022
 
 
 def test_a_failed_build_says_why_and_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +268,7 @@ def test_sam_deploy_keeps_the_configured_parameters_and_adds_the_given(
     assert parsed == deployment.configured() | {"RoleName": "a b"}
     assert len(parsed) > 1
     assert environment["AWS_ENDPOINT_URL"] == aws.url
+    assert sam.umask == 0o077
     assert len(beats) == 3
     deployment.deploy(aws, tmp_path / "log", stack="s")
     assert "--parameter-overrides" not in sam.calls[1][0]
