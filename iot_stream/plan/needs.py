@@ -10,7 +10,17 @@ from typing import Final
 from iot_stream.plan.whole import whole
 from iot_stream.plan.workload import Measured, Workload
 
-__all__ = ["MONTH_SECONDS", "SHARDS_PER_HEAP_GIB", "Deliver", "Index", "Ingest", "Needs", "Transform", "needs_of"]
+__all__ = [
+    "FUNCTION_MEMORY_GB",
+    "MONTH_SECONDS",
+    "SHARDS_PER_HEAP_GIB",
+    "Deliver",
+    "Index",
+    "Ingest",
+    "Needs",
+    "Transform",
+    "needs_of",
+]
 
 MONTH_SECONDS: Final = 730 * 3600  # AWS Pricing Calculator: a month has 730 hours
 KIB: Final = 1024

@@ -7,7 +7,7 @@ from typing import Final
 from iot_stream.plan.cost import Prices, Usage, monthly_cost, stream_cost
 from iot_stream.plan.data_nodes import Nodes, choose_nodes
 from iot_stream.plan.limits import ON_DEMAND_BYTES, SHARDS_PER_INDEX, SHARDS_PER_STREAM, Limit, limits_crossed
-from iot_stream.plan.needs import Needs, needs_of
+from iot_stream.plan.needs import FUNCTION_MEMORY_GB, Needs, needs_of
 from iot_stream.plan.workload import Measured, PlanError, StreamMode, Workload
 
 __all__ = ["Plan", "make_plan"]
@@ -99,6 +99,7 @@ def _parameters(work: Workload, share: Needs, nodes: Nodes, mode: StreamMode) ->
     low, high = _ALARM_DELAY
     parameters = {
         "ShardCount": share.ingest.shards if mode == "provisioned" else 0,
+        "EnrichmentMemorySize": round(FUNCTION_MEMORY_GB * 1024),
         "TransformBufferIntervalInSeconds": deliver.transform_interval_s,
         "DeliveryBufferSizeInMBs": deliver.buffer_mb,
         "DeliveryBufferIntervalInSeconds": deliver.delivery_interval_s,
@@ -106,6 +107,7 @@ def _parameters(work: Workload, share: Needs, nodes: Nodes, mode: StreamMode) ->
         "BackupMode": "AllDocuments" if work.backup_all else "FailedDocumentsOnly",
         "InstanceType": nodes.instance.name,
         "InstanceCount": nodes.count,
+        "AvailabilityZones": _zones(nodes.count, work.replicas),
         "VolumeSizeGiB": nodes.volume_gib,
         "NumberOfShards": index.shards_per_index,
         "NumberOfReplicas": work.replicas,
@@ -113,3 +115,8 @@ def _parameters(work: Workload, share: Needs, nodes: Nodes, mode: StreamMode) ->
         "AlarmDelaySeconds": min(high, max(low, 2 * work.buffer_seconds + low // 2)),
     }
     return {name: str(value) for name, value in parameters.items()}
+
+
+def _zones(nodes: int, replicas: int) -> int:
+    """Return over how many zones the nodes are spread: more would leave a zone without a copy, or zones unequal."""
+    return next(zones for zones in (3, 2, 1) if nodes % zones == 0 and zones <= replicas + 1)

@@ -23,6 +23,7 @@ from iot_stream.plan.planner import Plan, make_plan
 from iot_stream.plan.report import figures
 from iot_stream.plan.whole import whole
 from iot_stream.plan.workload import DOCUMENT_GROWTH_BYTES, Measured, PlanError, Workload
+from role_mapper.deployment_rules import problems
 from tests.builders import ARRIVED_AT, device_reading
 from tests.enrichers import enrich
 from tests.template import PROJECT, load_template
@@ -211,6 +212,19 @@ def test_parameters_are_those_of_the_template_within_their_bounds(work: Workload
     both = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
     assert sum(int(made.parameters[name]) for name in both) == work.buffer_seconds
     assert int(made.parameters["AlarmDelaySeconds"]) > work.buffer_seconds
+
+
+@given(workloads)
+def test_the_deployment_check_takes_any_plan(work: Workload) -> None:
+    """What the stack itself refuses before anything is made: volumes, zones, copies, buffers of an instance type."""
+    declared = load_template()["Parameters"]
+    defaults = {name: str(each.get("Default", "")) for name, each in declared.items()}
+    made = possible(work).parameters
+    assert list(problems(defaults | made, {})) == []
+    zones, nodes = int(made["AvailabilityZones"]), int(made["InstanceCount"])
+    assert nodes % zones == 0
+    assert zones <= work.replicas + 1, "a zone without a copy"
+    assert not (work.replicas and nodes % 2 == 0 and zones == 1), "copies in one zone, though two would do"
 
 
 def test_rounding_errors_buy_nothing() -> None:
