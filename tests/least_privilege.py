@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-__all__ = ["CALLS", "DOCUMENTED", "Neighbours"]
+__all__ = ["CALLS", "DOCUMENTED", "FOLDER", "Neighbours"]
+
+FOLDER = "least-privilege/"
+"""Of the objects that the calls leave in the bucket."""
 
 _FIREHOSE = "Controlling access with Amazon Data Firehose"
 
@@ -43,17 +46,17 @@ def _get_records(client: Callable[[str], Any], at: Neighbours) -> object:
 
 
 def _put_object(client: Callable[[str], Any], at: Neighbours) -> object:
-    return client("s3").put_object(Bucket=at.bucket, Key=f"least-privilege/{uuid4()}", Body=b"x")
+    return client("s3").put_object(Bucket=at.bucket, Key=f"{FOLDER}{uuid4()}", Body=b"x")
 
 
 def _get_object(client: Callable[[str], Any], at: Neighbours) -> object:
-    key = f"least-privilege/{uuid4()}"
+    key = f"{FOLDER}{uuid4()}"
     at.root("s3").put_object(Bucket=at.bucket, Key=key, Body=b"x")
     return client("s3").get_object(Bucket=at.bucket, Key=key)
 
 
 def _abort(client: Callable[[str], Any], at: Neighbours) -> object:
-    upload = {"Bucket": at.bucket, "Key": f"least-privilege/{uuid4()}"}
+    upload = {"Bucket": at.bucket, "Key": f"{FOLDER}{uuid4()}"}
     started = at.root("s3").create_multipart_upload(**upload)
     return client("s3").abort_multipart_upload(**upload, UploadId=started["UploadId"])
 

@@ -11,24 +11,27 @@ from botocore.exceptions import ClientError
 
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.ministack import ACCOUNT, Ministack
-from tests.least_privilege import CALLS, Neighbours
+from tests.least_privilege import CALLS, FOLDER, Neighbours
 
 PROBE = "least-privilege"
 REFUSED = {"AccessDenied", "AccessDeniedException"}
 
 
 @pytest.fixture(scope="module")
-def neighbours(local_stack: LocalStack) -> Neighbours:
-    """What the run's stack made."""
+def neighbours(local_stack: LocalStack) -> Iterator[Neighbours]:
+    """What the run's stack made; objects that the calls put into its bucket are deleted in the end."""
     stack, aws = local_stack.stack(), local_stack.aws
     stream = aws.client("kinesis").describe_stream(StreamName=stack.output("StreamName"))["StreamDescription"]
-    return Neighbours(
+    yield Neighbours(
         stream_arn=stream["StreamARN"],
         function_arn=stack.output("EnrichmentFunctionArn"),
         bucket=stack.output("BackupBucketName"),
         secret_arn=stack.output("MasterUserSecretArn"),
         root=aws.client,
     )
+    s3, bucket = aws.client("s3"), stack.output("BackupBucketName")
+    for entry in s3.list_objects_v2(Bucket=bucket, Prefix=FOLDER).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=entry["Key"])
 
 
 @pytest.fixture(scope="module")
