@@ -108,11 +108,11 @@ def test_in_a_vpc_everything_that_touches_the_domain_is_in_it() -> None:
         for condition, inside, outside in (entry["If"] for entry in entries):
             assert (condition, outside) == ("InVpc", {"Ref": "AWS::NoValue"})
             assert inside["SubnetIds"] == subnets
-            assert inside["SecurityGroupIds"] == [{"Ref": group}]
+            assert inside["SecurityGroupIds"] == [{"GetAtt": f"{group}.GroupId"}]
     rules = RESOURCES["DomainSecurityGroup"]["Properties"]["SecurityGroupIngress"]
     for rule in (each["If"][1] if "If" in each else each for each in rules):
         assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443)
-    assert rules[0]["SourceSecurityGroupId"] == {"Ref": "ClientSecurityGroup"}
+    assert rules[0]["SourceSecurityGroupId"] == {"GetAtt": "ClientSecurityGroup.GroupId"}
 
 
 def test_a_browser_that_signs_nothing_is_let_through_to_fine_grained_access_control() -> None:
