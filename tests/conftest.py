@@ -1,29 +1,29 @@
-"""What every tier shares: markers by folder, and the real neighbours, each started once for a run."""
+"""What every tier shares: markers by folder, and the real neighbours, each started once for a run.
+
+The neighbours' modules are imported by their fixtures, because importing them takes seconds of every start.
+"""
 
 import logging
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from iot_stream.local import deployment
-from iot_stream.local import opensearch as local_opensearch
-from iot_stream.local.distribution import assemble
-from iot_stream.local.gateway import process as gateway
-from iot_stream.local.local_stack import LocalStack, Ports, deliver, deploy
-from iot_stream.local.ministack import Ministack
-from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
+from tests.chromium import chromium_path
 from tests.examples import examples
-from tests.live_page import chromium_path
-from tests.outages import Outages
 from tests.secrets import leaks
 from tests.walkthrough import is_shipped, load_walkthrough_by_default
+
+if TYPE_CHECKING:
+    from iot_stream.local.local_stack import LocalStack
+    from iot_stream.local.ministack import Ministack
+    from iot_stream.local.opensearch import OpenSearch
+    from tests.outages import Outages
 
 TESTS = Path(__file__).parent
 OTHER_DESCRIPTION = not is_shipped()
@@ -113,16 +113,21 @@ def local_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def outages(local_folder: Path) -> Iterator[Outages]:
+def outages(local_folder: Path) -> "Iterator[Outages]":
     """The run's one OpenSearch, for tests that stop it and start it again."""
-    server = local_opensearch.prepare(local_folder / "opensearch", assemble(), free_port())
+    from iot_stream.local.distribution import assemble
+    from iot_stream.local.opensearch import prepare
+    from iot_stream.local.processes import free_port
+    from tests.outages import Outages
+
+    server = prepare(local_folder / "opensearch", assemble(), free_port())
     outages = Outages(server, server.start())
     yield outages
     outages.stop()
 
 
 @pytest.fixture(scope="session")
-def opensearch(outages: Outages) -> OpenSearch:
+def opensearch(outages: "Outages") -> "OpenSearch":
     """A real OpenSearch with its real security plugin, empty: tests use names of their own."""
     return outages.server
 
@@ -130,12 +135,18 @@ def opensearch(outages: Outages) -> OpenSearch:
 @pytest.fixture(scope="session")
 def domain_port() -> int:
     """Port of every domain's endpoint: the gateway in front of the session's OpenSearch."""
+    from iot_stream.local.processes import free_port
+
     return free_port()
 
 
 @pytest.fixture(scope="session")
-def ministack(opensearch: OpenSearch, local_folder: Path, domain_port: int) -> Iterator[Ministack]:
+def ministack(opensearch: "OpenSearch", local_folder: Path, domain_port: int) -> "Iterator[Ministack]":
     """AWS's APIs with IAM enforced, and the gateway that is every domain's endpoint."""
+    from iot_stream.local.gateway import process as gateway
+    from iot_stream.local.ministack import Ministack
+    from iot_stream.local.processes import free_port
+
     aws = Ministack(local_folder / "aws", free_port())
     endpoint = gateway.launch(opensearch, aws, domain_port, local_folder / "logs" / "gateway.log")
     process = aws.start(domain_endpoint=f"127.0.0.1:{domain_port}", ca_file=opensearch.ca_file)
@@ -148,15 +159,19 @@ def ministack(opensearch: OpenSearch, local_folder: Path, domain_port: int) -> I
 @pytest.fixture(scope="session")
 def sam_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `sam build` of the template, as it is now, has written (.aws-sam/build)."""
+    from iot_stream.local import deployment
+
     deployment.build(tmp_path_factory.mktemp("sam-build") / "log")
     return PROJECT / ".aws-sam" / "build"
 
 
 @pytest.fixture(scope="session")
 def local_stack(
-    sam_build: Path, opensearch: OpenSearch, ministack: Ministack, local_folder: Path, domain_port: int
-) -> Iterator[LocalStack]:
+    sam_build: Path, opensearch: "OpenSearch", ministack: "Ministack", local_folder: Path, domain_port: int
+) -> "Iterator[LocalStack]":
     """The whole local stack: the built template deployed by sam, and the delivery worker at work on it."""
+    from iot_stream.local.local_stack import LocalStack, Ports, deliver, deploy
+
     assert sam_build.exists()
     ports = Ports(opensearch=opensearch.port, aws=ministack.port, domain=domain_port)
     whole = LocalStack(local_folder, ports, opensearch.home)

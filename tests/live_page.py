@@ -1,8 +1,6 @@
 """The live page for tests: served on a free port, from sources that a test gives, and looked at with Chromium."""
 
 import contextlib
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +13,7 @@ from iot_stream.failure_objects import NoSuchFailureError
 from iot_stream.live.app import create_app
 from iot_stream.live.failures import Failure
 from iot_stream.local.processes import free_port
+from tests.chromium import chromium_path
 from tests.delivery import until
 
 FAILURE = Failure("backup/processing-failed/1", 0, "Transform", "Lambda.ProcessingFailedStatus", "why", 1, 1)
@@ -70,12 +69,6 @@ def get(url: str, **options: Any) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
         return session.get(url, timeout=20, **options)
-
-
-def chromium_path() -> str | None:
-    """Where Chromium is on this machine; $CHROMIUM names another."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 @contextlib.contextmanager

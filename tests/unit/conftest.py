@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from role_mapper import master_user, redaction, response_sender
 from role_mapper.deadline import Deadline
-from tests.aws_clients import aws_client
 from tests.builders import FUNCTION_ENVIRONMENT
 from tests.fake_domain import Clock, FakeDomain
 
@@ -48,6 +46,10 @@ def mapper_clock(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> Cl
 @pytest.fixture
 def s3() -> Iterator[Any]:
     """An S3 client whose only bucket is empty and called `backup`."""
+    from moto import mock_aws  # takes a second, which most tests need not wait for
+
+    from tests.aws_clients import aws_client
+
     with mock_aws():
         client = aws_client("s3")
         client.create_bucket(Bucket="backup")
