@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from iot_stream.description import load
-from iot_stream.generator.job import send_readings
+from iot_stream.generator.job import CLIENT_CONFIG, send_readings
 from iot_stream.generator.ledger import Ledger
 from iot_stream.generator.rates import constant
 from iot_stream.generator.series import Readings
@@ -71,9 +71,9 @@ def turn(aws: Ministack, folder: Path, records: int) -> tuple[float, float]:
             kinesis.put_records(StreamName=name, Records=batch)
         bare = records / (time.perf_counter() - begun)
     with stream(kinesis, "send") as name:
-        ledger = Ledger(folder)
+        ledger, sender = Ledger(folder), aws.client("kinesis", config=CLIENT_CONFIG)
         begun = time.perf_counter()
-        sent = send_readings(kinesis, name, open_default(), due=constant(UNREACHABLE), count=records, ledger=ledger)
+        sent = send_readings(sender, name, open_default(), due=constant(UNREACHABLE), count=records, ledger=ledger)
         seconds = time.perf_counter() - begun
         if not sent.records == ledger.sent == records:
             raise SystemExit(f"{records} were to be sent, {sent.records} were, and the ledger has {ledger.sent}")

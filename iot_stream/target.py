@@ -25,7 +25,8 @@ class Target:
     """A deployed stack, boto3 clients for where it is, and the ledger of what is sent to it (None on AWS)."""
 
     stack: Stack
-    client: Callable[[str], Any]
+    client: Callable[..., Any]
+    """Returns a client of a service, as `boto3.client` does; takes `config` too."""
     ledger: Ledger | None
     administrator: Callable[[], "Client"] | None = None
     """Returns a client with every right on the domain where the local stack has one; None on AWS."""

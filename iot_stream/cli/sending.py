@@ -37,7 +37,7 @@ def send(
     Waits until the delivery stream is active. With --aws it sends to the stack on AWS, which is paid by the record.
     """
     from iot_stream.display import progress, sent_text
-    from iot_stream.generator.job import send_readings, wait_until_active
+    from iot_stream.generator.job import CLIENT_CONFIG, send_readings, wait_until_active
     from iot_stream.generator.sources import notes_on, open_readings
     from iot_stream.stack import device_zone
 
@@ -57,7 +57,7 @@ def send(
     total = count or (int(due(sending.seconds)) if sending.seconds else None)
     with progress(total, hidden=as_json) as on_sent:
         sent = send_readings(
-            target.client("kinesis"),
+            target.client("kinesis", config=CLIENT_CONFIG),
             target.stack.output("StreamName"),
             readings,
             due=sending.due,

@@ -4,8 +4,9 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
@@ -14,7 +15,10 @@ from iot_stream.generator.rates import Due
 from iot_stream.generator.send import Sent, send
 from iot_stream.generator.series import Readings
 
-__all__ = ["random_seed", "send_readings", "wait_until_active"]
+__all__ = ["CLIENT_CONFIG", "random_seed", "send_readings", "wait_until_active"]
+
+CLIENT_CONFIG: Final = Config(parameter_validation=False)
+"""Of the client that sends: botocore would take half of its time to check the types of records that are made here."""
 
 _ACTIVE_SECONDS = 300.0
 

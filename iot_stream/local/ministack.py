@@ -97,10 +97,11 @@ class Ministack:
                 "the local stack again (`iot-stream up`)"
             ) from error
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """Return a boto3 client of `service` for this ministack, with the root user's credentials.
 
-        Nothing of the caller reaches it: no environment variable, configuration file, profile or proxy.
+        Nothing of the caller's environment reaches it: no variable, configuration file, profile or proxy. `config`
+        has settings beside those for a local AWS.
         """
         credentials = self._credentials()
         return _session().client(
@@ -113,7 +114,7 @@ class Ministack:
                 retries={"mode": "standard", "total_max_attempts": 4},
                 s3={"addressing_style": "path"},
                 proxies={},  # None would take the caller's
-            ),
+            ).merge(config or Config()),
         )
 
     def start(self, *, domain_endpoint: str, ca_file: Path, enforce_iam: bool = True) -> Process:

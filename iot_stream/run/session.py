@@ -9,7 +9,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from iot_stream.errors import SetupError
 from iot_stream.failure_objects import BackupLocation, FailureObjects
-from iot_stream.generator.job import send_readings
+from iot_stream.generator.job import CLIENT_CONFIG, send_readings
 from iot_stream.generator.ledger import Ledger
 from iot_stream.generator.rates import Due
 from iot_stream.generator.send import Sent
@@ -61,7 +61,7 @@ def send_and_watch(
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(
             send_readings,
-            local_stack.aws.client("kinesis"),
+            local_stack.aws.client("kinesis", config=CLIENT_CONFIG),
             stack.output("StreamName"),
             readings,
             due=due,
