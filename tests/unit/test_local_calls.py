@@ -88,7 +88,9 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     monkeypatch.setattr(requests.Session, "send", of_requests)
     me = psutil.Process()
     running = [Process(ministack.NAME, me.pid, me.create_time(), "/nonexistent")]
-    LocalStack(tmp_path, Ports(), tmp_path, running=running).save()
+    stack = LocalStack(tmp_path, Ports(), tmp_path, running=running)
+    stack.save()
+    stack.aws.make_credentials()
     return seen
 
 
