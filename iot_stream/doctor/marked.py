@@ -33,10 +33,10 @@ def mark_value(description: Description, number: int) -> str | int | None:
 
 
 def marked_reading(sample: str, description: Description, mark: str | int, now: datetime) -> bytes:
-    """Return the stack's SampleReading as JSON, with the mark as its identity and `now` as its time.
+    """Return a sample reading as JSON, with the mark as its identity and `now` as its time.
 
     Args:
-        sample: SampleReading, a JSON object.
+        sample: the stack's SampleReading, or one that is made from the description: a JSON object.
         description: the description of a reading.
         mark: what `mark_value` returned.
         now: an aware time, in UTC.

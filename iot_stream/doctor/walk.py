@@ -25,6 +25,7 @@ from iot_stream.doctor.trace import Followed, follow
 from iot_stream.errors import IotStreamError
 from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.failures.reasons import Reasons
+from iot_stream.generator.derived import sample_of
 from iot_stream.stack import find_stack
 from iot_stream.target import Target
 
@@ -99,7 +100,7 @@ class Doctor:
         return mark_value(self._description, secrets.randbelow(2**53))
 
     def _reading(self) -> bytes:
-        sample = self._parameter("SampleReading")
+        sample = self._parameter("SampleReading") or sample_of(self._description)
         try:
             return marked_reading(sample, self._description, self._mark or "", datetime.now(UTC))
         except ValueError:

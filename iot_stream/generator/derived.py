@@ -4,6 +4,7 @@ Texts are one of the field's examples, numbers lie between the least and the gre
 are now. Every optional field is there.
 """
 
+import datetime as dt
 import json
 import math
 import re
@@ -11,9 +12,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from iot_stream.description import Description, Field, Role, TimeFormat, Type
+from iot_stream.generator.template.compiled import compile_template
 
-__all__ = ["template_of"]
+__all__ = ["sample_of", "template_of"]
 
+_SAMPLED_AT: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 _DEVICES: Final = 20
 _NUMBERS: Final = 100  # that many different ones, where nothing is known of a number
 _GOOD: Final = 10  # one reading in so many crosses a threshold
@@ -38,6 +41,13 @@ def template_of(description: Description) -> str:
             branch = branch.setdefault(key, {})
         branch[field.path[-1]] = _value(field)
     return _object(tree, "") + "\n"
+
+
+def sample_of(description: Description) -> str:
+    """Return one reading of the template as JSON on one line, always the same: what a deployment is tried with."""
+    template = compile_template(template_of(description), "the derived template", seed="sample", zone=dt.UTC)
+    (record,) = template.render([_SAMPLED_AT])
+    return json.dumps(json.loads(record), ensure_ascii=False)
 
 
 def _object(tree: dict[str, Any], indent: str) -> str:

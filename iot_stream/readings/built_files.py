@@ -1,17 +1,23 @@
 """The files that are built from the description: templates, saved objects, rules of alerts, docs/fields.md."""
 
 from pathlib import Path
+from typing import Final
 
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.index_template import INDEX_TEMPLATE, index_template, to_json
 from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
 from iot_stream.description import Description
 from iot_stream.errors import SetupError
+from iot_stream.generator.derived import sample_of
 from iot_stream.paths import PROJECT
 from iot_stream.readings.alert_files import ALERTS_TEMPLATE, RULES, alert_rules, alerts_template, rules_json
 from iot_stream.readings.field_tables import DOCUMENT, with_tables
 
 __all__ = ["built_files", "check", "outdated", "write"]
+
+
+SAMPLE: Final = PROJECT / "functions" / "role_mapper" / "sample-reading.json"
+"""What a deployment is tried with, unless the parameter SampleReading says another reading."""
 
 
 def built_files(reading: Description) -> dict[Path, str]:
@@ -25,6 +31,7 @@ def built_files(reading: Description) -> dict[Path, str]:
         INDEX_TEMPLATE: to_json(index_template(reading)),
         RULES: rules_json(alert_rules(reading)),
         ALERTS_TEMPLATE: rules_json(alerts_template(reading)),
+        SAMPLE: f"{sample_of(reading)}\n",
         FILE: to_ndjson(build(load(reading=reading))),
         DOCUMENT: with_tables(DOCUMENT.read_text(encoding="utf-8"), reading),
     }

@@ -33,6 +33,7 @@ from iot_stream.doctor.finding import Finding, State, first_refusal
 from iot_stream.doctor.marked import MARK, mark_value, marked_reading
 from iot_stream.doctor.place import Place
 from iot_stream.doctor.walk import LAYERS, Doctor
+from iot_stream.generator.derived import sample_of
 from iot_stream.generator.ledger import Ledger
 from iot_stream.paths import PROJECT
 from tests.modelled_aws import ModelledAws, Refusal
@@ -627,7 +628,7 @@ def test_a_marked_reading_is_one_that_the_function_takes(form: TimeFormat) -> No
     described_time = text.replace('path = "device_ts"', f'path = "device_ts"\nformat = "{form.value}"')
     description = parse(described_time)
     mark = mark_value(description, 2**53 - 1)
-    sample = load_template()["Parameters"]["SampleReading"]["Default"]
+    sample = sample_of(parse(text))
     data = marked_reading(sample, description, str(mark), NOW)
     document = msgspec.to_builtins(Enricher(description, ZoneInfo("Asia/Tokyo")).enrich(data))
     assert document["uuid"] == mark == f"{MARK}1fffffffffffff"

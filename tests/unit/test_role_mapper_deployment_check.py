@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment import handler as enrichment_handler
+from enrichment.description import load
+from enrichment.reading import Enricher
 from iot_stream.delivery.core.naming import Rotation, index_name
 from role_mapper import deployment_check
 from role_mapper.cloudformation import Request, Response
@@ -20,6 +23,7 @@ from role_mapper.deployment_rules import problems, remembered
 from role_mapper.errors import DeadlineExceededError, RoleMapperError
 from tests.aws_clients import aws_client
 from tests.template import load_template
+from tests.walkthrough import PROJECT_FILE
 
 TEMPLATE = load_template()
 CHECK = TEMPLATE["Resources"]["DeploymentCheck"]["Properties"]
@@ -59,7 +63,8 @@ def _respond(client: Any, invoke: Invoke, call: dict[str, Any]) -> dict[str, Any
 
 def real_function(event: dict[str, Any]) -> dict[str, Any]:
     """The enrichment function itself."""
-    payload = json.dumps(enrichment_handler.lambda_handler(event, None)).encode()
+    shipped = Enricher(load(PROJECT_FILE), UTC)
+    payload = json.dumps(enrichment_handler.respond(event, shipped)).encode()
     return {"StatusCode": 200, "Payload": io.BytesIO(payload)}
 
 
@@ -69,8 +74,8 @@ def failing(error_type: str, message: str) -> Invoke:
     return lambda _: {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": io.BytesIO(payload)}
 
 
-def test_the_templates_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the defaults, the real function responds as Firehose requires."""
+def test_the_built_sample_becomes_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the defaults, the real function responds as Firehose requires, whatever its description."""
     response = check(monkeypatch, real_function)
     assert response.status == "SUCCESS"
     assert response.physical_id == (

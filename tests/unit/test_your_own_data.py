@@ -19,7 +19,7 @@ from iot_stream.readings import built_files
 from tests.walkthrough import WALKTHROUGH_FILE
 
 PAGE = (PROJECT / "docs" / "your-own-data.md").read_text(encoding="utf-8")
-BUILT = ("INDEX_TEMPLATE", "RULES", "ALERTS_TEMPLATE", "FILE", "DOCUMENT")
+BUILT = ("SAMPLE", "INDEX_TEMPLATE", "RULES", "ALERTS_TEMPLATE", "FILE", "DOCUMENT")
 COMMAND = ".venv/bin/iot-stream"
 
 

@@ -22,6 +22,7 @@ from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
 from role_mapper.deployment_rules import derived, problems, remembered
 from role_mapper.errors import CallError, PropertiesError
+from role_mapper.files import sample_reading
 
 __all__ = ["handle"]
 
@@ -56,7 +57,7 @@ def handle(request: Request, deadline: Deadline) -> Response:
     function = request.properties.get("EnrichmentFunction")
     if not isinstance(function, str) or not function:
         raise PropertiesError("EnrichmentFunction is missing: set it to the ARN of the function's version")
-    sample = parameters.get("SampleReading", "")
+    sample = parameters.get("SampleReading") or sample_reading()
     client = boto3.client("lambda", config=_CONFIG)
     deadline.retry(lambda: _expect_document(client, function, sample))
     return Response("SUCCESS", _physical_id(remembered(parameters)), data=derived(parameters))
@@ -93,7 +94,7 @@ def _expect_document(client: Any, function: str, sample: str) -> None:
     if not _is_document(payload):
         raise CallError(
             "the enrichment function makes no document of SampleReading: its log group has the reason; give a reading "
-            "as your devices send it, or mend functions/enrichment/readings.toml",
+            "as your devices send it, leave the parameter empty, or mend functions/enrichment/readings.toml",
             retryable=False,
         )
 

@@ -24,6 +24,7 @@ __all__ = [
     "priority",
     "retention_policy",
     "rolled_index",
+    "sample_reading",
     "saved_objects",
 ]
 
@@ -48,6 +49,11 @@ _ROTATED = {
 @cache
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def sample_reading() -> str:
+    """Return a reading as `iot-stream readings build` made it from the description."""
+    return (_FOLDER.parent / "sample-reading.json").read_text(encoding="utf-8").strip()
 
 
 def priority(properties: Properties) -> int:
