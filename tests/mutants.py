@@ -37,6 +37,7 @@ PACKAGES = {
     "local": (
         "unit/test_cli.py",
         "unit/test_distribution.py",
+        "unit/test_gateway_*.py",
         "unit/test_local_*.py",
         "unit/test_master_user.py",
         "integration/test_processes.py",  # needs processes of its own, and no server
