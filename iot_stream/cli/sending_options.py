@@ -43,8 +43,8 @@ class Sending:
             raise click.UsageError("--ramp, --sine and --gauss exclude each other: the rate changes in one way")
         if self.ramp is not None and self.seconds is None:
             raise click.UsageError("--ramp needs --for: the rate is reached at its end")
-        rates = {"--rate": self.rate, "--ramp": self.ramp, "--gauss": self.gauss}
-        for name, rate in rates.items():
+        asked = {"--rate": self.rate, "--ramp": self.ramp, "--gauss": self.gauss}
+        for name, rate in asked.items():
             if rate is not None and rate > _HIGHEST_RATE:
                 raise click.UsageError(f"{name}: {rate:g} is more than {_HIGHEST_RATE:g} a second")
         if self.sine is not None and self.sine[1] < 1:
