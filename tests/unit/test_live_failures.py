@@ -112,3 +112,16 @@ def test_objects_that_are_not_failures_are_passed_over(s3: Any, failures: Failur
     """With a backup of all source records, those lie under the same prefix."""
     put(s3, f"{PREFIX}2026/11/22/10/stream-1", LINE)
     assert failures.recent() == []
+
+
+def test_a_long_record_is_cut(s3: Any, failures: Failures) -> None:
+    """After 16,384 characters: the page shows records, it is no way to copy them."""
+    put(s3, PROCESSING, *({**LINE, "rawData": base64.b64encode(b"x" * size).decode()} for size in (16_384, 16_385)))
+    assert [len(failures.payload(PROCESSING, line)) for line in range(2)] == [16_384, 16_384]
+
+
+def test_only_the_newest_fifty_objects_are_read(s3: Any, failures: Failures) -> None:
+    """A page that refreshes does not read a whole bucket."""
+    for number in range(51):
+        put(s3, f"{PREFIX}processing-failed/{number:02}", {**LINE, "errorCode": str(number)})
+    assert len(failures.recent(limit=1_000)) == 50

@@ -1,5 +1,6 @@
 """Why the function failed records, counted from its log."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -21,11 +22,12 @@ def logs() -> Iterator[Any]:
         yield aws_client("logs")
 
 
-def write(logs: Any, *messages: str) -> None:
-    """Put lines into the function's log, a moment old."""
-    logs.create_log_group(logGroupName=GROUP)
-    logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
-    now = int(time.time() * 1000) - 1_000
+def write(logs: Any, *messages: str, seconds_ago: float = 1) -> None:
+    """Put lines into the function's log, so old."""
+    with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_group(logGroupName=GROUP)
+        logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
+    now = int((time.time() - seconds_ago) * 1000)
     events = [{"timestamp": now, "message": message} for message in messages]
     logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=events)
 
@@ -52,6 +54,19 @@ def test_other_lines_are_passed_over(logs: Any) -> None:
     """Batches, Lambda's own lines, and text that merely speaks of failed records."""
     write(logs, "START RequestId: 1", json.dumps({"message": "batch"}), "3 records failed", line("not-json", 1))
     assert FunctionLog(logs, GROUP).reasons() == [Reason("not-json", None, 1)]
+
+
+def test_only_the_last_hour_counts(logs: Any) -> None:
+    """To the second, both ways."""
+    write(logs, line("old", 1), seconds_ago=3_630)
+    write(logs, line("young", 1), seconds_ago=3_570)
+    assert FunctionLog(logs, GROUP).reasons() == [Reason("young", None, 1)]
+
+
+def test_json_that_is_no_line_of_the_function_is_passed_over(logs: Any) -> None:
+    """A list, and a message of another kind with everything that such a line has."""
+    write(logs, "[]", '"records failed"', line("other", 1).replace("records failed", "records failed again"))
+    assert FunctionLog(logs, GROUP).reasons() == []
 
 
 def test_without_a_log_there_are_no_reasons(logs: Any) -> None:

@@ -73,3 +73,12 @@ def test_a_frame_without_any_index_says_how_to_begin() -> None:
 def test_a_frame_tells_trouble() -> None:
     """What could not be seen is said."""
     assert "does not respond" in printed(State(trouble="OpenSearch does not respond"), responses([]))
+
+
+def test_a_chart_is_as_wide_as_the_terminal() -> None:
+    """A frame of two characters at each side."""
+    celsius = {"min": 28.0, "avg": 31.5, "max": 40.0}
+    buckets = [{"key": 10_000 * n, "doc_count": n, "measure": celsius} for n in range(200)]
+    lines = [line for line in printed(State(), responses(buckets)).splitlines() if set(line) & set("▁▂▃▄▅▆▇█")]
+    assert lines
+    assert all(len(line.strip("│ ")) == 96 for line in lines)
