@@ -103,6 +103,22 @@ def test_quotes_of_values_are_the_template_s() -> None:
     ) == ['"a" "b" 1.5']
 
 
+WRITTEN = {
+    "bare-and-quoted": {"id": str, "at": str, "n": int, "temp": int, "kind": str},
+    "tabs": {"status": str, "amount": int, "ip": str, "at": str},
+    "nested": {"m": dict, "p": list, "at": str, "o": dict},
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_templates_as_people_write_them(name: str) -> None:
+    """Forms that are found in workshops: each record is JSON with the types that are meant, whatever ends a line."""
+    template = (PROJECT / "tests" / "fixtures" / "kdg" / f"{name}.template").read_text(encoding="utf-8")
+    for record in render(template, 50):
+        assert {key: type(value) for key, value in json.loads(record).items()} == WRITTEN[name]
+    assert render(template.replace("\n", "\r\n")) == render(template)
+
+
 def test_braces_of_the_text_stay() -> None:
     """Objects around helpers, also where faker.js stops: `}}` before a helper, and three braces in a row."""
     template = '{"a":{"b":{}},"c":{"d":{{{random.number({"min":1,"max":1})}}}}}'.replace("{{{", '{"e":{{')
