@@ -45,6 +45,7 @@ def init(*, sample: BinaryIO, write: bool) -> None:
     if write:
         FILE.write_text(text, encoding="utf-8")
         click.echo(f"written: {FILE.relative_to(PROJECT)} (git has the one before)")
+        click.echo("read every guess, `iot-stream readings try` the samples, then `iot-stream readings build`")
     else:
         click.echo(text, nl=False)
     try:
