@@ -9,6 +9,7 @@ import msgspec
 __all__ = ["split"]
 
 _WHITE_SPACE: Final = " \t\r\n"  # JSON's
+_BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
 _NEXT_READING: Final = re.compile(r"^[ \t]*\{", re.MULTILINE)
 
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -28,15 +29,16 @@ def split(data: bytes) -> list[bytes]:
     if text.lstrip(_WHITE_SPACE).startswith("["):
         return _elements(data)
     readings: list[str] = []
-    rest = text.strip(_WHITE_SPACE)
-    while rest:
+    start, length = _BETWEEN.match(text, 0).end(), len(text)  # type: ignore[union-attr]  # it matches nothing too
+    while start < length:
         try:
-            _, end = _whole(rest)
+            _, end = _whole(text, start)
         except (ValueError, RecursionError):
-            following = _NEXT_READING.search(rest, rest.find("\n") + 1 or len(rest))
-            end = following.start() if following else len(rest)
-        readings.append(rest[:end])
-        rest = rest[end:].lstrip(_WHITE_SPACE + ",")
+            line_end = text.find("\n", start)
+            following = _NEXT_READING.search(text, line_end + 1) if line_end >= 0 else None
+            end = following.start() if following else length
+        readings.append(text[start:end])
+        start = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
     return [reading.rstrip(_WHITE_SPACE).encode() for reading in readings] or [data]
 
 
