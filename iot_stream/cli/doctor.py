@@ -72,7 +72,8 @@ def _print(examined: "Doctor", findings: "list[Finding]", refusal: "Finding | No
     for station in examined.followed.stations if examined.followed else ():
         click.echo(f"{station.milliseconds:>9,} ms  {station.name}")
     if refusal is None:
-        click.echo("no layer refuses")
+        unknown = len({finding.layer for finding in findings if finding.state == "unknown"})
+        click.echo("no layer refuses" + (f"; {unknown} could not be examined" if unknown else ""))
         return
     click.echo(f"first to refuse: {refusal.layer}: {refusal.what}")
     click.echo(f"to mend it: {refusal.cure}")

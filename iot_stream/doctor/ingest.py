@@ -1,4 +1,4 @@
-"""Judge what was found of stack, key, stream, delivery stream, its role, its bucket and the function. Pure.
+"""Judge what was found of stack, key, stream, delivery stream, its role, logs and metrics. Pure.
 
 Arguments are the members of AWS's responses, as botocore's models name them.
 """
@@ -10,10 +10,7 @@ from typing import Any, Final
 from iot_stream.doctor.finding import Finding, State
 
 __all__ = [
-    "judge_concurrency",
     "judge_delivery_stream",
-    "judge_function",
-    "judge_invocation",
     "judge_key",
     "judge_log",
     "judge_metric",
@@ -32,7 +29,6 @@ _STUCK: Final = {
 }
 """The way out by StackStatus: docs/operations.md, "Stuck stacks"."""
 _DURATION_LIMIT: Final = 48_000  # milliseconds; of FunctionDurationAlarm
-_FEW_INVOCATIONS: Final = 50  # of a whole account: new accounts have 10
 _METRICS: Final = {
     "WriteProvisionedThroughputExceeded": (
         0,
@@ -85,8 +81,7 @@ def judge_stack(description: Mapping[str, Any]) -> Iterator[Finding]:
         what = f"{text}: the last update failed, the earlier state works"
         yield Finding("stack", State.WARNING, what, "mend the cause, then sam deploy", "stuck-stacks")
     elif status.endswith("_IN_PROGRESS"):
-        deleted = status.startswith(("DELETE", "CREATE", "ROLLBACK"))
-        yield Finding("stack", State.REFUSES if deleted else State.WARNING, text, "wait until it is over")
+        yield Finding("stack", State.REFUSES, text, "wait until it is over", "stuck-stacks")
     else:
         yield Finding("stack", State.OK, text)
 
@@ -196,69 +191,6 @@ def judge_log(layer: str, messages: Collection[str], group: str) -> Iterator[Fin
         f"aws logs tail {group} --since 1h",
         _section(code) if layer == "delivery stream" else "functionerrorsalarm",
     )
-
-
-def judge_function(configuration: Mapping[str, Any] | None, function: str) -> Iterator[Finding]:
-    """Judge GetFunctionConfiguration of the alias that the delivery stream invokes; None: there is none."""
-    if configuration is None:
-        text = f"function {function} does not exist: it was deleted, or its alias was"
-        yield _refuses(
-            "function",
-            text,
-            "sam build && sam deploy --parameter-overrides EnrichmentFunctionName=…",
-            "processingfailurealarm",
-        )
-        return
-    state = configuration.get("State", "Active")
-    if state not in {"Active", "Inactive"}:  # an inactive one becomes active with its next invocation
-        reason = configuration.get("StateReason", "")
-        yield _refuses(
-            "function", f"function {function} is {state}: {reason}", "sam build && sam deploy", "processingfailurealarm"
-        )
-
-
-def judge_concurrency(reserved: int | None, account: int | None, function: str) -> Iterator[Finding]:
-    """Judge ReservedConcurrentExecutions of the function and ConcurrentExecutions of the account."""
-    if reserved == 0:
-        cure = f"aws lambda delete-function-concurrency --function-name {function}"
-        yield _refuses(
-            "function", "its reserved concurrency is 0: Lambda refuses to run it", cure, "functionthrottlesalarm"
-        )
-    elif account is not None and account <= _FEW_INVOCATIONS:
-        text = f"this account runs {account} functions at a time, with all its other functions"
-        yield Finding("function", State.WARNING, text, "ask for more: Service Quotas, Concurrent executions", "quotas")
-
-
-def judge_invocation(error: str, result: Mapping[str, Any] | None, reasons: Collection[str]) -> Iterator[Finding]:
-    """Judge what the function made of one good reading.
-
-    Args:
-        error: its error, or Lambda's; empty where it responded.
-        result: the record of its response ("Data transformation", Firehose developer guide); None where it has none.
-        reasons: why the reading would be refused by the description in this clone.
-    """
-    again = "sam build && sam deploy"
-    if error:
-        yield _refuses(
-            "function",
-            f"it fails: {error}",
-            f"deploy the previous version, or mend it and {again}",
-            "functionerrorsalarm",
-        )
-    elif result is None or result.get("result") not in {"Ok", "Dropped", "ProcessingFailed"}:
-        yield _refuses(
-            "function",
-            "its response breaks Firehose's contract",
-            f"deploy the previous version, or mend it and {again}",
-            "processingfailurealarm",
-        )
-    elif result["result"] != "Ok":
-        why = ", ".join(reasons) or "what is deployed differs from functions/enrichment/readings.toml here"
-        yield _refuses(
-            "function", f"it returns {result['result']} for SampleReading: {why}", again, "transformfailurealarm"
-        )
-    else:
-        yield Finding("function", State.OK, "it makes a document of SampleReading")
 
 
 def _section(code: str) -> str:

@@ -29,6 +29,7 @@ from iot_stream.cli import cli
 from iot_stream.dashboards.index_template import index_template
 from iot_stream.description import Enricher, TimeFormat, load, parse
 from iot_stream.doctor import domain_facts
+from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import Finding, State, first_refusal
 from iot_stream.doctor.marked import MARK, mark_value, marked_reading
 from iot_stream.doctor.place import Place
@@ -353,7 +354,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("no stack", "cloudformation.DescribeStacks", Refusal("ValidationError", "Stack with id iot-stream does not exist"), "stack", State.REFUSES, "no stack", ""),
     ("an old stack", "cloudformation.DescribeStacks", described_stack(outputs={"StreamName": "x"}), "stack", State.REFUSES, "BackupPrefix", ""),
     *((f"a stack in {status}", "cloudformation.DescribeStacks", described_stack(status), "stack", State.REFUSES, status, "stuck-stacks")
-      for status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")),
+      for status in ("UPDATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")),
     ("a rolled back update", "cloudformation.DescribeStacks", described_stack("UPDATE_ROLLBACK_COMPLETE"), "stack", State.WARNING, "last update failed", "stuck-stacks"),
     ("a deleted stream", "kinesis.DescribeStreamSummary", Refusal("ResourceNotFoundException"), "stream", State.REFUSES, "was deleted", ""),
     ("a stream going", "kinesis.DescribeStreamSummary", stream_summary("DELETING"), "stream", State.REFUSES, "DELETING", ""),
@@ -525,6 +526,13 @@ def test_what_ails_the_domain_is_named(
     assert (named.layer, named.section) == (layer, section)
 
 
+@pytest.mark.parametrize("principal", [ROLE, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, [ROLE, "arn:aws:iam::1:root"]])
+def test_an_access_policy_may_name_the_role_or_its_account(aws: ModelledAws, place: Place, principal: Any) -> None:
+    """As the template does with MasterUserMode=IamRole; a policy may also be a list of principals."""
+    aws.responses["opensearch.DescribeDomain"] = domain_status(AccessPolicies=policy(principal=principal))
+    assert first_refusal(examine(place)) is None
+
+
 def test_an_index_that_is_not_there_yet_is_no_fault(place: Place, search: Search) -> None:
     """And one that cannot be read is no block of writes."""
     search.mappings = {}
@@ -595,6 +603,16 @@ def test_what_may_not_be_looked_at_is_unknown_and_what_follows_is_examined(aws: 
     [unknown] = [each for each in found if each.state is State.UNKNOWN]
     assert (unknown.layer, unknown.cure) == ("stream", "let yourself call DescribeStreamSummary")
     assert [each.layer for each in found][-1] == "reading"
+
+
+def test_what_could_not_be_examined_is_counted_by_the_command(
+    aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keeps nothing from being examined that does not need it: the role mapper looks without the caller's secret."""
+    aws.responses["secretsmanager.GetSecretValue"] = Refusal("AccessDeniedException", "no")
+    result = run(place, monkeypatch)
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "no layer refuses; 1 could not be examined")
+    assert "RoleMapping unchanged" in result.stdout
 
 
 def test_without_a_region_nothing_else_is_asked(aws: ModelledAws, place: Place) -> None:
@@ -752,7 +770,7 @@ def test_alarms_are_listed_raised_ones_first(aws: ModelledAws, place: Place) -> 
     aws.responses["cloudwatch.DescribeAlarms"] = described(
         raised, alarm("ReadDelayAlarm", AlarmActions=[]), gone="SilenceAlarm"
     )
-    stack = place.target(Doctor(place)._target.stack).stack
+    stack = Case(place).target.stack
     listed = stack_alarms(aws.client("cloudformation"), aws.client("cloudwatch"), stack)
     assert [(each.alarm, each.state) for each in listed[:2]] == [
         ("DomainStorageAlarm", "ALARM"),

@@ -1,0 +1,119 @@
+"""The layers from the domain to what tells people: gather the facts of each, and judge them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from iot_stream.alarms import stack_alarms
+from iot_stream.dashboards.index_template import index_template
+from iot_stream.doctor import aws_facts, domain_facts, index, watch
+from iot_stream.doctor.case import Case
+from iot_stream.doctor.finding import Finding, State
+from iot_stream.failure_objects import BackupLocation, FailureObjects
+
+__all__ = [
+    "access_policy",
+    "alarms",
+    "cluster",
+    "dashboards",
+    "domain",
+    "failures",
+    "live_index",
+    "retention",
+    "role_mapping",
+    "sign_in",
+]
+
+_COUNTED: Final = 1000  # failure objects
+type _Findings = Iterator[Finding]
+
+
+def domain(case: Case) -> _Findings:
+    """Examine the domain: is it there, and does it respond?"""
+    name, client, endpoint = (
+        case.parameter("DomainName"),
+        case.place.client("opensearch"),
+        case.output("DomainEndpoint"),
+    )
+    found = aws_facts.unless_missing(lambda: client.describe_domain(DomainName=name))
+    yield from index.judge_domain(found and found["DomainStatus"], name)
+    if why := domain_facts.reach(case.place, endpoint):
+        text, cure = (
+            f"https://{endpoint} does not respond: {why}",
+            "look at your network and proxy, then at the domain's health",
+        )
+        yield Finding("domain", State.REFUSES, text, cure, "domainredalarm")
+    account = case.target.stack.stack_id.split(":")[4]
+    if case.parameter("InstanceType").startswith("t3."):
+        source = ("AWS/ES", "CPUCreditBalance", {"DomainName": name, "ClientId": account}, "Minimum")
+        yield from case.metric("domain", source)
+
+
+def sign_in(case: Case) -> _Findings:
+    """Examine whether the master user of the stack's secret signs in."""
+    if case.parameter("MasterUserMode") == "IamRole":
+        yield Finding("sign-in", State.OK, "by IAM roles alone (MasterUserMode=IamRole)")
+        return
+    user = case.target.master_user()
+    yield from index.judge_sign_in(domain_facts.sign_in(case.place, case.output("DomainEndpoint"), user), user[0])
+
+
+def access_policy(case: Case) -> _Findings:
+    """Examine the domain's access policy for the delivery role."""
+    status = case.place.client("opensearch").describe_domain(DomainName=case.parameter("DomainName"))["DomainStatus"]
+    yield from index.judge_access_policy(
+        status.get("AccessPolicies", ""), case.output("DeliveryRoleArn"), status["ARN"]
+    )
+
+
+def role_mapping(case: Case) -> _Findings:
+    """Examine the security plugin's role and its mapping, as the role mapper sees them."""
+    yield from index.judge_objects(case.objects, "role and mapping")
+
+
+def cluster(case: Case) -> _Findings:
+    """Examine the cluster's health, nodes and queues."""
+    health, nodes, pools = domain_facts.cluster(case.target.search_client())
+    wanted = None if case.place.on_this_machine else int(case.parameter("InstanceCount"))
+    yield from index.judge_cluster(health, wanted)
+    # This machine's load and disk are its owner's, not a node's.
+    yield from index.judge_nodes([] if case.place.on_this_machine else nodes, pools)
+
+
+def live_index(case: Case) -> _Findings:
+    """Examine index template and live index."""
+    yield from index.judge_objects(case.objects, "live index")
+    name = case.output("IndexName")
+    pattern = name if case.parameter("IndexRotationPeriod") == "NoRotation" else f"{name}-*"
+    template = index_template(case.description)["template"]["mappings"]["properties"]
+    wanted = {field: str(mapping["type"]) for field, mapping in template.items()}
+    mappings, blocks = domain_facts.index_facts(case.target.search_client(), pattern)
+    yield from index.judge_index(mappings, blocks, wanted, pattern)
+
+
+def retention(case: Case) -> _Findings:
+    """Examine the retention policy."""
+    yield from index.judge_objects(case.objects, "retention")
+
+
+def dashboards(case: Case) -> _Findings:
+    """Examine the dashboards."""
+    yield from index.judge_objects(case.objects, "dashboards")
+
+
+def alarms(case: Case) -> _Findings:
+    """Examine the alarms and who is told."""
+    client = case.place.client
+    yield from watch.judge_alarms(stack_alarms(client("cloudformation"), client("cloudwatch"), case.target.stack))
+    topic, sns = case.output("AlarmTopicArn"), client("sns")
+    policy = aws_facts.topic_policy(sns, topic)
+    yield from watch.judge_topic(topic, policy, aws_facts.subscriptions(sns, topic) if policy is not None else [])
+
+
+def failures(case: Case) -> _Findings:
+    """Count the failure objects that wait in the bucket."""
+    objects = FailureObjects(case.place.client("s3"), BackupLocation.of(case.target.stack))
+    found = list(islice(objects.objects(), _COUNTED))
+    counts = Counter(each.kind.value for each in found)
+    yield from watch.judge_failures(counts, more=len(found) == _COUNTED)
