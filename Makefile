@@ -133,6 +133,7 @@ bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by 
 	@mkdir -p build/bench
 	$(BIN)/python benchmarks/enrichment.py
 	$(BIN)/python benchmarks/delivery.py
+	$(BIN)/python -m benchmarks.worker
 	$(BIN)/python -m benchmarks.generator
 	$(BIN)/python -m benchmarks.start
 

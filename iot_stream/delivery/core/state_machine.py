@@ -32,7 +32,7 @@ __all__ = ["MAX_INDEXING", "MAX_INVOCATIONS", "Delivery"]
 
 MAX_INVOCATIONS: Final = 5
 MAX_INDEXING: Final = 3
-_FLOOR: Final = 20 * 1024 * 1024
+_FLOOR: Final = 12 * 1024 * 1024
 _NOT_ONE_LINE: Final = IndexingError(400, "not a single-line JSON document: a bulk request cannot contain it")
 
 
