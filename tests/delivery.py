@@ -351,11 +351,11 @@ class World:
         worker.wait()
 
 
-def zipped(code: str, name: str = "index.py") -> bytes:
+def zipped(code: str) -> bytes:
     """Return a function package with one module."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr(name, code)
+        file.writestr("index.py", code)
     return archive.getvalue()
 
 

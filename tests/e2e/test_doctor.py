@@ -16,7 +16,7 @@ from iot_stream.local import processes
 from iot_stream.local.local_stack import WORKER, LocalStack
 from iot_stream.local.upkeep import restart_parts, update
 from iot_stream.stack import Stack
-from tests.delivery import until, zipped
+from tests.delivery import until
 
 
 @dataclass
@@ -63,21 +63,24 @@ class Patient:
 
     def reserve_nothing(self) -> Callable[[], object]:
         """Leave the function no concurrency."""
-        function = self.stack.output("EnrichmentFunctionArn")
+        function = self.stack.output("EnrichmentFunctionArn").rpartition(":")[2]
         self.client("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
         return lambda: self.client("lambda").delete_function_concurrency(FunctionName=function)
 
-    def deploy_broken_code(self) -> Callable[[], object]:
-        """Move the alias to a version that raises."""
-        function, client = self.stack.output("EnrichmentFunctionArn"), self.client("lambda")
+    def deploy_a_broken_version(self) -> Callable[[], object]:
+        """Move the alias to a version whose handler is not there."""
+        function, client = self.stack.output("EnrichmentFunctionArn").rpartition(":")[2], self.client("lambda")
         good = client.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
-        code = "def lambda_handler(event, context):\n    raise RuntimeError('broken by a test')\n"
         handler = client.get_function_configuration(FunctionName=function)["Handler"]
-        file = f"{handler.rpartition('.')[0].replace('.', '/')}.py"
-        client.update_function_code(FunctionName=function, ZipFile=zipped(code, file))
+        client.update_function_configuration(FunctionName=function, Handler="nothing.here")
         bad = client.publish_version(FunctionName=function)["Version"]
         client.update_alias(FunctionName=function, Name="live", FunctionVersion=bad)
-        return lambda: client.update_alias(FunctionName=function, Name="live", FunctionVersion=good)
+
+        def mend() -> None:
+            client.update_function_configuration(FunctionName=function, Handler=handler)
+            client.update_alias(FunctionName=function, Name="live", FunctionVersion=good)
+
+        return mend
 
     def change_the_secret(self) -> Callable[[], object]:
         """Put another password into the secret, and not into the domain."""
@@ -166,7 +169,7 @@ def test_a_good_stack_is_told_so_and_the_marked_reading_arrives(patient: Patient
         (Patient.kill_the_worker, "local parts", "the delivery worker is not running", "iot-stream up"),
         (Patient.detach_a_policy, "delivery role", "IngestPolicy is not attached", "aws iam attach-role-policy"),
         (Patient.reserve_nothing, "function", "reserved concurrency is 0", "delete-function-concurrency"),
-        (Patient.deploy_broken_code, "function", "RuntimeError: broken by a test", "deploy the previous version"),
+        (Patient.deploy_a_broken_version, "function", "it fails: ", "deploy the previous version"),
         (Patient.change_the_secret, "sign-in", "refuses the password of admin", "the same password"),
         (Patient.close_the_access_policy, "access policy", "does not allow", "sam deploy"),
         (Patient.unmap_the_role, "role and mapping", "RoleMapping differs", "iot-stream domain apply"),
