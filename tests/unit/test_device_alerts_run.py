@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from device_alerts import queries
@@ -17,6 +17,7 @@ from device_alerts.run import Run, RunSettings, Summary
 from iot_stream.description import load as load_description
 from iot_stream.readings.alert_files import alert_rules
 from tests.alerts_index import Death, Killer, MemoryIndex, Topic
+from tests.examples import examples
 
 START = 1_795_342_500_000
 MINUTE = 60_000
@@ -268,7 +269,7 @@ def _minute(world: World, draw: random.Random, fleet: dict[int, str]) -> None:
             fleet[device] = draw.choice(["fine", "hot", "silent", "flapping", "ahead"])
 
 
-@settings(max_examples=25)
+@examples(12)
 @given(seed=st.integers(0, 2**32), kills=st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=8))
 def test_killed_runs_forget_nothing_and_repeat_only_what_says_so(seed: int, kills: list[tuple[int, bool]]) -> None:
     """Random fleets; runs end between any two calls, or right after one, whose response nobody hears.
@@ -323,7 +324,7 @@ def _messages_are_as_promised(messages: list[Message], most_repeated: int) -> No
     assert all(left[1] < right[0] for left, right in itertools.pairwise(spans)), "no run is told in two messages"
 
 
-@settings(max_examples=5)
+@examples(3)
 @given(seed=st.integers(0, 2**32))
 def test_missed_runs_change_when_it_is_told_and_not_what(seed: int) -> None:
     """A fleet whose devices are wrong for long: with half of the runs missed the same alerts open and close."""

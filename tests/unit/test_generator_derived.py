@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from iot_stream.description import parse
@@ -13,6 +13,7 @@ from iot_stream.generator import sources
 from iot_stream.generator.derived import template_of
 from iot_stream.generator.template.compiled import compile_template
 from tests.enrichers import COLD_STORE, VENDOR, WALKTHROUGH, enricher
+from tests.examples import examples
 from tests.unit.test_enrichment_descriptions import descriptions
 
 NOW = 1_795_677_330_250  # 2026-11-26T07:15:30.250Z
@@ -85,7 +86,7 @@ def with_examples(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(with_examples(), st.integers(0, 9))
 def test_readings_fit_any_description(description: str, seed: int) -> None:
     """Paths, keys with dots, bounds as narrow as they may be, texts with quotes and braces."""
