@@ -16,21 +16,6 @@ __all__ = ["HELPERS"]
 
 _FORMAT: Final = 'a format of moment.js such as "YYYY-MM-DD HH:mm:ss.SSS"'
 _DAY: Final = 24 * 3600 * 1000
-_MONTHS: Final = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-_DAYS: Final = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 
 
 def _now(arguments: Arguments) -> Column:
@@ -102,7 +87,7 @@ HELPERS: Final[dict[str, Builder]] = {
     "date.future": _around_now(1, 365 * _DAY, "years"),
     "date.recent": _around_now(-1, _DAY, "days"),
     "date.between": _between,
-    "date.month": _names(_MONTHS),
-    "date.weekday": _names(_DAYS),
+    "date.month": _names(moment.MONTHS),
+    "date.weekday": _names(moment.DAYS),
 }
 """Builders by the name of the helper."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-__all__ = ["DEFAULT", "DEFAULT_UTC", "formatter"]
+__all__ = ["DAYS", "DEFAULT", "DEFAULT_UTC", "MONTHS", "formatter"]
 
 DEFAULT: Final = "YYYY-MM-DDTHH:mm:ssZ"
 DEFAULT_UTC: Final = "YYYY-MM-DDTHH:mm:ss[Z]"
@@ -31,7 +31,7 @@ _LONG: Final = {
     "lll": "MMM D, YYYY h:mm A",
     "llll": "ddd, MMM D, YYYY h:mm A",
 }
-_MONTHS: Final = [
+MONTHS: Final = [
     "January",
     "February",
     "March",
@@ -45,7 +45,7 @@ _MONTHS: Final = [
     "November",
     "December",
 ]
-_DAYS: Final = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+DAYS: Final = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 
 
 def _ordinal(number: int) -> str:
@@ -93,8 +93,8 @@ _PARTS: Final[dict[str, Callable[[dt.datetime], str]]] = {
     "M": lambda when: str(when.month),
     "MM": lambda when: f"{when.month:02}",
     "Mo": lambda when: _ordinal(when.month),
-    "MMM": lambda when: _MONTHS[when.month - 1][:3],
-    "MMMM": lambda when: _MONTHS[when.month - 1],
+    "MMM": lambda when: MONTHS[when.month - 1][:3],
+    "MMMM": lambda when: MONTHS[when.month - 1],
     "Q": lambda when: str((when.month + 2) // 3),
     "Qo": lambda when: _ordinal((when.month + 2) // 3),
     "D": lambda when: str(when.day),
@@ -105,9 +105,9 @@ _PARTS: Final[dict[str, Callable[[dt.datetime], str]]] = {
     "DDDo": lambda when: _ordinal(_day_of_year(when)),
     "d": lambda when: str(_weekday(when)),
     "do": lambda when: _ordinal(_weekday(when)),
-    "dd": lambda when: _DAYS[_weekday(when)][:2],
-    "ddd": lambda when: _DAYS[_weekday(when)][:3],
-    "dddd": lambda when: _DAYS[_weekday(when)],
+    "dd": lambda when: DAYS[_weekday(when)][:2],
+    "ddd": lambda when: DAYS[_weekday(when)][:3],
+    "dddd": lambda when: DAYS[_weekday(when)],
     "e": lambda when: str(_weekday(when)),
     "E": lambda when: str(when.isoweekday()),
     "w": lambda when: str(_week(when)[1]),
