@@ -137,7 +137,7 @@ class Breaker:
         ]
 
         def read(namespace: str, name: str, statistic: str, _: int) -> Points:
-            answer = self.client("cloudwatch").get_metric_statistics(
+            response = self.client("cloudwatch").get_metric_statistics(
                 Namespace=namespace,
                 MetricName=name,
                 Dimensions=self._dimensions(namespace),
@@ -147,7 +147,7 @@ class Breaker:
                 Statistics=[statistic],
             )
             points: list[float | None] = [None] * len(windows)
-            for point in answer["Datapoints"]:
+            for point in response["Datapoints"]:
                 index = int((point["Timestamp"] - since).total_seconds()) // WINDOW
                 if 0 <= index < len(points):
                     points[index] = point[statistic]

@@ -8,9 +8,6 @@ from iot_stream.errors import IotStreamError
 
 __all__ = ["DOCUMENT_GROWTH_BYTES", "Measured", "PlanError", "StreamMode", "Workload"]
 
-LARGEST_READING_BYTES = 1_048_576
-"""Kinesis Data Streams Developer Guide, "Quotas and limits": 1 MiB a record."""
-
 DOCUMENT_GROWTH_BYTES = 60
 """What a document has more than its reading: °F, the arrival time, and longer field names. A test holds it against
 the enrichment function."""

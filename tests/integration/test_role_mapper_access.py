@@ -314,7 +314,7 @@ def _script(role: str) -> list[tuple[str, str, Any]]:
 
 
 def _index_script(name: str) -> list[tuple[str, str, Any]]:
-    """What is asked of indices, templates and aliases, where the answers hold nothing of one server."""
+    """What is asked of indices, templates and aliases, where the responses hold nothing of one server."""
     fields = {
         "dynamic": False,
         "properties": {"a": {"type": "long"}, "b": {"type": "scaled_float", "scaling_factor": 10}},

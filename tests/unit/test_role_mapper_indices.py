@@ -181,7 +181,7 @@ def test_one_call_that_tells_of_no_index_proves_nothing(domain: FakeDomain, whic
 
 
 def test_a_field_that_does_not_read_back_is_no_success(domain: FakeDomain) -> None:
-    """The call answers 200 all the same."""
+    """The call returns 200 all the same."""
     domain.indices = {LIVE: None}
     domain.fields[LIVE] = without("uuid")
     domain._put_mapping = lambda *_: FakeResponse(200, {"acknowledged": True})  # type: ignore[method-assign]

@@ -187,7 +187,7 @@ def test_an_index_that_a_delivery_makes_meanwhile_is_told(domain: FakeDomain) ->
 
 
 def test_an_alias_that_reads_back_otherwise_is_no_success(domain: FakeDomain) -> None:
-    """The call answers 200 all the same."""
+    """The call returns 200 all the same."""
     apply(domain)
     domain.aliases = {}
     domain._update_aliases = lambda _: FakeResponse(200, {"acknowledged": True})  # type: ignore[method-assign]
