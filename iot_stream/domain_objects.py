@@ -28,8 +28,8 @@ _FROM_PARAMETERS = {
     "NumberOfShards": "NumberOfShards",
     "NumberOfReplicas": "NumberOfReplicas",
     "RefreshInterval": "RefreshInterval",
-    "TakeOver": "TakeOver",
     "AdminRoleArn": "AdminRoleArn",
+    "TakeOver": "TakeOver",
     "OverwriteDashboards": "OverwriteDashboards",
 }
 """Properties of the custom resource, by the template's parameters that they are."""
@@ -96,5 +96,6 @@ def properties(stack: Stack) -> dict[str, str]:
         "ServiceTimeout": _SECONDS,
         "DomainEndpoint": stack.output("DomainEndpoint"),
         "DeliveryRoleArn": stack.output("DeliveryRoleArn"),
+        "AlertsRoleArn": stack.outputs.get("DeviceAlertsRoleArn", ""),  # none with DeviceAlerts=false
         "IndexPattern": derived["IndexPattern"] or f"{derived['IndexName']}*",
     }

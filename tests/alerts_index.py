@@ -1,7 +1,7 @@
 """The alerts function's two indices in memory: what OpenSearch does with the bodies of `device_alerts.queries`.
 
-`tests/integration/test_device_alerts_opensearch.py` sends the same bodies to a real OpenSearch and holds the responses
-against these. Writes are searchable after a refresh, as there; a Death ends the function between any two calls.
+`tests/e2e/test_device_alerts.py` sends the same bodies to a real one. Writes are searchable after a refresh, as there;
+a Death ends the function between any two calls.
 """
 
 import copy
@@ -141,7 +141,8 @@ class MemoryIndex:
         for place, (_, order) in reversed(list(enumerate(_sort_orders(body)))):
             hits.sort(key=lambda hit, place=place: hit["sort"][place], reverse=order == "desc")
         if "search_after" in body:
-            hits = [hit for hit in hits if hit["sort"] > body["search_after"]]
+            places = [place for place, hit in enumerate(hits) if hit["sort"] == list(body["search_after"])]
+            hits = hits[places[0] + 1 :]
         return hits[: body["size"]]
 
     def _matches(self, source: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
@@ -232,7 +233,8 @@ def _sort_keys(body: Mapping[str, Any]) -> list[str]:
 
 
 def _sort_orders(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [next(iter(each.items())) for each in body.get("sort", [])]
+    pairs = [next(iter(each.items())) for each in body.get("sort", [])]
+    return [(name, order["order"] if isinstance(order, Mapping) else order) for name, order in pairs]
 
 
 def _groups(hits: list[dict[str, Any]], name: str) -> list[tuple[Any, list[dict[str, Any]]]]:

@@ -96,6 +96,7 @@ def mapping_properties(**changes: str) -> dict[str, str]:
         "RoleName": "kinesis-firehose",
         "IndexPattern": "iot-stream*",
         "DeliveryRoleArn": "arn:aws:iam::123456789012:role/iot-stream-DeliveryRole",
+        "AlertsRoleArn": "",
         "IndexName": "iot-stream",
         "IndexRotationPeriod": "NoRotation",
         "RetentionDays": "0",

@@ -130,6 +130,10 @@ class FakeDomain:
     form_login: bool = True
     _sequence: int = 0
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's protocol, which Hypothesis follows
+        """Print next to nothing: a whole domain is no help in a failed test, and Hypothesis warns of so long a text."""
+        printer.text("FakeDomain(...)")
+
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Respond to every request of the `requests` library that goes to this host; others are refused."""
 

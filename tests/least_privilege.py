@@ -25,6 +25,7 @@ class Neighbours:
     function_arn: str
     bucket: str
     secret_arn: str
+    topic_arn: str
     root: Callable[[str], Any]
 
 
@@ -89,6 +90,9 @@ CALLS: Mapping[str, Mapping[str, Call]] = {
         )
     },
     "EnrichmentRole": {},
+    "DeviceAlertsRole": {
+        "sns:Publish": lambda client, at: client("sns").publish(TopicArn=at.topic_arn, Message="least privilege")
+    },
 }
 """By role and action."""
 
@@ -132,6 +136,13 @@ DOCUMENTED: Mapping[str, Mapping[str, str]] = {
     ),
     "DeploymentCheckRole": _LOGS,
     "EnrichmentRole": _LOGS | _INTERFACES,
+    "DeviceAlertsRole": _LOGS
+    | _INTERFACES
+    | dict.fromkeys(
+        ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"],
+        "Identity and Access Management in Amazon OpenSearch Service",
+    )
+    | dict.fromkeys(["kms:Decrypt", "kms:GenerateDataKey"], "Amazon SNS: Key management"),
     "RoleMapperRole": _LOGS
     | _INTERFACES
     | {

@@ -35,6 +35,7 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
         "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:pager",
         "BackupExpirationDays": "90",
         "DashboardsCidr": "10.0.0.0/16",
+        "DeviceAlerts": "false",
         "DomainLogs": "Application",
         "EnrichmentReservedConcurrency": "20",
         "MasterUserMode": "IamRole",

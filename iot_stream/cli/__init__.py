@@ -12,6 +12,7 @@ import click
 
 from iot_stream.cli import (
     alarms,
+    alerts,
     dashboards,
     delivery,
     doctor,
@@ -49,6 +50,7 @@ for command in (
     domain.domain,
     live.live,
     live.watch,
+    alerts.alerts,
     dashboards.dashboards,
     delivery.deliver,
     plan.plan,

@@ -1,7 +1,7 @@
 """Build the index template and the index pattern's fields from the description of a reading. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from iot_stream.description import INGESTED_AT, UNKNOWN_FIELDS, Description, Field, Type, Unknown
@@ -15,6 +15,7 @@ DATE = {"type": "date", "format": "strict_date_optional_time"}
 # OpenSearch's types → those of OpenSearch Dashboards (its `kbn_field_types`).
 _KINDS = {
     "keyword": "string",
+    "byte": "number",
     "long": "number",
     "double": "number",
     "scaled_float": "number",
@@ -47,13 +48,22 @@ def pattern_fields(template: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Without them a dashboard opened before the first document stays broken until it is loaded again.
     """
-    properties = template["template"]["mappings"]["properties"]
-    types = {name: mapping["type"] for name, mapping in properties.items() if mapping["type"] in _KINDS}
+    mappings = template["template"]["mappings"]["properties"]
+    types = {name: kind for name, kind in _leaves(mappings) if kind in _KINDS}
     fields = [
         _pattern_field(name, kind, name, searched=name not in _UNSEARCHED, stored=False) for name, kind in _META.items()
     ]
     fields += [_pattern_field(name, _KINDS[kind], kind, searched=True, stored=True) for name, kind in types.items()]
     return sorted(fields, key=lambda field: str(field["name"]))
+
+
+def _leaves(properties: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the name and type of every field, objects' members by their paths."""
+    for name, mapping in properties.items():
+        if "properties" in mapping:
+            yield from _leaves(mapping["properties"], f"{within}{name}.")
+        else:
+            yield f"{within}{name}", mapping["type"]
 
 
 def to_json(template: Mapping[str, Any]) -> str:

@@ -15,7 +15,19 @@ from iot_stream.dashboards.definition import DASHBOARDS, Dashboard, Panel
 from iot_stream.dashboards.index_template import index_template, pattern_fields
 from iot_stream.dashboards.layout import Grid
 
-__all__ = ["FILE", "build", "to_ndjson"]
+__all__ = [
+    "FILE",
+    "INDEX_PATTERN_ID",
+    "SEARCH_INDEX",
+    "UTC_FORMAT",
+    "SavedObject",
+    "board",
+    "build",
+    "compact",
+    "no_query",
+    "saved",
+    "to_ndjson",
+]
 
 FILE: Path = DASHBOARDS / "saved_objects.ndjson"
 INDEX_PATTERN_ID = "iot-stream"
@@ -23,7 +35,9 @@ INDEX_PATTERN_ID = "iot-stream"
 # The newest migration each type had when OpenSearch Dashboards began: every later version accepts them.
 _MIGRATIONS = {"index-pattern": "7.6.0", "visualization": "7.10.0", "search": "7.9.3", "dashboard": "7.9.3"}
 _PANEL_VERSION = "2.19.0"
-_SEARCH_INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"
+SEARCH_INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"
+
+UTC_FORMAT = {"id": "date", "params": {"pattern": "YYYY-MM-DD HH:mm:ss.SSS [UTC]", "timezone": "UTC"}}
 
 type SavedObject = dict[str, Any]
 
@@ -43,19 +57,20 @@ def build(dashboard: Dashboard) -> list[SavedObject]:
 
 def to_ndjson(objects: Sequence[SavedObject]) -> str:
     """Return one object a line, keys sorted."""
-    return "".join(_compact(item) + "\n" for item in objects)
+    return "".join(compact(item) + "\n" for item in objects)
 
 
 def _index_pattern(dashboard: Dashboard) -> SavedObject:
-    utc = {"id": "date", "params": {"pattern": "YYYY-MM-DD HH:mm:ss.SSS [UTC]", "timezone": "UTC"}}
     attributes = {
         "title": dashboard.index_pattern,
         "timeFieldName": dashboard.time_field,
         # Generated, because without them a dashboard opened before the first document stays broken until a reload.
-        "fields": _compact(pattern_fields(index_template(dashboard.reading))),
-        "fieldFormatMap": _compact(dict.fromkeys(dashboard.date_columns, utc)),  # one time zone, that of the panels
+        "fields": compact(pattern_fields(index_template(dashboard.reading))),
+        "fieldFormatMap": compact(
+            dict.fromkeys(dashboard.date_columns, UTC_FORMAT)
+        ),  # one time zone, that of the panels
     }
-    return _saved("index-pattern", INDEX_PATTERN_ID, attributes)
+    return saved("index-pattern", INDEX_PATTERN_ID, attributes)
 
 
 def _panel(panel: Panel) -> SavedObject:
@@ -107,14 +122,14 @@ def _visualization(
         "description": description,
         "version": 1,
         "uiStateJSON": "{}",
-        "visState": _compact({"title": title, "type": kind, "aggs": [], "params": parameters}),
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _compact(_no_query())},
+        "visState": compact({"title": title, "type": kind, "aggs": [], "params": parameters}),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": compact(no_query())},
     }
-    return _saved("visualization", f"{INDEX_PATTERN_ID}-{name}", attributes, references)
+    return saved("visualization", f"{INDEX_PATTERN_ID}-{name}", attributes, references)
 
 
 def _latest(dashboard: Dashboard) -> SavedObject:
-    source = {**_no_query(), "highlightAll": True, "version": True, "indexRefName": _SEARCH_INDEX}
+    source = {**no_query(), "highlightAll": True, "version": True, "indexRefName": SEARCH_INDEX}
     attributes = {
         "title": dashboard.latest_title,
         "description": "The newest readings, one a row.",
@@ -122,12 +137,30 @@ def _latest(dashboard: Dashboard) -> SavedObject:
         "version": 1,
         "columns": list(dashboard.latest_columns),
         "sort": [[dashboard.time_field, "desc"]],
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _compact(source)},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": compact(source)},
     }
-    return _saved("search", f"{INDEX_PATTERN_ID}-latest", attributes, [_to_index_pattern(_SEARCH_INDEX)])
+    return saved("search", f"{INDEX_PATTERN_ID}-latest", attributes, [_to_index_pattern(SEARCH_INDEX)])
 
 
 def _dashboard(dashboard: Dashboard, places: Sequence[tuple[SavedObject, Grid]]) -> SavedObject:
+    return board(
+        f"{INDEX_PATTERN_ID}-live",
+        dashboard.title,
+        dashboard.description,
+        places,
+        {
+            "timeRestore": True,
+            "timeFrom": dashboard.time_from,
+            "timeTo": dashboard.time_to,
+            "refreshInterval": {"pause": False, "value": dashboard.refresh_ms},
+        },
+    )
+
+
+def board(
+    identity: str, title: str, description: str, places: Sequence[tuple[SavedObject, Grid]], time: Mapping[str, Any]
+) -> SavedObject:
+    """Return a dashboard that shows objects at their places, with its time range and refresh."""
     panels = []
     references = []
     for number, (shown, grid) in enumerate(places, start=1):
@@ -143,24 +176,22 @@ def _dashboard(dashboard: Dashboard, places: Sequence[tuple[SavedObject, Grid]])
         )
         references.append({"name": reference, "type": shown["type"], "id": shown["id"]})
     attributes = {
-        "title": dashboard.title,
-        "description": dashboard.description,
+        "title": title,
+        "description": description,
         "hits": 0,
         "version": 1,
-        "panelsJSON": _compact(panels),
-        "optionsJSON": _compact({"hidePanelTitles": False, "useMargins": True}),
-        "timeRestore": True,
-        "timeFrom": dashboard.time_from,
-        "timeTo": dashboard.time_to,
-        "refreshInterval": {"pause": False, "value": dashboard.refresh_ms},
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _compact(_no_query())},
+        "panelsJSON": compact(panels),
+        "optionsJSON": compact({"hidePanelTitles": False, "useMargins": True}),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": compact(no_query())},
+        **time,
     }
-    return _saved("dashboard", f"{INDEX_PATTERN_ID}-live", attributes, references)
+    return saved("dashboard", identity, attributes, references)
 
 
-def _saved(
+def saved(
     kind: str, identity: str, attributes: Mapping[str, Any], references: Sequence[Mapping[str, str]] = ()
 ) -> SavedObject:
+    """Return a saved object of a kind, with the newest migration that every later version accepts."""
     return {
         "type": kind,
         "id": identity,
@@ -174,9 +205,11 @@ def _to_index_pattern(name: str) -> dict[str, str]:
     return {"name": name, "type": "index-pattern", "id": INDEX_PATTERN_ID}
 
 
-def _no_query() -> dict[str, Any]:
+def no_query() -> dict[str, Any]:
+    """Return the part of a search that finds everything."""
     return {"query": {"query": "", "language": "kuery"}, "filter": []}
 
 
-def _compact(value: Any) -> str:
+def compact(value: Any) -> str:
+    """Return JSON without blanks, keys sorted."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

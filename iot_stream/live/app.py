@@ -32,6 +32,7 @@ from iot_stream.dashboards.definition import Dashboard
 from iot_stream.dashboards.search import BadQueryError, Search, fetch, terms_filter
 from iot_stream.errors import IotStreamError
 from iot_stream.failure_objects import NoSuchFailureError
+from iot_stream.live.devices import Devices
 from iot_stream.live.failures import Failure
 from iot_stream.live.function_log import Reason
 from iot_stream.live.owner import OwnerOnly
@@ -102,6 +103,9 @@ def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> ASGIApp:
         Route("/api/dashboard", page.dashboard),
         Route("/api/data", page.data),
         Route("/api/pipeline", page.pipeline),
+        Route("/api/alerts", page.alerts),
+        Route("/api/fleet", page.fleet),
+        Route("/api/devices", page.devices),
         Route("/api/failures", page.failures),
         Route("/api/failures/payload", page.payload),
         Mount("/static", StaticFiles(directory=_STATIC)),
@@ -131,6 +135,7 @@ class _Page:
     def __init__(self, dashboard: Dashboard, sources: Sources) -> None:
         self._dashboard = dashboard
         self._sources = sources
+        self._devices = Devices(sources.search, dashboard)
         delays = DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field)
         self._pipeline = Pipeline(sources.counts, delays)
         self._state = State()
@@ -175,6 +180,17 @@ class _Page:
                 "refresh_ms": shown.refresh_ms,
                 "filters": [dict(entry) for entry in shown.filters],
                 "panels": panels,
+                "device": {"field": shown.reading.device.name, "label": shown.reading.device.label},
+                "measures": [
+                    {
+                        "name": each.name,
+                        "label": each.label,
+                        "unit": each.unit,
+                        "above": each.alert_above,
+                        "below": each.alert_below,
+                    }
+                    for each in shown.reading.measures
+                ],
                 "latest": {"title": shown.latest_title, "columns": shown.latest_columns, "dates": shown.date_columns},
             }
         )
@@ -200,6 +216,20 @@ class _Page:
         """Return counts, rates and delay, as seen at the latest look."""
         self._last_request = time.monotonic()
         return JSONResponse(asdict(self._state))
+
+    async def alerts(self, _: Request) -> Response:
+        """Return the open alerts on devices, and those that closed last."""
+        return JSONResponse(_exact(await run_in_threadpool(self._devices.alerts)))
+
+    async def fleet(self, request: Request) -> Response:
+        """Return a page of the table of the fleet, for `sort`, `order`, `search` and `after`."""
+        return JSONResponse(_exact(await run_in_threadpool(self._devices.fleet, request.query_params)))
+
+    async def devices(self, request: Request) -> Response:
+        """Return one or two devices (`device`) over time, for `from` and `to`."""
+        query = request.query_params
+        start, end = query.get("from", self._dashboard.time_from), query.get("to", self._dashboard.time_to)
+        return JSONResponse(await run_in_threadpool(self._devices.over_time, query.getlist("device"), start, end))
 
     async def failures(self, request: Request) -> Response:
         """Return the newest failed records, `limit` at most, without their data, and the function's reasons."""

@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from iot_stream.dashboards.fleet import alerts_index
 from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.errors import SetupError, StackError
 from iot_stream.local import deployment, distribution, opensearch, processes
+from iot_stream.local.alarm_messages import subscribe_queue
 from iot_stream.local.certificates import certificates_in
 from iot_stream.local.gateway import process as gateway
 from iot_stream.local.master_user import create_master_user
@@ -235,7 +237,9 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
     say("sam deploy")
     stack = deploy(local_stack, overrides)
     say(f"stack {stack.name} is deployed")
-    create_reader_role(server, f"{stack.output('IndexName')}*")
+    index = stack.output("IndexName")
+    create_reader_role(server, f"{index}*", alerts_index(index))
+    subscribe_queue(local_stack.aws, stack.output("AlarmTopicArn"))
     deliver(local_stack, stack)
     say(f"delivery stream {stack.output('DeliveryStreamName')} is delivering")
     serve_live_page(local_stack)

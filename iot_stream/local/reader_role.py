@@ -19,8 +19,8 @@ _SECONDS = 60  # each change makes the security plugin reload its whole configur
 _CONFLICT_SECONDS = 0.2
 
 
-def create_reader_role(server: OpenSearch, pattern: str) -> None:
-    """Create the role with read access to the indices of `pattern`, and map it to its own name.
+def create_reader_role(server: OpenSearch, *patterns: str) -> None:
+    """Create the role with read access to the indices of the patterns, and map it to its own name.
 
     Security plugin REST API: "Create role" and "Create role mapping", both PUT; a concurrent change is a 409.
 
@@ -29,7 +29,7 @@ def create_reader_role(server: OpenSearch, pattern: str) -> None:
     """
     role = {
         "cluster_permissions": ["indices:data/read/msearch"],
-        "index_permissions": [{"index_patterns": [pattern], "allowed_actions": ["read"]}],
+        "index_permissions": [{"index_patterns": list(patterns), "allowed_actions": ["read"]}],
     }
     deadline = time.monotonic() + _SECONDS
     with server.admin_session() as session:

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Final
 
+from iot_stream.dashboards.alerts_template import ALERTS_TEMPLATE, alerts_template
 from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.devices import build_devices
 from iot_stream.dashboards.index_template import INDEX_TEMPLATE, index_template, to_json
 from iot_stream.dashboards.saved_objects import FILE, build, to_ndjson
 from iot_stream.description import Description
 from iot_stream.errors import SetupError
 from iot_stream.generator.derived import sample_of
 from iot_stream.paths import PROJECT
-from iot_stream.readings.alert_files import ALERTS_TEMPLATE, RULES, alert_rules, alerts_template, rules_json
+from iot_stream.readings.alert_files import RULES, alert_rules, rules_json
 from iot_stream.readings.field_tables import DOCUMENT, with_tables
 
 __all__ = ["built_files", "check", "outdated", "write"]
@@ -27,12 +29,13 @@ def built_files(reading: Description) -> dict[Path, str]:
         SetupError: a template of the dashboard can't be read, docs/fields.md has no place for a table, or a field's
             name is taken.
     """
+    dashboard = load(reading=reading)
     return {
         INDEX_TEMPLATE: to_json(index_template(reading)),
         RULES: rules_json(alert_rules(reading)),
         ALERTS_TEMPLATE: rules_json(alerts_template(reading)),
         SAMPLE: f"{sample_of(reading)}\n",
-        FILE: to_ndjson(build(load(reading=reading))),
+        FILE: to_ndjson([*build(dashboard), *build_devices(dashboard)]),
         DOCUMENT: with_tables(DOCUMENT.read_text(encoding="utf-8"), reading),
     }
 

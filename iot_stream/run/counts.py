@@ -1,11 +1,13 @@
 """The local stack's counts in flow order, each from the part that knows it."""
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import OpenSearchException
 
+from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
@@ -26,7 +28,7 @@ class Counts:
         pending: records read from the stream whose outcome is still open.
         lag_ms: age of the oldest pending record in milliseconds, 0 when there is none.
         delivering: whether the delivery worker is running.
-        last_error: the worker's last error, None if there was none.
+        last_error: when and what the worker's last error was, None if there was none or it is cured.
     """
 
     sent: int
@@ -62,8 +64,14 @@ def read_counts(local_stack: LocalStack, client: Client, index: str) -> Counts:
         pending=delivery.pending,
         lag_ms=delivery.lag_ms,
         delivering=local_stack.delivering,
-        last_error=delivery.last_error,
+        last_error=_last_error(delivery),
     )
+
+
+def _last_error(delivery: DeliveryStatus) -> str | None:
+    if delivery.last_error is None or delivery.last_error_at is None:
+        return delivery.last_error
+    return f"{datetime.fromtimestamp(delivery.last_error_at / 1000, UTC):%H:%M:%S} UTC, {delivery.last_error}"
 
 
 def _searchable(client: Client, index: str) -> int | None:

@@ -26,6 +26,7 @@ def neighbours(local_stack: LocalStack) -> Iterator[Neighbours]:
         stream_arn=stream["StreamARN"],
         function_arn=stack.output("EnrichmentFunctionArn"),
         bucket=stack.output("BackupBucketName"),
+        topic_arn=stack.output("AlarmTopicArn"),
         secret_arn=stack.output("MasterUserSecretArn"),
         root=aws.client,
     )

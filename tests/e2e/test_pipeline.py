@@ -59,7 +59,9 @@ def on_call(local_stack: LocalStack, stack: Stack) -> Callable[[], list[dict[str
     def read() -> list[dict[str, Any]]:
         received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         for message in received:
-            told.append(json.loads(json.loads(message["Body"])["Message"]))
+            notification = json.loads(message["Body"])
+            if not notification.get("Subject", "").startswith("Device alerts"):  # those are text for people
+                told.append(json.loads(notification["Message"]))
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return told
 

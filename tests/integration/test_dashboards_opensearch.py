@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch as Client
 
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.devices import build_devices
 from iot_stream.dashboards.saved_objects import build
 from iot_stream.dashboards.search import Responses, SearchError, fetch, terms_filter
 from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg, write
@@ -242,7 +243,7 @@ def store(opensearch: OpenSearch) -> Callable[[dict[str, Any]], int]:
     return put
 
 
-@pytest.mark.parametrize("item", build(load()), ids=lambda item: item["id"])
+@pytest.mark.parametrize("item", [*build(load()), *build_devices(load())], ids=lambda item: item["id"])
 def test_saved_object_fits_the_strict_mapping(store: Callable[[dict[str, Any]], int], item: dict[str, Any]) -> None:
     """A real OpenSearch takes every object, as it would from OpenSearch Dashboards."""
     assert store(item) == 201

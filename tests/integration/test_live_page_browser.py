@@ -1,6 +1,8 @@
 """The live page in a real browser over a real OpenSearch: what people see and can do."""
 
+import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,19 +11,25 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from device_alerts.documents import Alert, Device, device_document_id
+from device_alerts.rules import parse as parse_rules
+from iot_stream.dashboards.alerts_template import alerts_template
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.search import SearchError
+from iot_stream.description import load as load_description
 from iot_stream.live.app import Sources
 from iot_stream.live.reader import Reader, connect
 from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
+from iot_stream.readings.alert_files import alert_rules
 from tests.live_page import COUNTS, Failed, Looked, chromium, serving
 from tests.readings import make_index, readings
 
 pytestmark = pytest.mark.chromium
 
 HOSTILE = '<img src=x onerror="console.error(1)">'
+RULES = parse_rules(alert_rules(load_description()))
 type Open = Callable[..., Looked]
 
 
@@ -41,7 +49,7 @@ def vega(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
-    create_reader_role(opensearch, "browsed-*")
+    create_reader_role(opensearch, "browsed-*", "device-alerts-browsed-*")
     return Reader(connect(opensearch))
 
 
@@ -238,7 +246,7 @@ def test_a_phone_shows_all_without_sideways_scrolling(opensearch: OpenSearch, lo
     looked = look("browsed-phone", viewport={"width": 360, "height": 740})
     assert looked.page.evaluate("document.scrollingElement.scrollWidth") <= 360
     widths = [box["width"] for panel in looked.page.locator(".panel").all() if (box := panel.bounding_box())]
-    assert len(widths) == 9
+    assert len(widths) == 10
     assert all(300 < width <= 360 for width in widths)
 
 
@@ -326,6 +334,65 @@ def test_refreshing_leaves_nothing_behind(opensearch: OpenSearch, look: Open) ->
     refresh(100)
     assert held()[0] <= nodes + 50
     assert held()[1] <= megabytes + 4
+
+
+def fleet_of(server: OpenSearch, index: str, count: int) -> None:
+    """Write what the alerts function knows of devices 1 to `count`: the first hot, the second silent."""
+    now = time.time_ns() // 1_000_000
+    written: dict[str, Any] = {}
+    for number in range(1, count + 1):
+        alerts = {1: ("too_high:temp_celsius",), 2: ("silent",)}.get(number, ())
+        at = now - (600_000 if number == 2 else number)
+        device = Device(number, at, {"temp_celsius": 45.5 if number == 1 else 20.0}, alerts=alerts)
+        written[device_document_id(number)] = device.document(RULES)
+    hot = Alert("too_high:temp_celsius", 1, now - 60_000, now - 120_000, 45.5, f"Device 1: {HOSTILE} 45.5 °C", 1)
+    gone = Alert("silent", 2, now - 30_000, now - 600_000, None, "Device 2: no reading since 10:00", 1)
+    over = Alert("silent", 3, now - 90_000, now - 600_000, None, "Device 3: no reading", 1, now - 20_000, 2)
+    written |= {alert.id: alert.document(RULES) for alert in (hot, gone, over)}
+    body = "".join(f"{json.dumps({'index': {'_id': key}})}\n{json.dumps(each)}\n" for key, each in written.items())
+    with server.admin_session() as session:
+        url = f"{server.url}/device-alerts-{index}"
+        assert session.put(url, json=alerts_template(load_description())["template"]).ok
+        response = session.post(
+            f"{url}/_bulk?refresh=true", data=body.encode(), headers={"Content-Type": "application/x-ndjson"}
+        )
+        assert not response.json()["errors"], response.text[:500]
+
+
+def test_alerts_are_in_a_strip_and_devices_in_a_table_the_worst_first(opensearch: OpenSearch, look: Open) -> None:
+    """The domain pages, sorts and searches; one device and a second are shown over time, and the list stays."""
+    fill(opensearch, "browsed-fleet", 300)
+    fleet_of(opensearch, "browsed-fleet", 60)
+    looked = look("browsed-fleet")
+    page = looked.page
+    expect(page.locator("#alerts-summary")).to_have_text("▲ Alerts: 1 silent, 1 too high · 1 closed")
+    page.locator("#alerts-summary").click()
+    expect(page.locator("#alerts-open li")).to_contain_text([HOSTILE, "Device 2: no reading since"])
+    expect(page.locator("#alerts-closed li")).to_contain_text(["Device 3: no reading (closed"])
+    rows = page.locator("#fleet-body tr")
+    expect(rows).to_have_count(25)
+    expect(rows.nth(0)).to_contain_text("▲ out of bounds")
+    expect(rows.nth(1)).to_contain_text("▲ silent")
+    expect(page.locator("#fleet-states")).to_have_text(re.compile("^60: "))
+    page.locator("#fleet-next").click()
+    page.locator("#fleet-next").click()
+    expect(rows).to_have_count(10)
+    expect(page.locator("#fleet-next")).to_be_disabled()
+    page.locator("#fleet-back").click()
+    expect(rows).to_have_count(25)
+    page.get_by_role("button", name="Device", exact=True).click()
+    expect(rows.first).to_contain_text("60")
+    page.locator("#fleet-search").fill("17")
+    expect(rows).to_have_count(1)
+    page.locator("#fleet-body button").click()
+    expect(page.locator(".chart figcaption")).to_have_text("Temperature of device 17")
+    page.locator("#fleet-search").fill("18")
+    expect(page.locator("#fleet-body button")).to_have_text("18")
+    page.locator("#fleet-body button").click()
+    expect(page.locator(".chart figcaption")).to_have_text("Temperature of device 17 and 18")
+    expect(page.locator(".chart .role-legend-label")).to_have_text(["17", "18"])
+    expect(page.locator(".chart .mark-line path")).to_have_count(2)
+    assert page.locator("img").count() == 0
 
 
 class Interrupted:

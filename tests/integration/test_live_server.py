@@ -29,7 +29,7 @@ from tests.readings import make_index, readings
 @pytest.fixture(scope="module")
 def page(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a live page over 500 readings of the last 14 minutes."""
-    create_reader_role(opensearch, "served-*")
+    create_reader_role(opensearch, "served-*", "device-alerts-served-*")
     make_index(opensearch, "served-1", readings(500, end=datetime.now(UTC), over=timedelta(minutes=14)))
     sources = Sources(Reader(connect(opensearch)), lambda: COUNTS, Failed())
     with serving(load().for_index("served-"), sources, bundle(tmp_path_factory.mktemp("vega"))) as url:
@@ -205,6 +205,41 @@ def test_nothing_can_be_changed(page: str, method: str) -> None:
         session.trust_env = False
         for path in ("/", "/api/data", "/api/failures/payload"):
             assert session.request(method, page + path, timeout=20).status_code == 405
+
+
+def test_before_the_alerts_function_has_run_there_is_nothing_and_no_error(page: str) -> None:
+    """Its index is not there yet."""
+    assert get(f"{page}/api/alerts").json() == {"open": [], "counts": {}, "closed": [], "closed_total": 0}
+    assert get(f"{page}/api/fleet").json() == {"rows": [], "total": 0, "states": {}, "next": None}
+
+
+def test_devices_over_time_equal_their_readings(opensearch: OpenSearch, page: str) -> None:
+    """Averages of each, and of no other."""
+    told = get(f"{page}/api/devices?device=7&device=8&from=now-1h").json()
+    assert {row["device"] for row in told["rows"]} == {"7", "8"}
+    query = {"terms": {"device_id": [7, 8]}}
+    body = {"size": 0, "query": query, "aggs": {"most": {"max": {"field": "temp_celsius"}}}}
+    with opensearch.admin_session() as session:
+        direct = session.post(f"{opensearch.url}/served-1/_search", json=body).json()["aggregations"]
+    assert max(row["value"] for row in told["rows"]) <= direct["most"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("fleet?sort=memory", "can't be sorted by"),
+        ("fleet?after=rubbish", "cursor is damaged"),
+        ("devices", "choose one device or 2"),
+        ("devices?device=1&device=2&device=3", "choose one device or 2"),
+        ("devices?device=oven", "choose one device or 2"),
+        ("devices?device=1&from=yesterday", "is not a valid time"),
+    ],
+)
+def test_questions_about_devices_that_make_no_sense_are_explained(page: str, path: str, words: str) -> None:
+    """400, with what can be asked."""
+    response = get(f"{page}/api/{path}")
+    assert response.status_code == 400
+    assert words in response.json()["error"]
 
 
 def test_delay_is_measured_on_a_real_index(opensearch: OpenSearch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.devices import build_devices
 from iot_stream.dashboards.saved_objects import build
 from iot_stream.description import load as load_description
 from role_mapper.errors import CallError, DeadlineExceededError
@@ -58,7 +59,8 @@ def test_success_brings_what_was_built(domain: FakeDomain) -> None:
     """Every object of the built file arrives, with the attributes that the build gave it."""
     ship(domain)
     arrived = {(item["type"], item["id"]): item["attributes"] for item in domain.saved_objects.values()}
-    shipped = build(load(reading=load_description(PROJECT_FILE)))
+    dashboard = load(reading=load_description(PROJECT_FILE))
+    shipped = [*build(dashboard), *build_devices(dashboard)]
     for item in shipped:
         assert item["attributes"].items() <= arrived[item["type"], item["id"]].items()
     assert len(arrived) == len(shipped)

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from iot_stream.dashboards.alerts_template import alerts_template
 from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.devices import build_devices
 from iot_stream.dashboards.index_template import index_template
 from iot_stream.dashboards.saved_objects import build, to_ndjson
 from tests.template import load_template
 
-OBJECTS = build(load())
+LIVE = build(load())
+OBJECTS = [*LIVE, *build_devices(load())]
 # Attributes of exports that OpenSearch Dashboards itself wrote (its sample data, and
 # aws-solutions/centralized-logging-with-opensearch), without those that may be left out.
 EXPORTED = {
@@ -26,8 +29,8 @@ EXPORTED = {
 
 
 def only(kind: str) -> dict[str, Any]:
-    """The only object of a kind."""
-    (item,) = [item for item in OBJECTS if item["type"] == kind]
+    """The live dashboard's only object of a kind."""
+    (item,) = [item for item in LIVE if item["type"] == kind]
     return item
 
 
@@ -42,7 +45,9 @@ def test_every_line_is_one_object_with_sorted_keys() -> None:
 def test_keys_are_those_of_real_exports(item: dict[str, Any]) -> None:
     """One unknown attribute would be a 400; `coreMigrationVersion` and the like came with other products."""
     assert item.keys() == {"type", "id", "attributes", "references", "migrationVersion"}
-    assert item["attributes"].keys() == EXPORTED[item["type"]]
+    # The tables of devices and alerts have no time range of their own, nor has what they look at a time.
+    timeless = {"timeFieldName", "timeFrom", "timeTo"} if item not in LIVE else set()
+    assert item["attributes"].keys() == EXPORTED[item["type"]] - timeless
     assert item["migrationVersion"].keys() == {item["type"]}
 
 
@@ -83,7 +88,7 @@ def test_the_dashboard_opens_on_the_last_quarter_hour_and_refreshes_every_five_s
 def test_the_dashboard_shows_every_visualization_and_the_search_once() -> None:
     """No panel is built and then forgotten."""
     shown = [reference["id"] for reference in only("dashboard")["references"]]
-    assert sorted(shown) == sorted(item["id"] for item in OBJECTS if item["type"] in {"visualization", "search"})
+    assert sorted(shown) == sorted(item["id"] for item in LIVE if item["type"] in {"visualization", "search"})
 
 
 def test_panels_fit_the_grid_and_do_not_overlap() -> None:
@@ -142,3 +147,24 @@ def test_the_stacks_output_leads_to_the_dashboard_in_the_shared_tenant() -> None
     assert path.endswith("/_dashboards/app/dashboards?security_tenant=global")
     # The role mapper puts IndexName in the place of iot-stream, in ids as well.
     assert view == f"/view/{only('dashboard')['id']}".replace("iot-stream", "${IndexName}")
+
+
+def test_the_tables_of_devices_and_alerts_show_fields_that_the_function_writes() -> None:
+    """Sorted by the domain, the worst and the newest first; ids of devices lead to the live dashboard."""
+    pattern, devices, alerts, shown = build_devices(load())
+    fields = {field["name"]: field for field in json.loads(pattern["attributes"]["fields"])}
+    properties = alerts_template(load().reading)["template"]["mappings"]["properties"]
+    assert {name.split(".")[0] for name in fields} - {"_id", "_index", "_score", "_source", "_type"} == {
+        *properties
+    } - {"memory"}
+    for table in (devices, alerts):
+        used = [*table["attributes"]["columns"], *(name for name, _ in table["attributes"]["sort"])]
+        assert set(used) <= fields.keys()
+        assert all(fields[name]["aggregatable"] for name, _ in table["attributes"]["sort"])
+        source = json.loads(table["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+        assert source["query"]["query"] in {"kind: device", "kind: alert"}
+    link = json.loads(pattern["attributes"]["fieldFormatMap"])["device_id"]["params"]
+    assert link["urlTemplate"].startswith(f"#/view/{only('dashboard')['id']}?")
+    assert "device_id:'{{value}}'" in link["urlTemplate"]
+    assert link["openLinkInCurrentTab"] is False, "the list is not lost"
+    assert {each["id"] for each in shown["references"]} == {devices["id"], alerts["id"]}

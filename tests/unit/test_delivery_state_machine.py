@@ -219,3 +219,17 @@ def test_lag_is_the_age_of_the_oldest_pending_record() -> None:
     status = delivery.status(NOW + 500)
     assert (status.lag_ms, status.oldest_undelivered) == (1500, NOW - 1000)
     assert delivery.status(NOW, behind=9000).lag_ms == 9000
+
+
+def test_an_error_is_reported_until_what_it_held_up_is_delivered() -> None:
+    """With its time; a later record that waits for something else does not bring it back."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b'{"a":1}'), NOW)
+    [indexing] = [each for each in delivery.commands(NOW) if isinstance(each, Index)]
+    busy = IndexingError(429, "busy")
+    delivery.indexed(indexing, [busy], NOW + 5)
+    assert delivery.status(NOW + 6).last_error_at == NOW + 5
+    assert "busy" in (delivery.status(NOW + 6).last_error or "")
+    [again] = [each for each in delivery.commands(NOW + 600_000) if isinstance(each, Index)]
+    delivery.indexed(again, [None], NOW + 600_001)
+    assert (delivery.status(NOW + 600_002).last_error, delivery.status(NOW + 600_002).last_error_at) == (None, None)

@@ -48,6 +48,7 @@ def test_a_run_publishes_what_sns_takes(monkeypatch: pytest.MonkeyPatch) -> None
     clock = [NOW]
     index = MemoryIndex(lambda: clock[0], Killer())
     monkeypatch.setattr(handler, "Domain", lambda *_: index)
+    monkeypatch.setattr(handler, "_RULES", parse(alert_rules(load())))  # whatever the project describes
     monkeypatch.setattr(handler, "_now", lambda: clock[0])
     monkeypatch.setattr(handler, "_RULES", parse(alert_rules(load())))
     expected = {

@@ -98,6 +98,8 @@ def test_a_hot_device_opens_one_alert_that_closes_when_it_has_cooled_down() -> N
     assert world.named("open") == [("too_high", 1)]
     world.minutes(3, {1: 36.9})
     assert world.named("closed") == [("too_high", 1)]
+    row = world.index.written["device:1"]["fleet"]
+    assert (row["state"], row["alerts"], row["severity"]) == ("ok", [], 0)
     assert [message.subject for message in world.topic.messages] == [
         "Device alerts of iot-stream: 1 opened",
         "Device alerts of iot-stream: 1 closed",
@@ -159,6 +161,29 @@ def test_a_late_pipeline_is_one_alert_and_makes_no_device_silent() -> None:
     assert world.named() == [("pipeline_late", None)]
     assert world.named("open") == []
     assert [(message.opened, message.closed) for message in world.topic.messages] == [(1, 0), (0, 1)]
+
+
+def test_what_is_delivered_last_after_an_outage_makes_no_device_silent() -> None:
+    """One shard's backlog is delivered before another's: silence waits until delivery has been on time for a while."""
+    world = World()
+    world.minutes(5, {1: 20.0, 2: 20.0})
+    world.now += 20 * MINUTE
+    world.run()
+    world.minutes(2, {2: 20.0})  # device 1 has been sending all the time
+    for _ in range(2):
+        world.minutes(1, {1: 20.0, 2: 20.0})
+    assert ("silent", 1) not in world.named()
+
+
+@pytest.mark.parametrize(("seconds", "silent"), [(190, False), (199, False), (201, True)])
+def test_silence_begins_after_what_is_allowed_and_the_grace(seconds: int, silent: bool) -> None:
+    """180 seconds and 20, by which one device's readings may be delivered later than another's."""
+    world = World()
+    world.minutes(5, {1: 20.0, 2: 20.0})
+    world.now += seconds * 1000
+    world.send(2)
+    world.run()
+    assert world.named() == ([("silent", 1)] if silent else [])
 
 
 def test_a_wrong_clock_opens_an_alert_and_hides_nobody() -> None:

@@ -25,13 +25,14 @@ PARAMETERS = {
     "NumberOfShards": "1",
     "NumberOfReplicas": "0",
     "RefreshInterval": "1s",
-    "TakeOver": "false",
     "AdminRoleArn": "",
+    "TakeOver": "false",
     "OverwriteDashboards": "false",
 }
 OUTPUTS = {
     "DomainEndpoint": mapping_properties()["DomainEndpoint"],
     "DeliveryRoleArn": mapping_properties()["DeliveryRoleArn"],
+    "DeviceAlertsRoleArn": "arn:aws:iam::123456789012:role/iot-stream-DeviceAlertsRole",
     "RoleMapperFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper",
 }
 STACK = Stack("iot-stream", STACK_ID, OUTPUTS, PARAMETERS)
@@ -63,7 +64,9 @@ def test_the_request_is_the_one_of_a_deployment_and_nobody_waits_for_its_respons
     assert request["RequestType"] == kind
     assert request["ResponseURL"] == ""
     assert (request["StackId"], request["LogicalResourceId"]) == (STACK_ID, "RoleMapping")
-    assert Properties.of(request["ResourceProperties"]) == Properties.of(mapping_properties())
+    assert Properties.of(request["ResourceProperties"]) == Properties.of(
+        mapping_properties(AlertsRoleArn=OUTPUTS["DeviceAlertsRoleArn"])
+    )
 
 
 def test_the_table_has_a_line_for_each_kind() -> None:

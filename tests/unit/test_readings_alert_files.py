@@ -3,9 +3,10 @@
 import pytest
 
 from device_alerts import rules
+from iot_stream.dashboards.alerts_template import alerts_template
 from iot_stream.description import load, parse
 from iot_stream.errors import SetupError
-from iot_stream.readings.alert_files import alert_rules, alerts_template
+from iot_stream.readings.alert_files import alert_rules
 from tests.walkthrough import PROJECT_FILE
 
 COLD_STORE = """

@@ -26,7 +26,8 @@ from tests.fake_domain import Call, FakeDomain, FakeResponse, error
 
 pytestmark = pytest.mark.secrets
 
-WANTED = Properties.of(mapping_properties(IndexRotationPeriod="OneDay", RetentionDays="30"))
+ALERTS_ARN = "arn:aws:iam::123456789012:role/iot-stream-DeviceAlertsRole"
+WANTED = Properties.of(mapping_properties(IndexRotationPeriod="OneDay", RetentionDays="30", AlertsRoleArn=ALERTS_ARN))
 OWNER = Owner.of(STACK_ID, "RoleMapping", DOMAIN_ENDPOINT)
 ANOTHER = Owner.of(STACK_ID.replace("iot-stream", "another"), "RoleMapping", DOMAIN_ENDPOINT)
 ROLE, ARN, INDEX = WANTED.role_name, WANTED.delivery_role_arn, WANTED.index_name
@@ -78,7 +79,8 @@ def outcomes(changes: list[Change]) -> dict[str, set[Outcome]]:
     return kinds
 
 
-KINDS = ("Role", "RoleMapping", "IndexTemplate", "RetentionPolicy", "Dashboards")
+ALERTS = ("AlertsIndexTemplate", "AlertsRole", "AlertsRoleMapping")
+KINDS = ("Role", "RoleMapping", "IndexTemplate", "RetentionPolicy", "Dashboards", *ALERTS)
 
 
 # ---- apply twice = once; apply then remove = before ----
@@ -811,3 +813,31 @@ def test_an_odd_response_that_stays_is_never_a_success(whole: FakeDomain, odd: F
         with pytest.raises(DeadlineExceededError):
             do(whole)
     assert whole.state() == before
+
+
+# ---- alerts ----
+
+
+def test_alerts_that_are_switched_off_leave_nothing_in_the_domain(whole: FakeDomain) -> None:
+    """Role, mapping and template go; what the delivery stream needs stays."""
+    off = replace(WANTED, alerts_role_arn="")
+    apply(whole, off)
+    without = whole.state()
+    assert outcomes(update(whole, off, WANTED)) == {
+        kind: {Outcome.CREATED if kind in ALERTS else Outcome.UNCHANGED} for kind in (*KINDS, "Indices")
+    }
+    assert whole.mappings[WANTED.alerts_index]["backend_roles"] == [ALERTS_ARN]
+    changes = outcomes(update(whole, WANTED, off))
+    assert {kind: changes[kind] for kind in ALERTS} == {kind: {Outcome.REMOVED} for kind in ALERTS}
+    assert whole.state() == without
+
+
+def test_the_role_of_alerts_reads_the_readings_and_writes_its_index(whole: FakeDomain) -> None:
+    """Nothing else: no other index, no tenant, nothing of the cluster but what carries its own requests."""
+    apply(whole)
+    role = whole.roles[WANTED.alerts_index]
+    readings, alerts = role["index_permissions"]
+    assert (readings["index_patterns"], readings["allowed_actions"]) == (["iot-stream*"], ["indices:data/read/search"])
+    assert alerts["index_patterns"] == ["device-alerts-iot-stream"]
+    assert not [action for action in alerts["allowed_actions"] if "delete" in action or action in {"*", "manage"}]
+    assert role["cluster_permissions"] == ["indices:data/read/mget", "indices:data/write/bulk"]

@@ -24,7 +24,12 @@ from tests.template import PROJECT, load_template
 
 DEFAULTS = {name: str(each["Default"]) for name, each in load_template()["Parameters"].items()}
 RESOURCES = load_template()["Resources"]
-ALARMS = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"]
+# Those of the pipeline: the alarms on the alerts function have their own test, for a fault here is none of theirs.
+ALARMS = [
+    name
+    for name, each in RESOURCES.items()
+    if each["Type"] == "AWS::CloudWatch::Alarm" and not name.startswith("DeviceAlerts")
+]
 LOSS = set(re.findall(r'ALARM\("\$\{(\w+)\}"\)', RESOURCES["DataLossAlarm"]["Properties"]["AlarmRule"]["Sub"]))
 PERIOD, STEP = 300, 10
 HEALTHY, FAULTY = 3, 4  # periods of each recording
@@ -338,3 +343,26 @@ def test_every_alarm_was_seen_to_ring() -> None:
     """None is left whose definition could be one that never rings."""
     seen = {name for _, names in ROWS.values() for name in names} | SINGLE.keys()
     assert seen | {"SilenceAlarm", "TransformFailureAlarm", "FailedRecordsAlarm"} == set(ALARMS)
+
+
+@pytest.mark.parametrize(
+    ("metric", "points", "ringing"),
+    [
+        ("Invocations", [5, 5, 5, None, None, None], ["DeviceAlertsMissedAlarm"]),
+        ("Invocations", [5, 5, None, 1, None, None], []),
+        ("Errors", [0, 0, 1, 5, 5, 5], ["DeviceAlertsErrorsAlarm"]),
+        ("Errors", [0, 1, 0, 1, 0, 0], []),  # what the next run makes up for is no alarm
+        ("Throttles", [0, 0, 0, 0, 2, 2], ["DeviceAlertsThrottlesAlarm"]),
+    ],
+)
+def test_the_function_that_watches_devices_is_watched(metric: str, points: Points, ringing: list[str]) -> None:
+    """It fails, it is throttled, or nobody invokes it: each rings within fifteen minutes."""
+    healthy: dict[str, Points] = {"Invocations": [5] * 6, "Errors": [0] * 6, "Throttles": [0] * 6}
+    series = healthy | {metric: points}
+
+    def lookup(_namespace: str, name: str, _statistic: str, _period: int) -> Points:
+        return series[name]
+
+    alarms = [name for name in RESOURCES if name.startswith("DeviceAlerts") and name.endswith("Alarm")]
+    assert len(alarms) == 3
+    assert [name for name in alarms if any(rings(name, DEFAULTS, lookup))] == ringing

@@ -50,7 +50,12 @@ def test_the_key_is_used_only_through_the_service_that_needs_it() -> None:
             found.add(
                 (name, *re.findall(r'"kms:ViaService": \{"Sub": "(\w+)\.\$\{AWS::Region\}\.amazonaws\.com"', text))
             )
-    assert found == {("IngestPolicy", "kinesis"), ("BackupPolicy", "s3"), ("RoleMapperRole", "secretsmanager")}
+    assert found == {
+        ("IngestPolicy", "kinesis"),
+        ("BackupPolicy", "s3"),
+        ("RoleMapperRole", "secretsmanager"),
+        ("DeviceAlertsRole", "sns"),
+    }
 
 
 NETWORK_ACTIONS = {
@@ -78,7 +83,13 @@ NETWORK_ACTIONS = {
 
 
 @pytest.mark.parametrize(
-    ("role", "of"), [("DeliveryRole", "delivery"), ("RoleMapperRole", "functions"), ("EnrichmentRole", "functions")]
+    ("role", "of"),
+    [
+        ("DeliveryRole", "delivery"),
+        ("RoleMapperRole", "functions"),
+        ("EnrichmentRole", "functions"),
+        ("DeviceAlertsRole", "functions"),
+    ],
 )
 def test_a_role_manages_network_interfaces_only_in_a_vpc(role: str, of: str) -> None:
     """What AWS lists for it; and a function's own code may not use what Lambda needs."""
@@ -100,7 +111,10 @@ def test_in_a_vpc_everything_that_touches_the_domain_is_in_it() -> None:
     placed = {
         "ClientSecurityGroup": [
             resources["VpcConfiguration"],
-            *(RESOURCES[name]["Properties"]["VpcConfig"] for name in ("EnrichmentFunction", "RoleMapperFunction")),
+            *(
+                RESOURCES[name]["Properties"]["VpcConfig"]
+                for name in ("EnrichmentFunction", "RoleMapperFunction", "DeviceAlertsFunction")
+            ),
         ],
         "DomainSecurityGroup": [RESOURCES["Domain"]["Properties"]["VPCOptions"]],
     }

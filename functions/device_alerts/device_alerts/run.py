@@ -12,6 +12,7 @@ between any two steps.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -135,6 +136,15 @@ class Run:
         """Judge the whole fleet once, and publish what changed."""
         if not self._claim():
             return replace(self._summary, skipped="another run is at work")
+        try:
+            self._work()
+        except Exception:
+            with suppress(Exception):  # the error is what counts; without this write the lease ends by itself
+                self._remember(lease_until=0)
+            raise
+        return self._summary
+
+    def _work(self) -> None:
         if self._memory.outbox is not None:
             self._send(repeated(self._memory.outbox), self._memory.outbox_run)
         self._index.refresh()
@@ -151,7 +161,6 @@ class Run:
             self._remember(horizon=horizon)
         self._announce()
         self._remember(lease_until=0)
-        return self._summary
 
     # ---- memory ------------------------------------------------------------------------------------------------
 

@@ -133,6 +133,12 @@ def _largest_buffer(instance_type: str) -> int:
 
 
 def _names(parameters: Mapping[str, str]) -> Iterator[str]:
+    index = parameters["IndexName"]
+    if f"device-alerts-{index}".startswith(index):
+        yield (
+            f"IndexName={index} covers the index of the alerts, device-alerts-{index}: choose a name that is not the "
+            "beginning of it"
+        )
     pattern = parameters["OpenSearchRoleIndexPattern"]
     rotation = parameters["IndexRotationPeriod"]
     rolls_over = rotation == "NoRotation" and int(parameters["RetentionDays"])

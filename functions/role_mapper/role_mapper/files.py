@@ -13,6 +13,7 @@ from typing import Any
 from role_mapper.properties import Properties
 
 __all__ = [
+    "alerts_template",
     "existing_indices",
     "index_template",
     "is_of_stream",
@@ -81,6 +82,15 @@ def index_template(properties: Properties, description: str, rollover_alias: str
         }
         | ({"plugins": {"index_state_management": {"rollover_alias": rollover_alias}}} if rollover_alias else {})
     }
+    return document
+
+
+def alerts_template(properties: Properties, description: str) -> dict[str, Any]:
+    """Return the index template of the alerts index, which is one and does not rotate."""
+    document: dict[str, Any] = json.loads(_read("alerts-template.json"))
+    document["index_patterns"] = [properties.alerts_index]
+    document["priority"] = _LOWEST_PRIORITY + len(properties.alerts_index)
+    document["_meta"] = {"description": description}
     return document
 
 

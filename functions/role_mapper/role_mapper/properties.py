@@ -27,6 +27,7 @@ class Properties:
         role_name: the OpenSearch role to make.
         index_pattern: the indices that the role may write to.
         delivery_role_arn: the IAM role that is mapped to it.
+        alerts_role_arn: the IAM role of the alerts function; empty without one.
         index_name: the delivery stream's index, before rotation appends a time.
         index_rotation_period: as in Firehose's OpenSearch destination.
         retention_days: how long every reading is kept at least, in days; 0 keeps them all.
@@ -41,6 +42,7 @@ class Properties:
     domain_endpoint: str
     delivery_role_arn: str
     index_name: str
+    alerts_role_arn: str = ""
     role_name: str = "kinesis-firehose"
     index_pattern: str = ""
     index_rotation_period: str = NO_ROTATION
@@ -66,6 +68,7 @@ class Properties:
             role_name=given.text("RoleName", cls.role_name),
             index_pattern=given.text("IndexPattern", f"{index_name}*"),
             delivery_role_arn=given.text("DeliveryRoleArn"),
+            alerts_role_arn=given.text("AlertsRoleArn", cls.alerts_role_arn),
             index_name=index_name,
             index_rotation_period=given.choice("IndexRotationPeriod", _ROTATIONS, cls.index_rotation_period),
             retention_days=given.number("RetentionDays", cls.retention_days, least=0),
@@ -76,6 +79,11 @@ class Properties:
             take_over=given.truth("TakeOver", default=cls.take_over),
             overwrite_dashboards=given.truth("OverwriteDashboards", default=cls.overwrite_dashboards),
         )
+
+    @property
+    def alerts_index(self) -> str:
+        """The index that the alerts function writes, and its OpenSearch role's name."""
+        return f"device-alerts-{self.index_name}"
 
     @property
     def rotates(self) -> bool:

@@ -17,9 +17,9 @@ from role_mapper.errors import (
     SecretError,
     UnreachableError,
 )
-from role_mapper.objects.access import AdministratorMapping, Role, RoleMapping
+from role_mapper.objects.access import AdministratorMapping, AlertsRole, AlertsRoleMapping, Role, RoleMapping
 from role_mapper.objects.dashboards import Dashboards
-from role_mapper.objects.index_template import IndexTemplate
+from role_mapper.objects.index_template import AlertsIndexTemplate, IndexTemplate
 from role_mapper.objects.indices import Indices
 from role_mapper.objects.retention_policy import RetentionPolicy
 from role_mapper.objects.write_alias import WriteAlias
@@ -58,8 +58,15 @@ class _Object(_Step, Protocol):
 
 def _objects(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -> list[list[_Object]]:
     """Return the objects, in the order in which they are made; each list is retried as a whole."""
-    name = wanted.role_name
+    name, alerts = wanted.role_name, wanted.alerts_index
     patterns = [wanted.index_pattern, *([also] if also and also != wanted.index_pattern else [])]
+    watching: list[list[_Object]] = [
+        [AlertsIndexTemplate(domain, owner, wanted)],  # before its role, with which the function begins to write
+        [
+            AlertsRole(domain, owner, alerts, [f"{wanted.index_name}*"], adopt=wanted.take_over),
+            AlertsRoleMapping(domain, owner, alerts, wanted.alerts_role_arn),
+        ],
+    ]
     return [
         [  # together, since a mapping can be written only while its role exists
             Role(domain, owner, name, patterns, adopt=wanted.take_over),
@@ -68,6 +75,7 @@ def _objects(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -
         [AdministratorMapping(domain, owner, role, arn) for role in _ADMINISTRATORS if (arn := wanted.admin_role_arn)],
         [IndexTemplate(domain, owner, wanted)],
         [RetentionPolicy(domain, owner, wanted)],
+        *(watching if wanted.alerts_role_arn else []),
         [Dashboards(domain, owner, wanted)],
     ]
 

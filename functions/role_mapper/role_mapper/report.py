@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "ALERTS_INDEX_TEMPLATE",
+    "ALERTS_ROLE",
+    "ALERTS_ROLE_MAPPING",
     "DASHBOARDS",
     "INDEX_TEMPLATE",
     "INDICES",
@@ -21,6 +24,9 @@ __all__ = [
 ROLE = "Role"
 ROLE_MAPPING = "RoleMapping"
 INDEX_TEMPLATE = "IndexTemplate"
+ALERTS_ROLE = "AlertsRole"
+ALERTS_ROLE_MAPPING = "AlertsRoleMapping"
+ALERTS_INDEX_TEMPLATE = "AlertsIndexTemplate"
 RETENTION_POLICY = "RetentionPolicy"
 DASHBOARDS = "Dashboards"
 WRITE_ALIAS = "WriteAlias"

@@ -75,6 +75,7 @@ class Delivery:
         self._transformed = 0  # of the records in flight
         self._processing_failed = 0  # of the records in flight
         self._last_error: str | None = None
+        self._last_error_at = 0
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -120,7 +121,7 @@ class Delivery:
         self.metrics.add("ExecuteProcessing.Success", 0 if isinstance(result, ProcessingError) else 1)
         self.metrics.add("ExecuteProcessing.Duration", duration, "Milliseconds")
         if isinstance(result, ProcessingError):
-            self._report(ErrorLogEntry(result.code, result.message, of_function=True))
+            self._report(ErrorLogEntry(result.code, result.message, of_function=True), now)
             if function and done.attempt <= function.retries:
                 self._retry(replace(done, attempt=done.attempt + 1), now + backoff.INVOKE.wait(done.attempt))
                 return
@@ -139,7 +140,7 @@ class Delivery:
                 self._fail_processing(record, verdict, done.attempt, now)
         errors = {verdict for verdict in result if isinstance(verdict, ProcessingError) and verdict is not FLAGGED}
         for error in sorted(errors):
-            self._report(ErrorLogEntry(error.code, error.message, of_function=True))
+            self._report(ErrorLogEntry(error.code, error.message, of_function=True), now)
         self.metrics.add("SucceedProcessing.Records", succeeded)
         self.metrics.add("SucceedProcessing.Bytes", size, "Bytes")
 
@@ -168,7 +169,7 @@ class Delivery:
             at = min(now + backoff.INDEX.wait(done.attempt), max(end, now))
             self._retry(Index(retry, done.since, done.attempt + 1), at)
         for code, error in by_code.items():
-            self._report(ErrorLogEntry(code, error.summary or error.message))
+            self._report(ErrorLogEntry(code, error.summary or error.message), now)
         responses = [error for error in by_code.values() if error.status is not None]
         self.metrics.add(f"{INDEX}.AuthFailure", int(any(error.unauthorized for error in responses)))
         self.metrics.add(f"{INDEX}.DeliveryRejected", int(any(not error.unauthorized for error in responses)))
@@ -182,7 +183,7 @@ class Delivery:
         """Take in the result of a put: None when the object is written, else the error; it is retried for ever."""
         self.metrics.add(f"{BACKUP}.Success", 0 if error else 1)
         if error:
-            self._report(error)
+            self._report(error, now)
             self._retry(replace(done, attempt=done.attempt + 1), now + backoff.STORE.wait(done.attempt))
             return
         self._backup.stored(done)
@@ -204,7 +205,7 @@ class Delivery:
     def confirmed(self, done: Confirm, result: bool | ErrorLogEntry, now: int) -> None:  # noqa: FBT001 - a response, not a switch
         """Take in whether an object exists, or the error that left it unknown."""
         if isinstance(result, ErrorLogEntry):
-            self._report(result)
+            self._report(result, now)
             self._retry(Confirm(done.key, done.attempt + 1), now + backoff.STORE.wait(done.attempt))
             return
         intent = self._backup.confirmed(done.key)
@@ -276,6 +277,7 @@ class Delivery:
         """Return the status; `behind` is how far reading is behind the tip of the stream (ms)."""
         checkpoint = self._checkpoint
         oldest = checkpoint.oldest()
+        lasting = oldest is not None and oldest <= self._last_error_at
         outcomes = checkpoint.outcomes
         documents_failed = outcomes[Outcome.DOCUMENT_FAILED]
         return DeliveryStatus(
@@ -288,7 +290,9 @@ class Delivery:
             pending=checkpoint.pending,
             lag_ms=max(behind, 0 if oldest is None else now - oldest),
             oldest_undelivered=oldest,
-            last_error=self._last_error,
+            # Once all that had arrived before it has an outcome, it is cured: what it cost is in the counts.
+            last_error=self._last_error if lasting else None,
+            last_error_at=self._last_error_at if lasting and self._last_error else None,
             updated_at=now,
             version=self.settings.version,
             state="running" if self.room() > 0 else "paused",
@@ -328,8 +332,8 @@ class Delivery:
     def _retry(self, command: Command, at: int) -> None:
         heapq.heappush(self._waiting, (at, next(self._order), command))
 
-    def _report(self, entry: ErrorLogEntry) -> None:
-        self._last_error = f"{entry.code}: {entry.message}"
+    def _report(self, entry: ErrorLogEntry, now: int) -> None:
+        self._last_error, self._last_error_at = f"{entry.code}: {entry.message}", now
         self.error_log.add(entry)
 
 

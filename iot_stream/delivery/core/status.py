@@ -19,7 +19,8 @@ class DeliveryStatus(msgspec.Struct, frozen=True):
         lag_ms: age of the oldest pending record, or how far reading is behind the tip of the stream, whichever is
             greater; 0 when there is nothing to do.
         oldest_undelivered: arrival of the oldest pending record, epoch milliseconds.
-        last_error: the last entry of the error log.
+        last_error: the last entry of the error log, as long as records that had arrived before it wait for an outcome.
+        last_error_at: when it was written, epoch milliseconds.
         updated_at: when this was written, epoch milliseconds.
         version: VersionId of the delivery stream's settings in force.
         state: `running`, `paused` (out of memory for records: neither the domain nor the bucket accepts), `stopped`.
@@ -35,6 +36,7 @@ class DeliveryStatus(msgspec.Struct, frozen=True):
     lag_ms: int = 0
     oldest_undelivered: int | None = None
     last_error: str | None = None
+    last_error_at: int | None = None
     updated_at: int = 0
     version: str = ""
     state: str = "running"

@@ -1,5 +1,6 @@
 // The page: the choices, the refreshes, and where the responses go. The choices are kept in the address.
 
+import { Fleet } from "./fleet.js";
 import { Panels } from "./panels.js";
 import { filterFailures, makeStrip, showFailures, showReasons, troubleOf, updateStrip } from "./strip.js";
 
@@ -11,6 +12,7 @@ const MOST_FAILURES = 1000;
 const chosen = { from: "", refresh: 0, paused: false, filters: new Map() };
 let dashboard;
 let panels;
+let fleet;
 let timer;
 let pending;
 let latest = 0;
@@ -22,6 +24,7 @@ async function start() {
   document.title = element("title").textContent = dashboard.title;
   readAddress();
   panels = new Panels(element("panels"), dashboard.panels, toggleFilter);
+  fleet = new Fleet(get, () => chosen.from, dashboard);
   window.panels = panels; // for tests and the curious
   makeStrip(element("flow"));
   listen();
@@ -112,6 +115,7 @@ async function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   element("theme").textContent = theme === "dark" ? "Light" : "Dark";
   await panels.draw(theme);
+  await fleet.setTheme();
 }
 
 // One refresh at a time: a newer one cancels an older one.
@@ -125,6 +129,7 @@ async function refresh() {
     showLatest(response.latest);
     showFilters(response.choices);
     showEmptiness(response);
+    await fleet.update();
     latest = Date.now();
     showAge();
     if (chosen.paused) say("paused", "Paused");

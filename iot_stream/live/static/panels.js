@@ -22,6 +22,23 @@ function config(theme) {
   };
 }
 
+// Embed a specification in an element, for a theme (the page's own, unless it is given).
+export async function embed(target, spec, theme = document.documentElement.dataset.theme, onFilter = () => null) {
+  const result = await window.vegaEmbed(target, spec, {
+    mode: "vega-lite",
+    ast: true, // expressions are interpreted, as in OpenSearch Dashboards: no eval, so a strict policy
+    actions: false,
+    defaultStyle: false,
+    renderer: "svg",
+    logLevel: 1, // errors; an empty axis is worth no warning
+    config: config(theme),
+    tooltip: showTip,
+    expressionFunctions: { opensearchDashboardsAddFilter: onFilter },
+  });
+  result.view.cleanThreshold = 100; // how many of the replaced rows' ids Vega keeps before it forgets them
+  return result;
+}
+
 export class Panels {
   #holder;
   #panels;
@@ -66,18 +83,7 @@ export class Panels {
         const rows = this.#rows[panel.name];
         if (rows) spec.data.values = [rows];
         const target = this.#holder.querySelector(`[data-name="${panel.name}"] .view`);
-        const result = await window.vegaEmbed(target, spec, {
-          mode: "vega-lite",
-          ast: true, // expressions are interpreted, as in OpenSearch Dashboards: no eval, so a strict policy
-          actions: false,
-          defaultStyle: false,
-          renderer: "svg",
-          logLevel: 1, // errors; an empty axis is worth no warning
-          config: config(theme),
-          tooltip: showTip,
-          expressionFunctions: { opensearchDashboardsAddFilter: (query) => this.#filter(query) },
-        });
-        result.view.cleanThreshold = 100; // how many of the replaced rows' ids Vega keeps before it forgets them
+        const result = await embed(target, spec, theme, (query) => this.#filter(query));
         return { panel, result, view: result.view };
       }),
     );

@@ -1,4 +1,4 @@
-"""The role of the delivery stream and its mapping, through the security plugin's REST API.
+"""The roles of the delivery stream and of the alerts function, and their mappings, in the security plugin.
 
 Contract: OpenSearch documentation, "Security APIs". The role comes first, since a mapping can be written only while its
 role exists. On removal the entry goes first, then the role, then the empty mapping, which outlives its role.
@@ -12,9 +12,9 @@ from role_mapper.errors import OwnershipError, ResponseError, UnexpectedResponse
 from role_mapper.objects import access_documents as documents
 from role_mapper.objects.managed import Document, ManagedObject
 from role_mapper.ownership import Owner, Ownership
-from role_mapper.report import ROLE, ROLE_MAPPING, Change
+from role_mapper.report import ALERTS_ROLE, ALERTS_ROLE_MAPPING, ROLE, ROLE_MAPPING, Change
 
-__all__ = ["AdministratorMapping", "Role", "RoleMapping"]
+__all__ = ["AdministratorMapping", "AlertsRole", "AlertsRoleMapping", "Role", "RoleMapping"]
 
 _API = ("_plugins", "_security", "api")
 _BAD_REQUEST = 400
@@ -112,9 +112,10 @@ class Role(_SecurityObject):
 
 
 class RoleMapping(_SecurityObject):
-    """The delivery role's ARN as a backend role of an OpenSearch role; everybody else who is mapped stays mapped."""
+    """An IAM role's ARN as a backend role of an OpenSearch role; everybody else who is mapped stays mapped."""
 
     kind = ROLE_MAPPING
+    whose = "Data Firehose's delivery role"
 
     def __init__(self, domain: Domain, owner: Owner, role: str, arn: str = "") -> None:
         super().__init__(domain, owner, role, f"the mapping of role {role}", path(*_API, "rolesmapping", role))
@@ -137,7 +138,7 @@ class RoleMapping(_SecurityObject):
 
     @override
     def desired(self, ownership: Ownership) -> Document:
-        purpose = f"Makes Data Firehose's delivery role {self.name}."
+        purpose = f"Makes {self.whose} {self.name}."
         return documents.new_mapping(self._arn, self.owner.sign(purpose, ownership))
 
     @override
@@ -264,3 +265,21 @@ class AdministratorMapping(RoleMapping):
     def keep(self, found: Document) -> str:
         """Return nothing: the role is never this stack's, and the entry is."""
         return ""
+
+
+class AlertsRole(Role):
+    """The OpenSearch role of the alerts function: it may search the readings, and read and write its own index."""
+
+    kind = ALERTS_ROLE
+
+    @override
+    def desired(self, ownership: Ownership) -> Document:
+        purpose = f"Lets the alerts function search {' and '.join(self._index_patterns)} and write {self.name}."
+        return documents.alerts_role(self._index_patterns, self.name, self.owner.sign(purpose, ownership))
+
+
+class AlertsRoleMapping(RoleMapping):
+    """The IAM role of the alerts function as a backend role of its OpenSearch role."""
+
+    kind = ALERTS_ROLE_MAPPING
+    whose = "the alerts function's role"

@@ -12,6 +12,7 @@ from typing import Any
 
 __all__ = [
     "addition",
+    "alerts_role",
     "deviations",
     "index_patterns",
     "is_empty",
@@ -28,6 +29,17 @@ type Operation = dict[str, Any]
 
 _CLUSTER_PERMISSIONS = ("cluster_composite_ops", "cluster_monitor")
 _INDEX_PERMISSIONS = ("create_index", "crud", "manage")
+_ALERTS_CLUSTER_PERMISSIONS = ("indices:data/read/mget", "indices:data/write/bulk")
+_READING = ("indices:data/read/search",)
+_OWN_INDEX = (
+    "create_index",
+    "indices:admin/refresh*",
+    "indices:data/read/get",
+    "indices:data/read/mget*",
+    "indices:data/read/search",
+    "indices:data/write/bulk*",
+    "indices:data/write/index",
+)
 _MEMBERS = ("backend_roles", "and_backend_roles", "users", "hosts")
 _PROTECTIONS = ("reserved", "hidden", "static")
 
@@ -47,6 +59,19 @@ def role(index_patterns: Iterable[str], description: str) -> dict[str, Any]:
 def index_patterns(role: Document) -> set[str]:
     """Return the index patterns that a role names."""
     return {pattern for grant in role.get("index_permissions", ()) for pattern in grant.get("index_patterns", ())}
+
+
+def alerts_role(readings: Iterable[str], alerts: str, description: str) -> dict[str, Any]:
+    """Return the body of the role that may search `readings`, read and write `alerts`, and nothing else."""
+    return {
+        "description": description,
+        "cluster_permissions": list(_ALERTS_CLUSTER_PERMISSIONS),
+        "index_permissions": [
+            {"index_patterns": list(readings), "allowed_actions": list(_READING)},
+            {"index_patterns": [alerts], "allowed_actions": list(_OWN_INDEX)},
+        ],
+        "tenant_permissions": [],
+    }
 
 
 def same_role(found: Document, wanted: Document) -> bool:

@@ -12,9 +12,9 @@ from role_mapper.objects import stream_indices
 from role_mapper.objects.managed import Document, ManagedObject
 from role_mapper.ownership import Owner, Ownership
 from role_mapper.properties import Properties
-from role_mapper.report import INDEX_TEMPLATE
+from role_mapper.report import ALERTS_INDEX_TEMPLATE, INDEX_TEMPLATE
 
-__all__ = ["IndexTemplate", "Template"]
+__all__ = ["AlertsIndexTemplate", "IndexTemplate", "Template"]
 
 
 class Template(ManagedObject):
@@ -50,8 +50,9 @@ class IndexTemplate(Template):
 
     kind = INDEX_TEMPLATE
 
-    def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
-        super().__init__(domain, owner, properties.index_name, "index_template", adopt=properties.take_over)
+    def __init__(self, domain: Domain, owner: Owner, properties: Properties, name: str = "") -> None:
+        name = name or properties.index_name
+        super().__init__(domain, owner, name, "index_template", adopt=properties.take_over)
         self._properties = properties
 
     @override
@@ -69,3 +70,16 @@ class IndexTemplate(Template):
     def same(self, found: Document, desired: Document) -> bool:
         """Return whether they say the same; the domain adds an empty `composed_of`."""
         return {key: value for key, value in found.items() if value != []} == desired
+
+
+class AlertsIndexTemplate(IndexTemplate):
+    """The template of the index that the alerts function writes."""
+
+    kind = ALERTS_INDEX_TEMPLATE
+
+    def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
+        super().__init__(domain, owner, properties, properties.alerts_index)
+
+    @override
+    def desired(self, ownership: Ownership) -> Document:
+        return files.alerts_template(self._properties, self.owner.sign("Alerts on devices, and devices.", ownership))

@@ -1,0 +1,63 @@
+"""The command that lists alerts on devices."""
+
+from pathlib import Path
+
+import click
+
+from iot_stream.cli import options
+from iot_stream.errors import IotStreamError
+
+__all__ = ["alerts"]
+
+
+@click.command()
+@options.target_options
+@click.option("--history", type=click.IntRange(0, 1000), default=10, help="How many closed alerts to list.")
+@click.option("--most", type=click.IntRange(1, 1000), default=100, help="How many open alerts to list.")
+@click.option("--messages", is_flag=True, help="Print the messages of the alarm topic instead (local stack only).")
+def alerts(state: Path | None, stack_name: str, *, aws: bool, history: int, most: int, messages: bool) -> None:
+    """List the open alerts on devices, the gravest first, and those that closed last."""
+    if messages:
+        _print_messages(state, aws=aws)
+        return
+    from opensearchpy.exceptions import NotFoundError, OpenSearchException
+
+    from iot_stream.dashboards.fleet import alert_rows, alerts_body, alerts_index
+    from iot_stream.description import load
+
+    target = options.resolve_target(state, stack_name, aws=aws)
+    index = alerts_index(target.stack.output("IndexName"))
+    client, reading = target.search_client(), load()
+    try:
+        open_ones, closed = (
+            client.search(index=index, body=dict(alerts_body(kind, size)))
+            for kind, size in (("open", most), ("closed", history))
+        )
+    except NotFoundError:
+        click.echo("The alerts function has not run yet, or is switched off (DeviceAlerts=false).")
+        return
+    except OpenSearchException as error:
+        raise IotStreamError(f"the domain does not say which alerts there are: {type(error).__name__}") from error
+    rows = alert_rows(open_ones, reading)
+    total = open_ones["hits"]["total"]["value"]
+    click.echo(f"{total} open")
+    for row in rows:
+        click.echo(f"  since {row['since'][:19]}Z  {row['text']}")
+    if total > len(rows):
+        click.echo(f"  and {total - len(rows)} more (--most)")
+    click.echo(f"{closed['hits']['total']['value']} closed")
+    for row in alert_rows(closed, reading):
+        click.echo(f"  {row['opened_at'][:19]}Z to {row['closed_at'][:19]}Z  {row['text']}")
+
+
+def _print_messages(state: Path | None, *, aws: bool) -> None:
+    from iot_stream.local import local_stack
+    from iot_stream.local.alarm_messages import read_messages
+
+    if aws:
+        raise IotStreamError("on AWS messages go to whoever subscribed to the topic: see the output AlarmTopicArn")
+    found = read_messages(local_stack.find(options.state_folder(state)).aws)
+    for message in found:
+        click.echo(f"{message.sent_at:%Y-%m-%d %H:%M:%S} UTC  {message.subject}\n{message.text}")
+    if not found:
+        click.echo("No messages yet.")
