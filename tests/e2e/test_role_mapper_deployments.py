@@ -158,12 +158,8 @@ def test_the_domain_follows_the_stack_through_its_life(
 
 def _repair_as_scheduled(local_stack: LocalStack, stack: Stack, state: Callable[[], dict[str, Any]]) -> None:
     """Have the rule's target do what the schedule has it do, with the input that CloudFormation made for it."""
-    events, name = local_stack.aws.client("events"), local_stack.stack_name
-    [rule] = [
-        each
-        for each in events.list_rules()["Rules"]
-        if each.get("ScheduleExpression") == "rate(1 day)" and name in each["Name"]
-    ]
+    events = local_stack.aws.client("events")
+    [rule] = [each for each in events.list_rules()["Rules"] if each.get("ScheduleExpression") == "rate(1 day)"]
     [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     before = state()
     domain_objects.invoke(local_stack.aws.client("lambda"), stack, "remove")

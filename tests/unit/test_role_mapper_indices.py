@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from role_mapper import files
+from role_mapper import files, provision
 from role_mapper.domain import Domain
 from role_mapper.errors import EffectError, ReadOnlyError
 from role_mapper.objects.index_documents import difference, different_settings, matches, trouble
+from role_mapper.objects.index_template import IndexTemplate
 from role_mapper.objects.indices import Indices
+from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
 from role_mapper.report import Change, Outcome
 from tests.builders import mapping_properties
@@ -93,6 +95,26 @@ def test_a_field_of_another_type_is_named_with_the_way_out(domain: FakeDomain) -
         ensure(domain)
     assert str(raised.value) == told
     assert domain.fields[LIVE]["properties"]["uuid"] == {"type": "keyword"}
+
+
+def test_what_was_wrong_before_is_told_and_fails_neither_an_update_nor_its_rollback(domain: FakeDomain) -> None:
+    """Only a conflict that the request brings is a failure: the earlier template can't be less wrong."""
+    domain.indices = {LIVE: None}
+    domain.fields[LIVE] = MAPPING | {"properties": MAPPING["properties"] | {"device_id": {"type": "text"}}}
+    client = domain.client()
+    template = IndexTemplate(client, Owner("stack", domain.host), WANTED)
+    template.before = files.index_template(WANTED, "")
+    (change,) = Indices(client, WANTED, template).ensure()
+    assert (change.outcome, "device_id is text, not long" in change.detail) == (Outcome.DIFFERS, True)
+    earlier = files.index_template(WANTED, "")
+    earlier["template"]["mappings"]["properties"]["device_id"] = {"type": "text"}
+    template.before = earlier
+    with pytest.raises(EffectError, match="device_id is text, not long"):
+        Indices(client, WANTED, template).ensure()
+    domain.fields.clear()
+    domain.index_templates["logs"] = {"index_patterns": ["*"], "priority": 500}
+    (change,) = Indices(client, WANTED, template).ensure()
+    assert (change.outcome, "logs (priority 500) wins" in change.detail) == (Outcome.DIFFERS, True)
 
 
 def test_with_rotation_the_next_index_is_right_so_an_old_one_is_only_named(domain: FakeDomain) -> None:
@@ -296,3 +318,15 @@ def test_the_next_index_is_asked_for_by_a_name_that_firehose_makes(domain: FakeD
     ensure(domain, replace(WANTED, index_rotation_period=period))
     (asked,) = [call.path.rsplit("/", 1)[1] for call in domain.calls if "_simulate_index" in call.path]
     assert asked == name if period == "NoRotation" else files.is_rotated(asked, LIVE)
+
+
+def test_an_update_of_a_stack_whose_index_was_wrong_already_succeeds(fake_domain: FakeDomain) -> None:
+    """And so does its rollback; the first deployment onto such an index does not."""
+    owner = Owner("stack", fake_domain.host)
+    fake_domain.indices = {LIVE: None}
+    fake_domain.fields[LIVE] = MAPPING | {"properties": MAPPING["properties"] | {"device_id": {"type": "text"}}}
+    with pytest.raises(EffectError):
+        provision.apply(fake_domain.client(), WANTED, owner)
+    for wanted in (replace(WANTED, refresh_interval="5s"), WANTED):
+        *_, indices = provision.apply(fake_domain.client(), wanted, owner)
+        assert (indices.kind, indices.outcome) == ("Indices", Outcome.DIFFERS)

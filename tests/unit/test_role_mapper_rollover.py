@@ -165,6 +165,15 @@ def test_an_index_in_the_way_is_named_with_the_command(domain: FakeDomain) -> No
     assert NAME in domain.indices
 
 
+def test_a_lost_alias_fails_no_deployment_and_is_told(domain: FakeDomain) -> None:
+    """An update that has nothing to do with it, and its rollback, both succeed; the readings are safe."""
+    apply(domain)
+    domain.aliases = {}
+    domain._make(NAME)
+    change = apply(domain)["WriteAlias"]
+    assert (change.outcome, "iot-stream domain migrate" in change.detail) == (Outcome.DIFFERS, True)
+
+
 @pytest.mark.parametrize("wanted", [FOREVER, DAILY], ids=["no retention", "rotation"])
 def test_nobody_else_gets_an_alias(domain: FakeDomain, wanted: Properties) -> None:
     """Firehose makes their indices itself."""

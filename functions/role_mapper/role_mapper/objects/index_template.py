@@ -46,7 +46,11 @@ class Template(ManagedObject):
 
 
 class IndexTemplate(Template):
-    """The composable index template."""
+    """The composable index template.
+
+    Attributes:
+        before: as it was when it was first looked at, before this request changed it.
+    """
 
     kind = INDEX_TEMPLATE
 
@@ -54,6 +58,15 @@ class IndexTemplate(Template):
         name = name or properties.index_name
         super().__init__(domain, owner, name, "index_template", adopt=properties.take_over)
         self._properties = properties
+        self._looked = False
+        self.before: Document | None = None
+
+    @override
+    def find(self) -> Document | None:
+        found = super().find()
+        if not self._looked:
+            self._looked, self.before = True, found
+        return found
 
     @override
     def desired(self, ownership: Ownership) -> Document:

@@ -22,6 +22,7 @@ from role_mapper.objects.index_documents import (
     takes_fields,
     trouble,
 )
+from role_mapper.objects.index_template import IndexTemplate
 from role_mapper.objects.managed import Document
 from role_mapper.properties import Properties
 from role_mapper.report import INDICES, Change, Outcome
@@ -41,6 +42,7 @@ class _Index:
         name: its name.
         trouble: why it takes no documents, empty if it does.
         difference: how its mapping differs from the wanted one.
+        known: the conflicts that there were with the template before this request.
         takes_fields: whether what it lacks can be added.
         is_write_index: whether the alias that is called as the stream's index writes to it.
     """
@@ -48,17 +50,26 @@ class _Index:
     name: str
     trouble: str
     difference: Difference
+    known: frozenset[str]
     takes_fields: bool
     is_write_index: bool
 
 
 class Indices:
-    """The indices of the stream, the next one included. Nobody owns them and none is ever removed."""
+    """The indices of the stream, the next one included. Nobody owns them and none is ever removed.
+
+    Args:
+        domain: where they are.
+        properties: what they should be like.
+        template: the stream's index template, which knows what it was before this request. What was wrong by that
+            already is told, but is no failure: otherwise a rollback would fail as well, and leave the stack stuck.
+    """
 
     kind = INDICES
 
-    def __init__(self, domain: Domain, properties: Properties) -> None:
+    def __init__(self, domain: Domain, properties: Properties, template: IndexTemplate | None = None) -> None:
         self.name = properties.index_name
+        self._index_template = template
         self._domain = domain
         self._properties = properties
         self._template: Document = files.index_template(properties, "")["template"]
@@ -68,7 +79,7 @@ class Indices:
 
         Raises:
             EffectError: another template wins over the stream's, or the one index that is written to has a field as
-                something else. All that can be added was added.
+                something else, and that is new with this request. All that can be added was added.
             CallError: a call failed, or a field does not read back.
         """
         problem, remark = self._next()
@@ -82,9 +93,12 @@ class Indices:
         except ReadOnlyError as call:
             raise ReadOnlyError(_joined([str(call), problem, _lacking(lacking, "missing in"), *others])) from None
         said = _joined([_lacking(lacking, "added to"), rolled, *others])
-        if problem or any(index.difference.conflicts and self._is_live(index) for index in indices):
+        live = [index for index in indices if index.difference.conflicts and self._is_live(index)]
+        if not problem and not live:
+            return [Change(self.kind, self.name, Outcome.CHANGED if lacking or rolled else Outcome.UNCHANGED, said)]
+        if self._before() is None or any(set(index.difference.conflicts) - index.known for index in live):
             raise EffectError(_joined([problem, said]))
-        return [Change(self.kind, self.name, Outcome.CHANGED if lacking or rolled else Outcome.UNCHANGED, said)]
+        return [Change(self.kind, self.name, Outcome.DIFFERS, _joined([problem, said]))]
 
     def _next(self) -> tuple[str, str]:
         """Return what is wrong with what the next index will get, and what could not be found out about it."""
@@ -134,16 +148,21 @@ class Indices:
 
     def _existing(self) -> list[_Index]:
         wanted = self._template["mappings"]
+        before = ((self._before() or {}).get("template") or {}).get("mappings") or {}
         return [
             _Index(
                 name,
                 trouble(each["settings"]),
                 difference(each["mappings"], wanted),
+                frozenset(difference(each["mappings"], before).conflicts),
                 takes_fields(each["settings"]),
                 each["aliases"].get(self.name, {}).get("is_write_index") is True,
             )
             for name, each in stream_indices.read(self._domain, self.name).items()
         ]
+
+    def _before(self) -> Document | None:
+        return self._index_template.before if self._index_template else None
 
     def _is_live(self, index: _Index) -> bool:
         """Return whether it is written to without end: then no newer index comes that is right."""

@@ -36,7 +36,7 @@ class WriteAlias:
         """Make the alias, with the first index behind it, or repair it; nothing where nobody writes to one.
 
         Raises:
-            EffectError: an index has the alias's name.
+            EffectError: an index has the alias's name, and there never was an alias.
             CallError: a call failed, or the alias does not read back.
         """
         if self._properties.rotates:
@@ -46,10 +46,13 @@ class WriteAlias:
         if not self._properties.rolls_over and not any(self.name in each["aliases"] for each in rolled.values()):
             return []
         if self.name in indices:
-            raise EffectError(
+            told = (
                 f"{self.name} is an index, and retention without rotation needs an alias of that name: run "
                 "`iot-stream domain migrate`, which keeps its readings (docs/domain.md#retention-without-rotation)"
             )
+            if rolled:  # the alias was there and is lost: no request's fault, and none that a rollback could mend
+                return [Change(self.kind, self.name, Outcome.DIFFERS, told)]
+            raise EffectError(told)
         problems = self._problems(rolled)
         if not problems:
             return [Change(self.kind, self.name, Outcome.UNCHANGED, f"writes to {_writers(rolled, self.name)[0]}")]
