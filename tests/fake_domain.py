@@ -307,6 +307,9 @@ class FakeDomain:
         return FakeResponse(200, {"index_templates": listed})
 
     def _simulate_index(self, _: Call, name: str) -> FakeResponse:
+        if any(name in each for each in self.aliases.values()):
+            reason = "index, alias, and data stream names need to be unique, but the following duplicates were found"
+            return _core_error(500, "illegal_state_exception", f"{reason} [{name} (alias of [x]) conflicts with index]")
         matching = [
             each
             for each in self.index_templates.values()

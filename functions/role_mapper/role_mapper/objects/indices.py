@@ -44,7 +44,7 @@ class _Index:
         difference: how its mapping differs from the wanted one.
         known: the conflicts that there were with the template before this request.
         takes_fields: whether what it lacks can be added.
-        is_write_index: whether the alias that is called as the stream's index writes to it.
+        alias: what the alias that is called as the stream's index says of it; None if it is not behind that.
     """
 
     name: str
@@ -52,7 +52,12 @@ class _Index:
     difference: Difference
     known: frozenset[str]
     takes_fields: bool
-    is_write_index: bool
+    alias: Document | None
+
+    @property
+    def is_write_index(self) -> bool:
+        """Whether the alias writes to it."""
+        return self.alias is not None and self.alias.get("is_write_index") is True
 
 
 class Indices:
@@ -82,8 +87,8 @@ class Indices:
                 something else, and that is new with this request. All that can be added was added.
             CallError: a call failed, or a field does not read back.
         """
-        problem, remark = self._next()
         indices = self._existing()
+        problem, remark = self._next(indices)
         lacking = [index for index in indices if index.difference.update and index.takes_fields]
         stuck = [index for index in indices if index.difference.update and not index.takes_fields]
         others = [_lacking(stuck, "can't be added to"), *_troubles(indices), *_conflicts(indices), remark]
@@ -100,9 +105,11 @@ class Indices:
             raise EffectError(_joined([problem, said]))
         return [Change(self.kind, self.name, Outcome.DIFFERS, _joined([problem, said]))]
 
-    def _next(self) -> tuple[str, str]:
+    def _next(self, indices: list[_Index]) -> tuple[str, str]:
         """Return what is wrong with what the next index will get, and what could not be found out about it."""
         name = files.next_index(self._properties, dt.datetime.now(dt.UTC))
+        if name == self.name and any(index.alias is not None for index in indices):
+            name = files.rolled_index(self.name, 1)  # no index can have the alias's name: its simulation is refused
         where = path("_index_template", "_simulate_index", name)
         try:
             body = self._domain.expect_object(f"POST {where}", self._domain.call("POST", where))
@@ -156,7 +163,7 @@ class Indices:
                 difference(each["mappings"], wanted),
                 frozenset(difference(each["mappings"], before).conflicts),
                 takes_fields(each["settings"]),
-                each["aliases"].get(self.name, {}).get("is_write_index") is True,
+                each["aliases"].get(self.name),
             )
             for name, each in stream_indices.read(self._domain, self.name).items()
         ]
