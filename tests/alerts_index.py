@@ -197,6 +197,8 @@ class MemoryIndex:
             fields = {}
             for each in top["docvalue_fields"]:
                 value = _value(hit["_source"], each["field"])
+                if each["field"] == "temp_celsius":  # as ScaledFloatFieldMapper: times the factor's inverse
+                    value = round(value * 100) * (1 / 100)
                 if value is not None:
                     fields[each["field"]] = [str(value) if each.get("format") == "epoch_millis" else value]
             yield {"_id": hit["_id"], "fields": fields, "sort": hit["sort"]}

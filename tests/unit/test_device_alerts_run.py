@@ -84,6 +84,14 @@ def test_a_quiet_fleet_sends_no_message() -> None:
     assert (row["temp_celsius"], row["fleet"]["state"], row["fleet"]["last_seen"]) == (21.5, "ok", iso(world.now))
 
 
+def test_a_value_is_kept_as_it_was_sent() -> None:
+    """A scaled_float comes back as 3505 times 0.01, which is not 35.05 in binary."""
+    world = World()
+    world.minutes(1, {1: 35.05})
+    assert world.index.written["device:1"]["temp_celsius"] == 35.05
+    assert 3505 * (1 / 100) != 35.05
+
+
 def test_a_hot_device_opens_one_alert_that_closes_when_it_has_cooled_down() -> None:
     """Beyond the threshold for a minute; within the margin for a minute; one message for each."""
     world = World()

@@ -85,7 +85,7 @@ def observations(response: Mapping[str, Any], rules: Rules) -> Iterator[Observat
         for name in rules.measures:
             found = hit if name in rules.required else _hit(bucket[f"latest:{name}"]["latest"])
             if found is not None and name in found:
-                values[name] = float(found[name][0])
+                values[name] = _clean(found[name][0])
                 values_at[name] = int(found[rules.arrival][0])
         yield Observation(
             device=bucket["key"]["device"],
@@ -168,6 +168,11 @@ def _latest(rules: Rules, fields: Sequence[str]) -> Body:
 def _hit(top_hits: Mapping[str, Any]) -> Mapping[str, Any] | None:
     hits = top_hits["hits"]["hits"]
     return hits[0].get("fields", {}) if hits else None
+
+
+def _clean(value: float) -> float:
+    """Return a number without the noise of a scaled_float, which comes back as a whole number times 0.01, say."""
+    return float(f"{value:.15g}")
 
 
 def _last(rules: Rules, clause: Body) -> Body:
