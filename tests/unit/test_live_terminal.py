@@ -1,5 +1,7 @@
 """The same in a terminal: sparklines and the strip."""
 
+import contextlib
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from iot_stream.dashboards.definition import load
-from iot_stream.dashboards.search import Responses
+from iot_stream.dashboards.search import Responses, SearchError
+from iot_stream.live import terminal as terminal_module
+from iot_stream.live.app import Sources
 from iot_stream.live.pipeline import Delay, State
 from iot_stream.live.terminal import frame, sparkline
 
@@ -82,3 +86,52 @@ def test_a_chart_is_as_wide_as_the_terminal() -> None:
     lines = [line for line in printed(State(), responses(buckets)).splitlines() if set(line) & set("▁▂▃▄▅▆▇█")]
     assert lines
     assert all(len(line.strip("│ ")) == 96 for line in lines)
+
+
+class _EndedError(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, outcomes: list[Any], *, once: bool, terminal: bool) -> str:
+    """Return what `show` writes while its searches have these outcomes, and Ctrl-C comes after the last one."""
+    left, clock = list(outcomes), [0.0]
+    console = Console(file=StringIO(), width=100, height=60, force_terminal=terminal)
+
+    def search(searches: Sequence[Any]) -> list[dict[str, Any]]:
+        if len(searches) == 1:  # a look at the pipeline
+            return [{"hits": {"hits": []}, "_shards": {"total": 0}, "aggregations": {}}]
+        outcome = left.pop(0) if left else _EndedError()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return [{"hits": {"hits": []}, "_shards": {"total": 0}} for _ in searches]
+
+    def sleep(seconds: float) -> None:
+        assert 0 < seconds <= 1
+        clock[0] += seconds
+
+    monkeypatch.setattr(terminal_module, "Console", lambda: console)
+    monkeypatch.setattr(terminal_module.time, "sleep", sleep)
+    monkeypatch.setattr(terminal_module.time, "monotonic", lambda: clock[0])
+    counts = {"sent": 1234, "transformed": 0, "delivered": 0, "failed": 0}
+    sources = Sources(search, lambda: counts, None)  # type: ignore[arg-type]
+    with contextlib.suppress(_EndedError):
+        terminal_module.show(DASHBOARD, sources, every=2.5, start="now-15m", once=once)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_one_frame_is_shown_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no second one."""
+    assert shown(monkeypatch, ["ok", "ok"], once=True, terminal=False).count("1,234") == 1
+
+
+def test_frames_follow_each_other_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One below the other."""
+    assert shown(monkeypatch, ["ok", "ok", "ok"], once=False, terminal=False).count("1,234") == 3
+
+
+def test_a_terminal_shows_each_frame_and_what_comes_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSearch may be restarting: its error is shown, and the next frame again."""
+    text = shown(monkeypatch, ["ok", "ok", SearchError("no response now"), "ok"], once=False, terminal=True)
+    assert text.count("1,234") >= 3
+    assert "no response now" in text

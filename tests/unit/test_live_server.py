@@ -1,0 +1,81 @@
+"""How the live page is served, and when a browser is opened."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from iot_stream.dashboards.definition import load
+from iot_stream.live import server
+from iot_stream.live.app import Sources
+from iot_stream.live.vega import bundle
+
+
+class _Nothing:
+    """A failure source without failures."""
+
+    def recent(self, limit: int = 100) -> list[Any]:
+        """Return nothing."""
+        return [None] * 0 * limit
+
+    def payload(self, key: str, line: int) -> str:
+        """Return nothing."""
+        return key * 0 * line
+
+
+def test_the_page_is_served_on_this_machine_without_a_log_of_addresses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """127.0.0.1 only; addresses hold what people filter by, and nobody needs to know the server's software."""
+    claimed: list[Any] = []
+    configs: list[uvicorn.Config] = []
+    monkeypatch.setattr(server, "claim_port", lambda port, **words: claimed.append((port, words["option"])))
+    monkeypatch.setattr(server, "stack_view", lambda _: (load(), Sources(lambda _: [], dict, _Nothing())))
+    monkeypatch.setattr(server, "bundle", lambda _: tmp_path / "vega.js")
+    monkeypatch.setattr(server, "_keep_logs_bounded", lambda _: None)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self: configs.append(self.config))
+    server.serve(None, 8123, print)  # type: ignore[arg-type]
+    (config,) = configs
+    assert claimed == [(8123, "--port")]
+    assert (config.host, config.port) == ("127.0.0.1", 8123)
+    assert (config.access_log, config.server_header) == (False, False)
+    assert config.timeout_graceful_shutdown is not None
+
+
+@pytest.mark.parametrize(
+    ("platform", "screen", "opened"),
+    [("linux", {}, 0), ("linux", {"DISPLAY": ":0"}, 1), ("linux", {"WAYLAND_DISPLAY": "w"}, 1), ("darwin", {}, 1)],
+)
+def test_a_browser_is_opened_where_there_is_a_screen(
+    platform: str, screen: dict[str, str], opened: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one, a text browser would take the terminal."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in screen.items():
+        monkeypatch.setenv(name, value)
+    urls: list[str] = []
+    monkeypatch.setattr(server.sys, "platform", platform)
+    monkeypatch.setattr(server.webbrowser, "open", urls.append)
+    server.open_page("http://127.0.0.1:1/")
+    assert len(urls) == opened
+
+
+def test_vegas_script_is_built_once_for_a_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a folder that need not exist; what another version left is not taken."""
+    built: list[str] = []
+
+    def build(snippet: str) -> str:
+        built.append(snippet)
+        return "script"
+
+    monkeypatch.setattr("iot_stream.live.vega.vl_convert.javascript_bundle", build)
+    folder = tmp_path / "a" / "b"
+    file = bundle(folder)
+    assert (file.parent, file.suffix, file.read_text("utf-8")) == (folder, ".js", "script")
+    assert bundle(folder) == file
+    assert built == ["window.vegaEmbed = vegaEmbed;"]
+    assert list(folder.iterdir()) == [file]
+    monkeypatch.setattr("iot_stream.live.vega.version", lambda _: "0.0.0")
+    assert bundle(folder) != file
