@@ -65,7 +65,7 @@ class Neighbours:
 
 def describe(world: World) -> dict[str, Any]:
     """Return the description of a delivery stream without buffering and with a function."""
-    settings = world.destination()
+    settings = world.destination(RetryOptions={"DurationInSeconds": 7200})
     bucket = settings.pop("S3Configuration")
     return {
         "DeliveryStreamName": world.name,
