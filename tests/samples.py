@@ -11,8 +11,8 @@ import vl_convert
 
 __all__ = ["Sampler", "draw"]
 
-_SCALE = {"rss": 2**20, "log": 2**20}
-_TITLES = {"rss": "memory, MiB", "threads": "threads", "fds": "open files", "log": "log, MiB", "backlog": "backlog"}
+_SCALE = {"rss": 2**20, "log": 2**10}
+_TITLES = {"rss": "memory, MiB", "threads": "threads", "fds": "open files", "log": "log, KiB", "backlog": "backlog"}
 
 
 class Sampler:
