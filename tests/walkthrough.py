@@ -28,5 +28,14 @@ def is_shipped() -> bool:
 
 
 def load_walkthrough_by_default() -> None:
-    """Have `load()` return the walkthrough's description in this process; before other modules are imported."""
+    """Have `load()` return the walkthrough's description in this process, and the role mapper its index template.
+
+    To be called before other modules are imported.
+    """
     description.FILE = WALKTHROUGH_FILE  # type: ignore[misc]
+    from iot_stream.dashboards.index_template import index_template, to_json  # noqa: PLC0415 - after load() has changed
+    from role_mapper import files  # noqa: PLC0415 - the same
+
+    shipped = files._read
+    built = to_json(index_template(load()))
+    files._read = lambda name: built if name == "index-template.json" else shipped(name)

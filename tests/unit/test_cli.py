@@ -120,8 +120,11 @@ def test_a_dry_run_prints_records_and_needs_no_stack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["send", "run"])
-def test_a_mistake_in_a_template_is_said_before_anything_starts(command: str, tmp_path: Path) -> None:
+def test_a_mistake_in_a_template_is_said_before_anything_starts(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With its place."""
+    monkeypatch.setattr("iot_stream.readings.built_files.outdated", lambda _: [])
     template = tmp_path / "t"
     template.write_text("{{random.nothing}}", encoding="utf-8")
     arguments = [command, "--template", str(template), "--state", str(tmp_path), "--dry-run"]

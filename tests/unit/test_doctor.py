@@ -37,6 +37,7 @@ from iot_stream.doctor.walk import LAYERS, Doctor
 from iot_stream.generator.derived import sample_of
 from iot_stream.generator.ledger import Ledger
 from iot_stream.paths import PROJECT
+from tests.enrichers import WALKTHROUGH
 from tests.modelled_aws import ModelledAws, Refusal
 from tests.template import load_template
 
@@ -642,11 +643,10 @@ def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place) -> None
 @pytest.mark.parametrize("form", list(TimeFormat))
 def test_a_marked_reading_is_one_that_the_function_takes(form: TimeFormat) -> None:
     """With the mark as its identity and this moment as its time, in the format of the description."""
-    text = (PROJECT / "functions" / "enrichment" / "readings.toml").read_text("utf-8")
-    described_time = text.replace('path = "device_ts"', f'path = "device_ts"\nformat = "{form.value}"')
+    described_time = WALKTHROUGH.replace('path = "device_ts"', f'path = "device_ts"\nformat = "{form.value}"')
     description = parse(described_time)
     mark = mark_value(description, 2**53 - 1)
-    sample = sample_of(parse(text))
+    sample = sample_of(parse(WALKTHROUGH))
     data = marked_reading(sample, description, str(mark), NOW)
     document = msgspec.to_builtins(Enricher(description, ZoneInfo("Asia/Tokyo")).enrich(data))
     assert document["uuid"] == mark == f"{MARK}1fffffffffffff"

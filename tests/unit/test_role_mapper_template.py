@@ -14,7 +14,6 @@ from role_mapper import files, response_sender
 from role_mapper.properties import Properties
 from tests.builders import mapping_properties
 from tests.template import load_template
-from tests.walkthrough import PROJECT_FILE
 
 SOURCES = sorted((PROJECT / "functions/role_mapper/role_mapper").rglob("*.py"))
 
@@ -78,7 +77,7 @@ def test_every_field_of_a_document_has_a_type_and_there_is_no_other(template: An
     """The index knows what the enrichment function writes."""
     document = files.index_template(Properties.of(mapping_properties()), "why")
     mappings = document["template"]["mappings"]
-    assert set(mappings["properties"]) == {*(field.name for field in load(PROJECT_FILE).fields), INGESTED_AT}
+    assert set(mappings["properties"]) == {*(field.name for field in load().fields), INGESTED_AT}
     assert mappings["dynamic"] is False
     assert template["Parameters"]["IndexName"]["Default"] == mapping_properties()["IndexName"]
 
