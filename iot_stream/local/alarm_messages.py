@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import requests
+from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import StackError
 from iot_stream.local.ministack import Ministack
@@ -16,7 +16,7 @@ from iot_stream.local.ministack import Ministack
 __all__ = ["AlarmMessage", "read_messages", "subscribe_queue"]
 
 _QUEUE = "iot-stream-alarm-messages"
-_SECONDS = 10
+_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -48,31 +48,40 @@ def subscribe_queue(aws: Ministack, topic_arn: str) -> None:
 def read_messages(aws: Ministack) -> list[AlarmMessage]:
     """Return what the topic has delivered, oldest first.
 
+    Each message is received, and given back at once: reading again finds it again.
+
     Raises:
         StackError: the local AWS does not respond.
     """
+    sqs = aws.client("sqs")
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            response = session.get(f"{aws.url}/_ministack/sqs/messages", timeout=_SECONDS)
-            response.raise_for_status()
-            accounts = response.json()["messages"]
-    except requests.RequestException as error:
-        raise StackError(
-            f"the local AWS does not respond ({type(error).__name__}): is the local stack running?"
-        ) from error
-    found = [
-        message
-        for regions in accounts.values()
-        for queues in regions.values()
-        for url, messages in queues.items()
-        if url.endswith(f"/{_QUEUE}")
-        for message in messages
-    ]
-    return [_message(each) for each in sorted(found, key=lambda each: int(each["SentTimestamp"]))]
+        return _peek(sqs, sqs.get_queue_url(QueueName=_QUEUE)["QueueUrl"])
+    except sqs.exceptions.QueueDoesNotExist:
+        return []
+    except (BotoCoreError, ClientError) as error:
+        raise StackError(f"the alarm topic's messages can't be read: {error}") from error
+
+
+def _peek(sqs: Any, url: str) -> list[AlarmMessage]:
+    received: list[dict[str, Any]] = []
+    while messages := sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=_SECONDS,  # so that the next batch has others
+        MessageSystemAttributeNames=["SentTimestamp"],
+    ).get("Messages"):
+        received += messages
+    for each in received:
+        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"], VisibilityTimeout=0)
+    return [_message(each) for each in sorted(received, key=_sent)]
+
+
+def _sent(entry: dict[str, Any]) -> int:
+    return int(entry["Attributes"]["SentTimestamp"])
 
 
 def _message(entry: dict[str, Any]) -> AlarmMessage:
     notification = json.loads(entry["Body"])
-    sent_at = datetime.fromtimestamp(entry["SentTimestamp"], UTC)
-    return AlarmMessage(sent_at, notification.get("Subject") or "", notification["Message"])
+    return AlarmMessage(
+        datetime.fromtimestamp(_sent(entry) / 1000, UTC), notification.get("Subject") or "", notification["Message"]
+    )
