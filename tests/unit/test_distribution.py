@@ -56,7 +56,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Registry:
     lock = tmp_path / "lock.json"
     lock.write_text(json.dumps({"version": "9.9.9", "folders": folders}))
     monkeypatch.setattr(distribution, "LOCK", lock)
-    monkeypatch.setattr(distribution, "LOCAL", tmp_path)
+    monkeypatch.setattr(distribution, "LOCAL", tmp_path / "clone" / ".local")
     monkeypatch.setattr(distribution, "DOWNLOADS", cache)
     monkeypatch.setattr(distribution, "download", registry.download)
     return registry
@@ -91,17 +91,17 @@ def test_a_cut_download_is_fetched_once_more(registry: _Registry) -> None:
     assert (home / "lib" / "org.example-core-1.jar").read_bytes() == JAR
 
 
-def test_an_altered_download_is_refused_with_both_hashes(registry: _Registry, tmp_path: Path) -> None:
+def test_an_altered_download_is_refused_with_both_hashes(registry: _Registry) -> None:
     """It names the package, what came and what is pinned, and leaves no half-made OpenSearch."""
     registry.downloads["org.example:module:1"] = [b"something else"]
     words = f"org.example:module:1 has SHA-256 {_digest(b'something else')}, but lock.json pins {_digest(JAR)}"
     with pytest.raises(SetupError, match=re.escape(words)):
         distribution.assemble()
-    assert not list(tmp_path.glob("opensearch-*"))
+    assert not list(distribution.LOCAL.glob("opensearch-*"))
 
 
 def test_a_download_that_changes_before_it_is_laid_out_is_refused(
-    registry: _Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    registry: _Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bytes that are written are the bytes that were verified."""
     verified, seen = distribution._verified, set()
@@ -117,7 +117,7 @@ def test_a_download_that_changes_before_it_is_laid_out_is_refused(
     monkeypatch.setattr(distribution, "ThreadPoolExecutor", lambda _: ThreadPoolExecutor(1))
     with pytest.raises(SetupError, match=f"core:1 has SHA-256 {_digest(b'altered later')}"):
         distribution.assemble()
-    assert not list(tmp_path.glob("opensearch-*"))
+    assert not list(distribution.LOCAL.glob("opensearch-*"))
 
 
 @pytest.mark.parametrize("what", ["changed", "added", "removed", "list"])
