@@ -135,7 +135,9 @@ class _Page:
     def __init__(self, dashboard: Dashboard, sources: Sources) -> None:
         self._dashboard = dashboard
         self._sources = sources
-        self._devices = Devices(sources.search, dashboard)
+        self._devices = devices = Devices(sources.search, dashboard)
+        self._alerts: _Shared[None, dict[str, Any]] = _Shared(lambda _: devices.alerts())
+        self._fleet: _Shared[dict[str, str], dict[str, Any]] = _Shared(devices.fleet)
         delays = DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field)
         self._pipeline = Pipeline(sources.counts, delays)
         self._state = State()
@@ -219,11 +221,11 @@ class _Page:
 
     async def alerts(self, _: Request) -> Response:
         """Return the open alerts on devices, and those that closed last."""
-        return JSONResponse(_exact(await run_in_threadpool(self._devices.alerts)))
+        return JSONResponse(_exact(await self._alerts.get(None)))
 
     async def fleet(self, request: Request) -> Response:
         """Return a page of the table of the fleet, for `sort`, `order`, `search` and `after`."""
-        return JSONResponse(_exact(await run_in_threadpool(self._devices.fleet, request.query_params)))
+        return JSONResponse(_exact(await self._fleet.get(dict(request.query_params))))
 
     async def devices(self, request: Request) -> Response:
         """Return one or two devices (`device`) over time, for `from` and `to`."""

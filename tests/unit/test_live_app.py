@@ -257,3 +257,16 @@ class _Clock:
     def perf_counter(self) -> float:
         """Return the time."""
         return self.now[0]
+
+
+@pytest.mark.parametrize("path", ["/api/alerts", "/api/fleet"])
+def test_many_viewers_of_alerts_and_devices_ask_once(page: ASGIApp, behind: Behind, path: str) -> None:
+    """A domain has one question to answer every two seconds, however many look; another page is another question."""
+    behind.response = {"hits": {"hits": [], "total": {"value": 0}}, "aggregations": {}}
+    bodies = [get(page, path).json() for _ in range(20)]
+    assert bodies == [bodies[0]] * 20
+    asked = len(behind.asked)
+    assert asked == {"/api/alerts": 2, "/api/fleet": 1}[path]
+    get(page, "/api/fleet", {"search": "7"})
+    assert len(behind.asked) == asked + 1
+    assert {index for index, _ in behind.asked} == {"device-alerts-iot-stream"}
