@@ -237,24 +237,25 @@ def test_everything_in_a_vpc(second: LocalStack) -> None:
     ec2 = second.aws.client("ec2")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
+    names = dict.fromkeys(NAMES | INSIDE, "private")  # "second" is taken by what a rename has left behind
     network = {"VpcId": vpc, "SubnetIds": subnet, "DashboardsCidr": "10.0.0.0/16"}
-    deploy(second, NAMES | INSIDE | network)
+    deploy(second, names | network)
 
-    domain = second.aws.client("opensearch").describe_domain(DomainName="second")["DomainStatus"]
+    domain = second.aws.client("opensearch").describe_domain(DomainName="private")["DomainStatus"]
     assert domain["VPCOptions"]["SubnetIds"] == [subnet]
     [domain_group] = domain["VPCOptions"]["SecurityGroupIds"]
     client_group = second.aws.client("cloudformation").describe_stack_resource(
         StackName="second", LogicalResourceId="ClientSecurityGroup"
     )["StackResourceDetail"]["PhysicalResourceId"]
-    assert client_group in _described_delivery_stream(second, "second")
+    assert client_group in _described_delivery_stream(second, "private")
     [group] = ec2.describe_security_groups(GroupIds=[domain_group])["SecurityGroups"]
     rules = group["IpPermissions"]
     assert {(rule["FromPort"], rule["ToPort"]) for rule in rules} == {(443, 443)}
     assert [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]] == [client_group]
     assert [each["CidrIp"] for rule in rules for each in rule["IpRanges"]] == ["10.0.0.0/16"]
     with pytest.raises(StackError, match=r"VpcId can't be changed from vpc-\w+ to none on a domain that exists"):
-        deploy(second, NAMES | INSIDE)
-    _deploy_the_same_names_in_another_region(second)
+        deploy(second, names)
+    _deploy_the_same_names_in_another_region(second, names)
 
 
 class _Elsewhere(LocalStack):
@@ -265,12 +266,12 @@ class _Elsewhere(LocalStack):
         return Ministack(self.folder / "elsewhere", self.ports.aws, "eu-central-1")
 
 
-def _deploy_the_same_names_in_another_region(second: LocalStack) -> None:
+def _deploy_the_same_names_in_another_region(second: LocalStack, names: dict[str, str]) -> None:
     """What docs/operations.md says: only the bucket needs another name there, and the domain's inside is one here."""
     elsewhere = _Elsewhere(second.folder, second.ports, second.home, stack_name=second.stack_name)
-    inside = dict.fromkeys(INSIDE, "elsewhere")
+    elsewhere_only = dict.fromkeys(["BackupBucketSuffix", *INSIDE], "elsewhere")
     try:
-        stack = deploy(elsewhere, NAMES | inside | {"BackupBucketSuffix": "elsewhere"})
+        stack = deploy(elsewhere, names | elsewhere_only)
         here, there = (each.output("EnrichmentFunctionArn") for each in (second.stack(), stack))
         assert there == here.replace(":us-east-1:", ":eu-central-1:")
     finally:
