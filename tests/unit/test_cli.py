@@ -235,6 +235,17 @@ def test_a_folder_with_other_peoples_files_is_not_emptied(tmp_path: Path) -> Non
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_a_start_leaves_nothing_of_the_last_one_but_its_record(tmp_path: Path) -> None:
+    """Files and folders go; a folder that is not there has nothing."""
+    local_stack.LocalStack(tmp_path, local_stack.Ports(), tmp_path / "home").save()
+    (tmp_path / "aws").mkdir()
+    for name in ("aws/log", "old"):
+        (tmp_path / name).touch()
+    local_stack._empty(tmp_path)
+    local_stack._empty(tmp_path / "none")
+    assert [child.name for child in tmp_path.iterdir()] == ["machine.json"]
+
+
 def test_an_interrupted_start_does_not_lock_out_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of the folder is there as long as anything else of it is."""
     local_stack.LocalStack(tmp_path, local_stack.Ports(), tmp_path / "home").save()
