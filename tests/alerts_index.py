@@ -170,9 +170,10 @@ class MemoryIndex:
 
     def _one(self, hits: list[dict[str, Any]], agg: Mapping[str, Any]) -> dict[str, Any]:
         inner = agg.get("aggs", {})
-        if "max" in agg:
-            values = [value for hit in hits if (value := _value(hit["_source"], agg["max"]["field"])) is not None]
-            return {"value": max(values, default=None)}
+        for name, chosen in (("max", max), ("min", min)):
+            if name in agg:
+                values = [value for hit in hits if (value := _value(hit["_source"], agg[name]["field"])) is not None]
+                return {"value": chosen(values, default=None)}
         if "filter" in agg:
             inside = [hit for hit in hits if self._matches(hit["_source"], agg["filter"])]
             return {"doc_count": len(inside), **self._aggregate(inside, inner)}

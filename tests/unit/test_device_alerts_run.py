@@ -115,6 +115,22 @@ def test_a_hot_device_opens_one_alert_that_closes_when_it_has_cooled_down() -> N
     assert "Device 1: Temperature 41 °C" in world.topic.messages[0].text
 
 
+@pytest.mark.parametrize("phase", range(1, 60, 7))
+def test_it_does_not_matter_when_runs_begin(phase: int) -> None:
+    """Two minutes beyond the threshold open an alert, whenever the first reading of them arrives between two runs.
+
+    It is counted from the first of them, not from the first run that sees one.
+    """
+    world = World()
+    for second in range(1, 541):
+        world.now += 1_000
+        world.send(1, 41.0 if 120 + phase <= second < 240 + phase else 20.0)
+        if second % 60 == 0:
+            world.run()
+    assert world.named() == [("too_high", 1)]
+    assert world.alerts()[0]["alert"]["since"] == iso(START + (120 + phase) * 1_000)
+
+
 def test_a_device_that_flaps_opens_nothing() -> None:
     """Every other reading is within bounds: it was never beyond them for a minute."""
     world = World()

@@ -11,10 +11,35 @@ from dataclasses import dataclass, field, replace
 from device_alerts.documents import Alert, Device, DeviceId, Timer, iso
 from device_alerts.rules import Kind, Rule, Rules
 
-__all__ = ["Decision", "Moment", "Observation", "decide", "decide_pipeline"]
+__all__ = ["Decision", "Moment", "Observation", "Stretch", "decide", "decide_pipeline"]
 
 _CLOCK_SECONDS = 60.0  # that a clock must be wrong, and later right
 _TALKING_SECONDS = 60.0  # that a silent device must be heard of before it is no longer silent
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """How far back a condition held, by the readings that arrived lately.
+
+    Attributes:
+        first: when the first reading arrived for which it held; None: there was none.
+        interrupted: when the latest arrived for which it did not; None: there was none.
+    """
+
+    first: int | None = None
+    interrupted: int | None = None
+
+    def since(self, known: int | None, at: int) -> int:
+        """Return since when it has held without an interruption.
+
+        Args:
+            known: since when it held, as the last run left it; None: it did not.
+            at: when the latest reading arrived; it held for that one.
+        """
+        for candidate in (known, self.first):
+            if candidate is not None and (self.interrupted is None or self.interrupted < candidate):
+                return candidate
+        return at  # it held, did not, and holds again: the readings say no more than that of the latest one
 
 
 @dataclass(frozen=True)
@@ -27,8 +52,8 @@ class Observation:
         clock: the latest reading's own time.
         values: the latest value of each measure that was there.
         values_at: when each of those arrived.
-        last_not_beyond: when the latest reading arrived that was not beyond a limit, by the rule's name; None: none.
-        last_not_within: when the latest arrived that was not far enough within it.
+        beyond: since when readings may have been beyond a limit, by the rule's name.
+        within: since when they may have been far enough within it.
     """
 
     device: DeviceId
@@ -36,8 +61,8 @@ class Observation:
     clock: int | None
     values: Mapping[str, float] = field(default_factory=dict)
     values_at: Mapping[str, int] = field(default_factory=dict)
-    last_not_beyond: Mapping[str, int | None] = field(default_factory=dict)
-    last_not_within: Mapping[str, int | None] = field(default_factory=dict)
+    beyond: Mapping[str, Stretch] = field(default_factory=dict)
+    within: Mapping[str, Stretch] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,8 +184,8 @@ def _judge_limit(
         return timer, False, False
     value = seen.values[name]
     timer = Timer(
-        _since(timer.beyond_since, at, seen.last_not_beyond.get(rule.name)) if rule.beyond(value) else None,
-        _since(timer.within_since, at, seen.last_not_within.get(rule.name)) if rule.within(value) else None,
+        seen.beyond[rule.name].since(timer.beyond_since, at) if rule.beyond(value) else None,
+        seen.within[rule.name].since(timer.within_since, at) if rule.within(value) else None,
     )
     return timer, *_ripe(timer, at, rule.limit.after, alert)
 
@@ -170,13 +195,10 @@ def _judge_clock(rules: Rules, seen: Observation | None, timer: Timer, alert: Al
         return timer, False, False
     at = seen.last_seen
     wrong = not -rules.clock_behind * 1000 <= seen.clock - at <= rules.clock_ahead * 1000
-    timer = Timer(_since(timer.beyond_since, at, None)) if wrong else Timer(None, _since(timer.within_since, at, None))
+    known = timer.beyond_since if wrong else timer.within_since
+    since = at if known is None else known
+    timer = Timer(since) if wrong else Timer(None, since)
     return timer, *_ripe(timer, at, _CLOCK_SECONDS, alert)
-
-
-def _since(since: int | None, at: int, interrupted: int | None) -> int:
-    """Return since when a condition has held without an interruption, if it holds for the reading of `at`."""
-    return since if since is not None and (interrupted is None or interrupted < since) else at
 
 
 def _ripe(timer: Timer, at: int, seconds: float, alert: Alert | None) -> tuple[bool, bool]:

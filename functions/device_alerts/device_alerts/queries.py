@@ -7,7 +7,7 @@ Contract: OpenSearch documentation, "Composite aggregations", "Top hits", "Bool"
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from device_alerts.decide import Observation
+from device_alerts.decide import Observation, Stretch
 from device_alerts.documents import DeviceId, iso
 from device_alerts.rules import Rule, Rules
 
@@ -65,6 +65,8 @@ def page_of_readings(rules: Rules, start: int, end: int, after: Mapping[str, Any
     for rule in rules.limits:
         aggs[f"not_beyond:{rule.name}"] = _last(rules, _not_beyond(rule))
         aggs[f"not_within:{rule.name}"] = _last(rules, _not_within(rule))
+        aggs[f"beyond:{rule.name}"] = _first(rules, _beyond(rule))
+        aggs[f"within:{rule.name}"] = _first(rules, _within(rule))
     arrived = {"range": {rules.arrival: {"gte": iso(start), "lte": iso(end)}}}
     return {
         "size": 0,
@@ -93,8 +95,8 @@ def observations(response: Mapping[str, Any], rules: Rules) -> Iterator[Observat
             clock=int(hit[rules.time][0]) if rules.time in hit else None,
             values=values,
             values_at=values_at,
-            last_not_beyond={rule.name: _last_of(bucket, f"not_beyond:{rule.name}") for rule in rules.limits},
-            last_not_within={rule.name: _last_of(bucket, f"not_within:{rule.name}") for rule in rules.limits},
+            beyond={rule.name: _stretch(bucket, rule, "beyond") for rule in rules.limits},
+            within={rule.name: _stretch(bucket, rule, "within") for rule in rules.limits},
         )
 
 
@@ -179,9 +181,26 @@ def _last(rules: Rules, clause: Body) -> Body:
     return {"filter": clause, "aggs": {"last": {"max": {"field": rules.arrival}}}}
 
 
-def _last_of(bucket: Mapping[str, Any], name: str) -> int | None:
-    value = bucket[name]["last"]["value"]
-    return None if value is None else round(value)
+def _first(rules: Rules, clause: Body) -> Body:
+    return {"filter": clause, "aggs": {"first": {"min": {"field": rules.arrival}}}}
+
+
+def _stretch(bucket: Mapping[str, Any], rule: Rule, condition: str) -> Stretch:
+    first = bucket[f"{condition}:{rule.name}"]["first"]["value"]
+    last = bucket[f"not_{condition}:{rule.name}"]["last"]["value"]
+    return Stretch(None if first is None else round(first), None if last is None else round(last))
+
+
+def _beyond(rule: Rule) -> Body:
+    limit = rule.limit_of()
+    return {"range": {limit.field: {"gt" if rule.is_upper else "lt": limit.value}}}
+
+
+def _within(rule: Rule) -> Body:
+    limit = rule.limit_of()
+    if rule.is_upper:
+        return {"range": {limit.field: {"lte": limit.value - limit.margin}}}
+    return {"range": {limit.field: {"gte": limit.value + limit.margin}}}
 
 
 def _not_beyond(rule: Rule) -> Body:
