@@ -119,6 +119,45 @@ def test_rejected_documents_are_retried_for_the_retry_duration() -> None:
     assert command.key.startswith("backup/AmazonOpenSearchService_failed/")
 
 
+def test_an_outage_of_the_domain_costs_few_requests() -> None:
+    """While all is refused, new documents collect for a backoff's time; then each is indexed exactly once."""
+    delivery = make_delivery(retry_duration=7_200_000)
+    requests, indexed = 0, []
+    for tick in range(1_200):  # two minutes of ten small reads a second
+        now = NOW + tick * 100
+        delivery.arrived(SHARD, records(b"{}", start=tick + 1), now)
+        for command in delivery.commands(now):
+            assert isinstance(command, Index)
+            requests += 1
+            delivery.indexed(command, [IndexingError(503, "down")] * len(command.documents), now)
+    # A batch every five seconds, each with at most five requests while its backoff grows, then one every five seconds.
+    batches = 120_000 // backoff.INDEX.ceiling
+    assert requests <= batches * 5 + batches * (batches + 1) // 2
+    while not delivery.idle:
+        now += 1_000
+        for command in delivery.commands(now):
+            assert isinstance(command, Index)
+            indexed += [document.record.sequence for document in command.documents]
+            delivery.indexed(command, [None] * len(command.documents), now)
+    assert sorted(indexed) == [f"{number:020d}" for number in range(1, 1_201)]
+    delivery.arrived(SHARD, records(b"{}", start=1_201), now)
+    assert [type(command) for command in delivery.commands(now)] == [Index]  # at once again
+
+
+def test_a_stopping_worker_tries_what_has_collected_in_an_outage() -> None:
+    """It does not wait for the backoff of other documents."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b"{}"), NOW)
+    (command,) = delivery.commands(NOW)
+    assert isinstance(command, Index)
+    delivery.indexed(command, [IndexingError(None, "down")], NOW)
+    delivery.arrived(SHARD, records(b"{}", start=2), NOW)
+    assert delivery.commands(NOW) == []
+    assert delivery.due_at() == NOW + backoff.INDEX.first  # of the retry; the collected ones begin later
+    delivery.flushing = True
+    assert [type(command) for command in delivery.commands(NOW)] == [Index]
+
+
 def test_only_rejected_documents_are_sent_again() -> None:
     """The indexed documents of a batch are complete; a 400 fails immediately."""
     delivery = make_delivery()

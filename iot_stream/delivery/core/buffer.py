@@ -32,6 +32,13 @@ class Buffer[Item]:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def full(self) -> bool:
+        """Return whether a batch is due by size."""
+        return self._size >= self.bounds.size or (
+            self.bounds.payload is not None and self._payload >= self.bounds.payload
+        )
+
     def add(self, item: Item, size: int, now: int, payload: int = 0) -> None:
         """Add an item of `size` bytes that takes `payload` bytes on the wire, at `now` (epoch ms)."""
         self._items.append((item, size, payload, now))
@@ -42,7 +49,7 @@ class Buffer[Item]:
         """Return whether a batch is due: full, old enough, or anything at all when flushing."""
         if not self._items:
             return False
-        return flush or self._full() or now >= self._items[0][3] + self.bounds.interval
+        return flush or self.full or now >= self._items[0][3] + self.bounds.interval
 
     def due_at(self) -> int | None:
         """Return when the oldest item's interval ends (epoch ms); None when the buffer is empty."""
@@ -64,8 +71,3 @@ class Buffer[Item]:
             self._payload -= item_payload
             batch.append(item)
         return batch
-
-    def _full(self) -> bool:
-        return self._size >= self.bounds.size or (
-            self.bounds.payload is not None and self._payload >= self.bounds.payload
-        )

@@ -72,6 +72,8 @@ class Delivery:
         self._order = count()
         self._invoking = 0
         self._indexing = 0
+        self._refused = False  # the last bulk request as a whole, and it is retried
+        self._index_at = 0  # when the next batch of documents may begin while the domain refuses
         self._transformed = 0  # of the records in flight
         self._processing_failed = 0  # of the records in flight
         self._last_error: str | None = None
@@ -168,6 +170,7 @@ class Delivery:
             end = done.since + self.settings.retry_duration
             at = min(now + backoff.INDEX.wait(done.attempt), max(end, now))
             self._retry(Index(retry, done.since, done.attempt + 1), at)
+        self._refused = len(retry) == len(done.documents)
         for code, error in by_code.items():
             self._report(ErrorLogEntry(code, error.summary or error.message), now)
         responses = [error for error in by_code.values() if error.status is not None]
@@ -234,8 +237,9 @@ class Delivery:
         while self._invoking < MAX_INVOCATIONS and self._records.due(now, flush=flush):
             self._invoking += 1
             commands.append(Invoke(self._records.cut()))
-        while self._indexing < MAX_INDEXING and self._documents.due(now, flush=flush):
+        while self._indexing < MAX_INDEXING and self._documents_due(now, flush=flush):
             self._indexing += 1
+            self._index_at = now + backoff.INDEX.ceiling
             commands.append(Index(self._documents.cut(), now))
         commands += self._backup.stores(self.settings, now, flush=flush)
         return commands
@@ -246,7 +250,7 @@ class Delivery:
         if self._invoking < MAX_INVOCATIONS:
             times += _known(self._records.due_at())
         if self._indexing < MAX_INDEXING:
-            times += _known(self._documents.due_at())
+            times += [max(at, self._index_at) if self._refused else at for at in _known(self._documents.due_at())]
         return min(times, default=None)
 
     @property
@@ -307,6 +311,16 @@ class Delivery:
         # Each buffer on the way to the domain counts twice, so that the next one can fill meanwhile.
         bound = self._floor + 2 * (function + settings.bounds.size) + settings.bucket.bounds.size
         return bound - self._checkpoint.memory
+
+    def _documents_due(self, now: int, *, flush: bool) -> bool:
+        """Return whether a batch of documents should begin.
+
+        Every batch that a refusing domain has seen is retried on its own, so documents collect meanwhile: many small
+        batches would be as many requests for each backoff.
+        """
+        if self._refused and not self.flushing and now < self._index_at:
+            return self._documents.full
+        return self._documents.due(now, flush=flush)
 
     def _add_document(self, record: Record, body: bytes, now: int, attempt: int) -> None:
         document = Document(record, body.rstrip(b"\r\n"), record.index)
