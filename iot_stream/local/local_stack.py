@@ -3,6 +3,7 @@
 `up` starts with empty state each time: AWS's state is in memory, and an OpenSearch that kept its data would disagree.
 """
 
+import contextlib
 import json
 import shutil
 import sys
@@ -13,6 +14,7 @@ from tempfile import TemporaryFile
 
 from iot_stream.dashboards.fleet import alerts_index
 from iot_stream.delivery.edges.state_folder import read_status
+from iot_stream.delivery.errors import DeliveryError
 from iot_stream.errors import SetupError, StackError
 from iot_stream.local import deployment, distribution, opensearch, processes
 from iot_stream.local.alarm_messages import subscribe_queue
@@ -295,7 +297,9 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     local_stack.add(process)
 
     def worker_running() -> bool:
-        return read_status(local_stack.delivery_state).state == "running"
+        with contextlib.suppress(DeliveryError):  # of an earlier worker, damaged: this one writes it anew
+            return read_status(local_stack.delivery_state).state == "running"
+        return False
 
     processes.wait_until(worker_running, process, seconds=_PART_SECONDS, what="its first status")
 

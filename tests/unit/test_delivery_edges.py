@@ -69,6 +69,8 @@ DAMAGED = {
     "another shape": b'{"stream":"arn","created":1.0,"shards":[]}',
     "no stream": b"{}",
     "a position that is none": b'{"stream":"arn","created":1.0,"shards":{"shardId-1":{"position":"LATEST"}}}',
+    "a position that no stream has": b'{"stream":"arn","created":1.0,"shards":{"shardId-1":{"position":"%s"}}}'
+    % (b"9" * 5000),
     "a backup that is none": b'{"stream":"arn","created":1.0,"shards":{"shardId-1":{"backed_up":["x",0]}}}',
 }
 
@@ -100,6 +102,26 @@ def test_a_damaged_file_without_a_copy_is_an_error(tmp_path: Path, content: byte
     (tmp_path / "progress.json").write_bytes(content)
     with closing(StateFolder(tmp_path)) as state, pytest.raises(DeliveryError, match=r"is damaged .*remove it"):
         state.load("arn", 1.0)
+
+
+def test_a_file_that_cannot_be_read_is_replaced_by_its_copy(tmp_path: Path) -> None:
+    """Whatever stands in its place is set aside, like a damaged file."""
+    with closing(StateFolder(tmp_path)) as state:
+        state.save_progress(GOOD)
+        state.save_progress(NEWER)
+        (tmp_path / "progress.json").unlink()
+        (tmp_path / "progress.json").mkdir()
+        assert state.load("arn", 1.0) == GOOD
+        state.save_progress(NEWER)
+        assert state.load("arn", 1.0) == NEWER
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"read":"x"}', b"\xff"])
+def test_a_damaged_status_is_an_error_with_one_line(tmp_path: Path, content: bytes) -> None:
+    """It names the file and says what helps."""
+    (tmp_path / "status.json").write_bytes(content)
+    with pytest.raises(DeliveryError, match=r"status\.json is damaged .*a running worker writes it anew"):
+        read_status(tmp_path)
 
 
 def test_a_state_folder_has_one_worker(tmp_path: Path) -> None:

@@ -171,6 +171,22 @@ def test_a_position_that_the_shard_does_not_have_is_read_from_the_start() -> Non
         assert [item.restarted for item in batches if item.records] == [True, False]
 
 
+def test_a_wrong_position_between_records_skips_none() -> None:
+    """Sequence numbers have gaps: where a position has no record, those before it may never have been delivered."""
+
+    class Sparse(FakeKinesis):
+        def _respond(self, operation: str, parameters: dict[str, Any]) -> bytes:
+            number = parameters.get("StartingSequenceNumber")
+            if number == "25":  # between the second record and the third
+                parameters = parameters | {"StartingSequenceNumber": "3"}
+            return super()._respond(operation, parameters)
+
+    kinesis = Sparse({"1": [b"a", b"b", b"c"]}, {}, set())
+    with reading(kinesis, lambda items: len(records(items)) == 3, {"1": ShardProgress("25")}) as batches:
+        assert [record.sequence for record in records(batches)] == ["1", "2", "3"]
+        assert [item.restarted for item in batches if item.records] == [True, False]
+
+
 def test_a_position_that_kinesis_rejects_is_read_from_the_start() -> None:
     """InvalidArgumentException for a position of another stream ("GetShardIterator" in the Kinesis API)."""
 

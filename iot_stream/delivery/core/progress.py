@@ -1,5 +1,8 @@
 """What the worker keeps on disk, so that a later worker continues where this one stopped."""
 
+import re
+from typing import Final
+
 import msgspec
 
 from iot_stream.delivery.core.naming import IndexNaming
@@ -7,6 +10,9 @@ from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.record import Outcome
 
 __all__ = ["IndexDecision", "Intent", "Position", "Progress", "ShardProgress", "decode_progress"]
+
+# The API's pattern is `0|([1-9]\d{0,128})` (SequenceNumber, Kinesis API reference); ministack pads with zeros.
+_SEQUENCE_NUMBER: Final = re.compile(r"[0-9]{1,129}")
 
 type Position = tuple[str, int]  # sequence number, subsequence number
 
@@ -82,6 +88,6 @@ def decode_progress(content: bytes) -> Progress:
     backed_up = [shard.backed_up for shard in progress.shards.values() if shard.backed_up is not None]
     backed_up += [position for intent in progress.intents.values() for position in intent.backed_up.values()]
     for sequence in (*decided, *positions, *(sequence for sequence, _ in backed_up)):
-        if not (sequence.isascii() and sequence.isdecimal()):
-            raise msgspec.ValidationError(f"{sequence!r} is not a sequence number")
+        if not _SEQUENCE_NUMBER.fullmatch(sequence):
+            raise msgspec.ValidationError(f"{sequence[:129]!r} is not a sequence number")
     return progress

@@ -250,8 +250,9 @@ class Source:
 class _Reader:
     """How far the reading of one shard is.
 
-    A saved position is verified by reading its record again: Kinesis accepts a position in the future, and reading from
-    there would be LATEST in silence.
+    A saved position is verified by reading its record again: Kinesis accepts any position, and what lies before a wrong
+    one would be skipped in silence. Where the record is past the stream's retention, the start reads the same as the
+    position would; where the position is wrong, records are repeated under the same ids.
     """
 
     def __init__(self, shard: str, after: str | None) -> None:
@@ -267,17 +268,18 @@ class _Reader:
         """Take a response's position, and drop the record at the saved position from it.
 
         Returns:
-            False when the shard has no record at or after the saved position: then it is read from the start.
+            False when the shard has no record at the saved position: then it is read from the start.
         """
         self.iterator = response.NextShardIterator
         if not self.verified:
-            if response.Records:
+            if response.Records and response.Records[0].SequenceNumber == self.after:
                 self.verified = True
-                if response.Records[0].SequenceNumber == self.after:
-                    del response.Records[0]
-            elif response.MillisBehindLatest == 0:
+                del response.Records[0]
+            elif response.Records or response.MillisBehindLatest == 0:
                 _log.warning(
-                    "%s has no record at its saved position: reading from the delivery stream's start", self.shard
+                    "%s has no record at its saved position, which is wrong or past the retention: "
+                    "reading from the delivery stream's start",
+                    self.shard,
                 )
                 self.after, self.iterator, self.verified, self._restarted = None, None, True, True
                 return False

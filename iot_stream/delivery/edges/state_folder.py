@@ -23,11 +23,17 @@ _log = logging.getLogger(__name__)
 
 
 def read_status(folder: Path) -> DeliveryStatus:
-    """Return the last status of the worker with this state folder; zeros when none has ever run."""
+    """Return the last status of the worker with this state folder; zeros when none has ever run.
+
+    Raises:
+        DeliveryError: the file is damaged or can't be read.
+    """
     try:
         return msgspec.json.decode((folder / _STATUS).read_bytes(), type=DeliveryStatus)
     except FileNotFoundError:
         return DeliveryStatus(state="stopped")
+    except (*DECODE_ERRORS, OSError) as error:
+        raise DeliveryError(f"{folder / _STATUS} is damaged ({error}): a running worker writes it anew") from error
 
 
 def claim(stream: str, endpoint_url: str) -> socket.socket:
@@ -91,7 +97,7 @@ class StateFolder:
                 progress = decode_progress(path.read_bytes())
             except FileNotFoundError:
                 continue
-            except DECODE_ERRORS as error:
+            except (*DECODE_ERRORS, OSError) as error:
                 damaged.append(f"{path} is damaged ({error})")
                 continue
             if (progress.stream, progress.created) != (stream, created):
