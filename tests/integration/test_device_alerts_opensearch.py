@@ -1,7 +1,11 @@
-"""The alerts function at a real OpenSearch, as the role that the role mapper gives it: what it may do, and what not."""
+"""The alerts function against a real OpenSearch, as the role that the role mapper gives it.
+
+What it does there is what it does to the index in memory, on which the unit tests' random days run.
+"""
 
 import json
 import random
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +16,9 @@ import pytest
 import requests
 from requests.auth import AuthBase
 
-from device_alerts.documents import RUN_ID
+from device_alerts.documents import RUN_ID, iso
 from device_alerts.rules import parse
-from device_alerts.run import ConflictError, Version
+from device_alerts.run import ConflictError, Run, RunSettings, Version
 from device_alerts.search import Domain, DomainError
 from iot_stream.description import load
 from iot_stream.local.opensearch import OpenSearch
@@ -24,6 +28,7 @@ from role_mapper.deadline import Deadline
 from role_mapper.domain import Domain as MasterDomain
 from role_mapper.ownership import Owner
 from role_mapper.properties import Properties
+from tests.alerts_index import Killer, MemoryIndex, Topic
 
 RULES = parse(alert_rules(load()))
 SEED = random.randrange(10**6)
@@ -127,3 +132,54 @@ def test_the_role_reads_readings_and_writes_alerts_and_nothing_else(fleet: Fleet
             domain._call(method, path, {"query": {"match_all": {}}} if method == "POST" else None)
     with fleet.opensearch.admin_session() as admin:
         admin.delete(f"{fleet.opensearch.url}/{fleet.wanted.alerts_index}")
+
+
+def test_a_real_index_and_the_one_in_memory_say_the_same(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random devices over some minutes, in pages of seven: the same documents and the same messages."""
+    monkeypatch.setattr("device_alerts.queries._PAGE", 7)
+    draw = random.Random(SEED)
+    now = [time.time_ns() // 1_000_000 - 15 * MINUTE]
+    memory = MemoryIndex(lambda: now[0], Killer())
+    settings = RunSettings("fleet", grace=5_000, late_after=600_000)
+    topics = (Topic(Killer()), Topic(Killer()))
+    moods = {device: draw.choice(["fine", "hot", "silent", "ahead", "flapping"]) for device in range(1, 40)}
+    moods[2**53 + 1] = "hot"
+    for minute in range(12):
+        batch = []
+        for _ in range(3):
+            now[0] += 20_000
+            for device, mood in moods.items():
+                if mood == "silent" and 1 <= minute < 9:
+                    continue
+                hot = (mood == "hot" and minute < 8) or (mood == "flapping" and draw.random() < 0.5)
+                arrived = now[0] - draw.randrange(5_000)
+                batch.append(
+                    {
+                        "device_id": device,
+                        "temp_celsius": draw.uniform(38.5, 60) if hot else draw.uniform(0, 36),
+                        "timestamp": _text(arrived + (900_000 if mood == "ahead" else 0)),
+                        "ingested_at": _text(arrived),
+                    }
+                )
+        fleet.send(batch)
+        for reading in batch:  # the index rounds to hundredths
+            memory.add({**reading, "temp_celsius": round(reading["temp_celsius"], 2)})
+        for index, topic in zip((fleet.domain, memory), topics, strict=True):
+            Run(RULES, settings, index, topic.publish, clock=lambda: now[0], lease=50_000).go()
+    real = fleet.documents()
+    assert real.keys() == memory.written.keys(), f"seed {SEED}"
+    assert real == memory.written, f"seed {SEED}"
+    assert {each["alert"]["rule"] for each in real.values() if each["kind"] == "alert"} == {
+        "too_high",
+        "silent",
+        "clock_wrong",
+    }
+    assert f"device:{2**53 + 1}" in real
+    assert [(each.id, each.opened, each.closed) for each in topics[0].messages] == [
+        (each.id, each.opened, each.closed) for each in topics[1].messages
+    ], f"seed {SEED}"
+
+
+def _text(instant: int) -> str:
+    """Return a time as the enrichment function writes it: without the zone."""
+    return iso(instant).removesuffix("Z")
