@@ -53,8 +53,9 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
     from iot_stream.failure_objects import BackupLocation, FailureObjects
     from iot_stream.failures.summary import summarize
 
+    selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
-    selection, reasons = _selection(**filters), _reasons(target)
+    reasons = _reasons(target)
     objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
     records = objects.records_of(objects.objects())
     summary = summarize(records, lambda record: selection.takes(record, reasons.of), reasons.of)
@@ -91,8 +92,9 @@ def show(
     """
     from iot_stream.failure_objects import BackupLocation, FailureObjects
 
+    selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
-    selection, reasons = _selection(**filters), _reasons(target)
+    reasons = _reasons(target)
     objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
     records = objects.records(key) if key else objects.records_of(objects.newest(_NEWEST))
     left = limit or _SHOWN
@@ -175,9 +177,10 @@ def replay(
     from iot_stream.failures.replay import Options, Replay
     from iot_stream.failures.transform import load_transform, unchanged
 
+    selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
     stream, bucket = target.stack.output("StreamName"), target.stack.output("BackupBucketName")
-    selection, reasons = _selection(**filters), _reasons(target)
+    reasons = _reasons(target)
     transform = load_transform(script) if script else unchanged
     pace = Pace(rate, time.monotonic, time.sleep)
     what = "the source backup" if backup else "failed readings"
@@ -241,8 +244,8 @@ def _selection(
 
     now = datetime.now(UTC)
     return Selection(
-        parse_time(since, now) if since else None,
-        parse_time(until, now) if until else None,
+        parse_time(since, now) if since is not None else None,
+        parse_time(until, now) if until is not None else None,
         frozenset(codes),
         frozenset(reasons),
         FailureKind(kind) if kind else None,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from iot_stream.errors import IotStreamError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from iot_stream.target import Target
 
 __all__ = [
+    "FiniteRange",
     "PositiveNumber",
     "all_of",
     "as_json",
@@ -34,6 +36,17 @@ __all__ = [
 ]
 
 _FILE_WIDTH = 160  # columns where there is no terminal
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; `nan`, which is neither below nor above any bound, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return `value` as a float, or fail with a usage error."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number", param, ctx)
+        return number
 
 
 class PositiveNumber(click.ParamType):
@@ -58,6 +71,13 @@ def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
         if "=" not in value:
             raise click.BadParameter(f"{value} is not NAME=VALUE, for example IndexRotationPeriod=OneDay")
     return dict(value.split("=", 1) for value in values)
+
+
+def _stack_name(context: click.Context, _: click.Parameter, value: str) -> str:
+    """Return the name; refuse one that would be ignored, so that nobody acts on another stack than the one named."""
+    if context.get_parameter_source("stack_name") is ParameterSource.COMMANDLINE and not context.params.get("aws"):
+        raise click.UsageError("--stack names a stack on AWS: add --aws, or leave it out for the local stack")
+    return value
 
 
 def all_of(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -102,8 +122,15 @@ local_stack_options = all_of(
 
 target_options = all_of(
     state,
-    click.option("--aws", is_flag=True, help="Act on the stack deployed on AWS, with your AWS credentials."),
-    click.option("--stack", "stack_name", default="iot-stream", help="Name of the stack (with --aws)."),
+    click.option(
+        "--aws",
+        is_flag=True,
+        is_eager=True,  # `--stack` looks at it, whichever comes first
+        help="Act on the stack deployed on AWS, with your AWS credentials.",
+    ),
+    click.option(
+        "--stack", "stack_name", default="iot-stream", callback=_stack_name, help="Name of the stack (with --aws)."
+    ),
 )
 """What the commands take that act on the local stack, or with `--aws` on AWS: see `resolve_target`."""
 

@@ -18,18 +18,18 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.command()
 @click.option("--devices", type=click.IntRange(1, 10**9), required=True, help="Number of devices.")
 @click.option(
-    "--every", "every_s", type=click.FloatRange(0.001, 10**7), required=True, help="Seconds between readings."
+    "--every", "every_s", type=options.FiniteRange(0.001, 10**7), required=True, help="Seconds between readings."
 )
 @click.option("--bytes", "reading_bytes", type=click.IntRange(1, 2**20), default=170, help="Size of a reading.")
 @click.option(
     "--keep", "keep_days", type=click.IntRange(1, 36_000), default=30, help="Days that readings are searchable."
 )
-@click.option("--peak", type=click.FloatRange(1, 1000), default=2.0, help="Highest rate, in averages.")
+@click.option("--peak", type=options.FiniteRange(1, 1000), default=2.0, help="Highest rate, in averages.")
 @click.option("--replicas", type=click.IntRange(0, 5), default=1, help="Copies of the data on other nodes.")
 @click.option(
     "--delay", "buffer_seconds", type=click.IntRange(0, 1800), default=120, help="Longest wait in the buffers."
 )
-@click.option("--failed", type=click.FloatRange(0, 100), default=0.1, help="Percentage of readings that fail.")
+@click.option("--failed", type=options.FiniteRange(0, 100), default=0.1, help="Percentage of readings that fail.")
 @click.option("--backup", "backup_all", is_flag=True, help="Keep every reading in S3 too (BackupMode=AllDocuments).")
 @click.option("--small", "burstable", is_flag=True, help="Allow t3.small.search: cheapest, not for production.")
 @click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iot_stream.cli.options import PositiveNumber, all_of
+from iot_stream.cli.options import FiniteRange, PositiveNumber, all_of
 
 if TYPE_CHECKING:
     from iot_stream.generator.rates import Due
@@ -96,7 +96,7 @@ def _random_seed() -> int:
     return random_seed()
 
 
-_percent = click.FloatRange(0, 100)
+_percent = FiniteRange(0, 100)
 _options = all_of(
     click.option(
         "--template",

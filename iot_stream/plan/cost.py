@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -16,6 +16,8 @@ PRICES: Final = Path(__file__).with_name("prices.json")
 HOURS: Final = MONTH_SECONDS / 3600
 LOG_BYTES_PER_INVOCATION: Final = 1500  # Lambda's start and report lines as JSON, and the function's metrics line
 
+type _Price = Annotated[float, msgspec.Meta(ge=0)]
+
 
 class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """List prices of one region. Tiers are `[up to GB or null, price of a GB]`, in rising order."""
@@ -23,20 +25,20 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str
     currency: str
     as_of: str
-    kinesis_shard_hour: float
-    kinesis_million_put_units: float
-    kinesis_on_demand_stream_hour: float
-    kinesis_on_demand_gb_in: float
-    kinesis_on_demand_gb_out: float
-    lambda_million_requests: float
-    lambda_gb_second: float
-    firehose_gb_tiers: list[tuple[float | None, float]]
-    instance_hour: dict[str, float]
-    gp3_gb_month: float
-    s3_gb_month: float
-    s3_thousand_puts: float
-    logs_gb: float
-    secret_month: float
+    kinesis_shard_hour: _Price
+    kinesis_million_put_units: _Price
+    kinesis_on_demand_stream_hour: _Price
+    kinesis_on_demand_gb_in: _Price
+    kinesis_on_demand_gb_out: _Price
+    lambda_million_requests: _Price
+    lambda_gb_second: _Price
+    firehose_gb_tiers: list[tuple[_Price | None, _Price]]
+    instance_hour: dict[str, _Price]
+    gp3_gb_month: _Price
+    s3_gb_month: _Price
+    s3_thousand_puts: _Price
+    logs_gb: _Price
+    secret_month: _Price
     note: str = ""
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from iot_stream import cli as cli_module
 from iot_stream.cli import cli, main, signals
+from iot_stream.cli.options import target_options
 from iot_stream.delivery.edges.opensearch import SIGN_INS
 from iot_stream.display import Display, _table, counts_text, reconciliation_text
 from iot_stream.errors import IotStreamError, SetupError, StackError
@@ -170,6 +171,52 @@ def test_a_parameter_without_a_value_is_refused() -> None:
     result = CliRunner().invoke(cli, ["up", "--parameter", "IndexRotationPeriod"])
     assert result.exit_code == 2
     assert "IndexRotationPeriod is not NAME=VALUE, for example" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "--devices", "1", "--every", "nan"],
+        ["plan", "--devices", "1", "--every", "1", "--peak", "nan"],
+        ["plan", "--devices", "1", "--every", "1", "--failed", "nan"],
+        ["send", "--late", "nan"],
+    ],
+)
+def test_a_value_that_is_no_number_is_in_no_range(arguments: list[str]) -> None:
+    """`nan` passes every comparison with a bound."""
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert "nan is not a number" in result.output
+
+
+@pytest.mark.parametrize("command", [["alarms"], ["doctor"], ["failures", "list"], ["failures", "replay"], ["send"]])
+def test_a_stack_that_is_named_is_never_ignored(command: list[str]) -> None:
+    """Without --aws the local stack would be taken instead."""
+    result = CliRunner().invoke(cli, [*command, "--stack", "production"])
+    assert result.exit_code == 2
+    assert "add --aws" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["--stack", "production", "--aws"], ["--aws", "--stack", "production"]])
+def test_the_order_of_stack_and_aws_does_not_matter(arguments: list[str]) -> None:
+    """Both arrive at the command."""
+
+    @click.command()
+    @target_options
+    def command(*, aws: bool, stack_name: str, **_: object) -> None:
+        click.echo(f"{stack_name} {aws}")
+
+    assert CliRunner().invoke(command, arguments).output == "production True\n"
+    assert CliRunner().invoke(command, []).output == "iot-stream False\n"
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+@pytest.mark.parametrize("command", ["list", "show", "replay"])
+def test_a_time_that_is_none_is_said_before_anything_else(command: str, option: str, tmp_path: Path) -> None:
+    """An empty one (an unset variable of a script) must not select everything."""
+    result = CliRunner().invoke(cli, ["failures", command, "--state", str(tmp_path), option, ""])
+    assert isinstance(result.exception, IotStreamError)
+    assert "'' is not a valid time" in str(result.exception)
 
 
 @pytest.mark.parametrize("command", ["send", "status", "password"])

@@ -304,8 +304,14 @@ def test_a_price_table_replaces_the_shipped_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"kinesis_shard_hour": "cheap"}, {"surprise": 1}, {"instance_hour": {"x9.search": 1}}, {"firehose_gb_tiers": []}],
-    ids=["text for a number", "unknown key", "no known type", "no tiers"],
+    [
+        {"kinesis_shard_hour": "cheap"},
+        {"kinesis_shard_hour": -1},
+        {"surprise": 1},
+        {"instance_hour": {"x9.search": 1}},
+        {"firehose_gb_tiers": []},
+    ],
+    ids=["text for a number", "below zero", "unknown key", "no known type", "no tiers"],
 )
 def test_a_wrong_price_table_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     """With the file's name, and what is wrong with it."""
