@@ -1,8 +1,8 @@
 """A domain in memory that responds as real ones were seen to: the statuses and texts are recorded.
 
 Roles, mappings and templates: OpenSearch 3.4 with its security plugin, as `tests/integration` runs it. Index State
-Management: its source and its own tests (opensearch-project/index-management). Dashboards: its source; neither of the
-two can be had where these tests run.
+Management: captured responses of the plugin (`tests/fixtures/index-management.json`), each of which
+`test_role_mapper_retention.py` replays. Dashboards: its source. Neither of the two can be had where these tests run.
 """
 
 import copy

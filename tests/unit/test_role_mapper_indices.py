@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from role_mapper import files, provision
 from role_mapper.domain import Domain
-from role_mapper.errors import EffectError, ReadOnlyError
+from role_mapper.errors import DeadlineExceededError, EffectError, ReadOnlyError
 from role_mapper.objects.index_documents import difference, different_settings, matches, trouble
 from role_mapper.objects.index_template import IndexTemplate
 from role_mapper.objects.indices import Indices
@@ -178,6 +178,27 @@ def test_a_template_that_is_gone_is_told(domain: FakeDomain) -> None:
     """Where it is only looked at."""
     domain.index_templates.clear()
     with pytest.raises(EffectError, match="because it is missing"):
+        ensure(domain)
+
+
+@pytest.mark.parametrize("reader", ["apply", "show"])
+def test_an_empty_simulation_is_not_believed_while_a_template_matches(domain: FakeDomain, reader: str) -> None:
+    """`200 {}` says that no template shapes the index: the list of templates must agree, or both are asked again."""
+    serve, lies = domain._simulate_index, iter([FakeResponse(200, {})] * 2)
+    domain._simulate_index = lambda *call: next(lies, None) or serve(*call)  # type: ignore[method-assign]
+    if reader == "apply":
+        assert ensure(domain).outcome is Outcome.UNCHANGED
+    else:
+        client = domain.client()
+        looking = Domain(domain.host, client.master_user, client.deadline, read_only=True)
+        assert looking.deadline.retry(Indices(looking, WANTED).ensure)[0].outcome is Outcome.UNCHANGED
+    assert next(lies, None) is None
+
+
+def test_an_empty_simulation_that_stays_is_no_reason_to_roll_back(domain: FakeDomain) -> None:
+    """It ends with the time, and names the template that says otherwise."""
+    domain._simulate_index = lambda *_: FakeResponse(200, {})  # type: ignore[method-assign]
+    with pytest.raises(DeadlineExceededError, match="no template, although iot-stream shapes it"):
         ensure(domain)
 
 

@@ -735,6 +735,7 @@ ODD: dict[str, FakeResponse] = {
     "404 without a body": FakeResponse(404, "", "text/plain"),
     "404 of something else": FakeResponse(404, {"message": "no Route matched"}),
     "404 as a list": FakeResponse(404, []),
+    "404 of a gateway": FakeResponse(404, {"statusCode": 404, "error": "Not Found", "message": "Route not found"}),
     "200 as text": FakeResponse(200, "OK", "text/plain"),
     "200 in HTML": FakeResponse(200, "<html>hello</html>", "text/html"),
     "200 {}": FakeResponse(200, {}),
@@ -801,6 +802,28 @@ def test_an_odd_response_at_any_step_leads_to_the_same_state_and_costs_nobody_an
     assert "arn:aws:iam::1:role/x" in whole.mappings[ROLE]["backend_roles"]
     if request == "show":
         assert again == told
+
+
+NOT_FOUND = {
+    "security": {"status": "NOT_FOUND", "message": "rolesmapping 'x' not found."},
+    "dashboards": {"statusCode": 404, "error": "Not Found", "message": "Not Found"},
+    "core": {"error": {"type": "index_not_found_exception", "reason": "no such index [x]"}, "status": 404},
+}
+SERVED_BY = {
+    "/_plugins/_security/api/rolesmapping/x": "security",
+    "/_dashboards/api/saved_objects/dashboard/x": "dashboards",
+    "/_index_template/x": "core",
+    "/_plugins/_ism/policies/x": "core",
+}
+
+
+@pytest.mark.parametrize("whose", NOT_FOUND)
+@pytest.mark.parametrize("path", SERVED_BY)
+def test_only_what_serves_a_path_says_that_there_is_nothing(path: str, whose: str) -> None:
+    """A gateway's 404 looks like that of Dashboards: at a role mapping it is no reason to replace that."""
+    response = ResponseError(f"GET {path}", 404, "", NOT_FOUND[whose])
+    assert response.absent is (SERVED_BY[path] == whose)
+    assert response.retryable is not response.absent
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())

@@ -43,6 +43,7 @@ _TOO_MANY_REQUESTS = 429
 # (5xx), it is busy (429), or someone changes its security configuration at the same moment (409).
 _RETRYABLE = {_UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _TOO_MANY_REQUESTS}
 _SERVER_ERRORS = range(500, 600)
+_SECURITY, _DASHBOARDS = "/_plugins/_security/", "/_dashboards/"
 # Types of the core and of Index State Management, as tests/fixtures/index-management.json and the integration tests
 # have them.
 _ABSENT_TYPES = {"resource_not_found_exception", "index_not_found_exception", "status_exception"}
@@ -107,25 +108,36 @@ class ResponseError(CallError):
     def __init__(self, call: str, status: int, explanation: str, body: object = None) -> None:
         self.status = status
         self.body = body
+        self._path = call.partition(" ")[2]
         foreign = status == _NOT_FOUND and body is not None and not self.absent
         retryable = status in _RETRYABLE or status in _SERVER_ERRORS or foreign
         super().__init__(f"{call} returned {status}: {explanation}", retryable=retryable)
 
     @property
     def absent(self) -> bool:
-        """Whether OpenSearch, a plugin or Dashboards itself says that the object does not exist."""
+        """Whether that which serves the path says that the object does not exist, each in its own form of a 404."""
         body = self.body
         if self.status != _NOT_FOUND or not isinstance(body, dict):
             return False
+        if self._path.startswith(_SECURITY):
+            return body.get("status") == "NOT_FOUND"
+        if self._path.startswith(_DASHBOARDS):
+            return body.get("statusCode") == _NOT_FOUND
         error = body.get("error")
-        kind = error.get("type") if isinstance(error, dict) else None
-        return kind in _ABSENT_TYPES or body.get("status") == "NOT_FOUND" or body.get("statusCode") == _NOT_FOUND
+        return isinstance(error, dict) and error.get("type") in _ABSENT_TYPES
 
     @property
     def no_handler(self) -> bool:
         """Whether OpenSearch says that nothing serves the path: the plugin is not installed."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         return self.status == _BAD_REQUEST and isinstance(error, str) and error.startswith("no handler found for uri")
+
+    @property
+    def nothing_matches(self) -> bool:
+        """Whether Index State Management says that no index matches the pattern that it is to explain."""
+        error = self.body.get("error") if isinstance(self.body, dict) else None
+        reason = error.get("reason") if isinstance(error, dict) else None
+        return self.status == _BAD_REQUEST and isinstance(reason, str) and "no documents to get" in reason
 
     @property
     def not_offered(self) -> bool:

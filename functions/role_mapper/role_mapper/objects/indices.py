@@ -117,7 +117,7 @@ class Indices:
             if error.not_offered:
                 return "", "what a new index gets is not checked, because the domain does not offer _simulate_index"
             raise
-        simulated = body.get("template", None if body else {})  # no template at all: an empty object
+        simulated = body.get("template", None if body else {})  # none shapes the index: an empty object
         if not isinstance(simulated, dict):
             raise UnexpectedResponseError(f"POST {where}", "a JSON object without a template")
         found = difference(simulated.get("mappings") or {}, self._template["mappings"])
@@ -127,24 +127,36 @@ class Indices:
             return "", ""
         return (
             f"a new index {name} would not get what index template {self.name} says ({', '.join(wrong)}), because "
-            f"{self._cause(name)}"
+            f"{self._cause(name, shaped=bool(body))}"
         ), ""
 
-    def _cause(self, name: str) -> str:
-        """Return why another template shapes an index of that name, and what to do about it."""
+    def _cause(self, name: str, *, shaped: bool) -> str:
+        """Return why another template shapes an index of that name, or none does, and what to do about it.
+
+        Raises:
+            UnexpectedResponseError: no template was told to shape it, but there is one that does.
+        """
         body = self._domain.expect_object(f"GET {_TEMPLATES}", self._domain.call("GET", _TEMPLATES))
         ours = files.priority(self._properties)
         told = body.get("index_templates")
-        if not isinstance(told, list) or not all(isinstance(each, dict) and "name" in each for each in told):
+        if not isinstance(told, list) or not all(
+            isinstance(each, dict) and "name" in each and isinstance(each.get("index_template"), dict) for each in told
+        ):
             raise UnexpectedResponseError(f"GET {_TEMPLATES}", "a JSON object without a list of templates")
+        matching = {
+            each["name"]: each["index_template"].get("priority") or 0
+            for each in told
+            if any(matches(pattern, name) for pattern in each["index_template"].get("index_patterns") or ())
+        }
+        if matching and not shaped:
+            where = path("_index_template", "_simulate_index", name)
+            raise UnexpectedResponseError(f"POST {where}", f"no template, although {', '.join(matching)} shapes it")
         if self.name not in {each["name"] for each in told}:
             return "it is missing"
         winners = [
-            f"{each['name']} (priority {priority})"
-            for each in told
-            if each["name"] != self.name
-            and (priority := each["index_template"].get("priority") or 0) > ours
-            and any(matches(pattern, name) for pattern in each["index_template"].get("index_patterns") or ())
+            f"{other} (priority {priority})"
+            for other, priority in matching.items()
+            if other != self.name and priority > ours
         ]
         if not winners:
             return "it says something else itself"

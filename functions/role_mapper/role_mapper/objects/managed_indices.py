@@ -17,7 +17,6 @@ __all__ = ["ManagedIndex", "read", "tell"]
 _ISM = ("_plugins", "_ism")
 _POLICY_OF_INDEX = "index.plugins.index_state_management.policy_id"
 _INDICES_PER_CALL = 20  # their names are in the URL, which OpenSearch takes up to 4 kB
-_NOTHING_MATCHES = "no documents to get"
 _CLOSED = "This index is closed"
 _HAS_NONE = "This index does not have a policy to remove"
 
@@ -43,7 +42,7 @@ def read(domain: Domain, index_name: str) -> dict[str, ManagedIndex]:
     try:
         response = domain.call("GET", where, params={"show_policy": "true"})
     except ResponseError as error:
-        if _NOTHING_MATCHES in str(error):
+        if error.nothing_matches:
             return {}
         raise
     body = domain.expect_object(f"GET {where}", response)
@@ -75,9 +74,10 @@ def tell(domain: Domain, verb: str, indices: list[str], body: dict[str, str] | N
             if error.absent:  # one of them is gone by now: then the whole call is refused
                 raise VerificationError(f"{error}; it vanished at the same moment") from None
             raise
-        if not isinstance(response.get("failed_indices"), list):
+        told = response.get("failed_indices")
+        if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
             raise UnexpectedResponseError(f"POST {where}", "a JSON object without failed_indices")
-        failed = {each.get("index_name"): each.get("reason") for each in response["failed_indices"]}
+        failed = {each.get("index_name"): each.get("reason") for each in told}
         closed |= {name for name, reason in failed.items() if reason == _CLOSED}
         others = [f"{name}: {why}" for name, why in failed.items() if why not in {_CLOSED, _HAS_NONE}]
         if others:  # one that another request put on a policy: it passes
