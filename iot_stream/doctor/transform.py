@@ -23,10 +23,10 @@ def judge_function(configuration: Mapping[str, Any] | None, function: str) -> It
         return
     state = configuration.get("State", "Active")
     if state not in {"Active", "Inactive"}:  # an inactive one becomes active with its next invocation
-        reason = configuration.get("StateReason", "")
-        yield _refuses(
-            "function", f"function {function} is {state}: {reason}", "sam build && sam deploy", "processingfailurealarm"
-        )
+        text = f"function {function} is {state}: {configuration.get('StateReason', '')}"
+        wait = f"aws lambda wait published-version-active --function-name {function}"
+        cure = wait if state == "Pending" else "sam build && sam deploy"  # nothing to mend in one that is being made
+        yield _refuses("function", text, cure, "processingfailurealarm")
 
 
 def judge_concurrency(reserved: int | None, account: int | None, function: str) -> Iterator[Finding]:

@@ -73,6 +73,7 @@ class Patient:
         good = client.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
         handler = client.get_function_configuration(FunctionName=function)["Handler"]
         client.update_function_configuration(FunctionName=function, Handler="nothing.here")
+        client.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1})
         bad = client.publish_version(FunctionName=function)["Version"]
         client.update_alias(FunctionName=function, Name="live", FunctionVersion=bad)
 

@@ -424,6 +424,18 @@ def test_a_cause_is_named_with_its_cure_and_runbook(
         assert first_refusal(found) is None
 
 
+@pytest.mark.parametrize(
+    ("state", "cure"), [("Pending", "lambda wait published-version-active"), ("Failed", "sam deploy")]
+)
+def test_a_version_that_is_being_made_needs_only_time(aws: ModelledAws, place: Place, state: str, cure: str) -> None:
+    """State of GetFunctionConfiguration; the waiter is botocore's PublishedVersionActive, which asks the same call."""
+    aws.responses["lambda.GetFunctionConfiguration"] = {"State": state, "StateReason": "why"}
+    refusal = first_refusal(examine(place))
+    assert refusal is not None
+    assert refusal.layer == "function"
+    assert cure in refusal.cure
+
+
 def test_every_link_to_a_runbook_leads_somewhere() -> None:
     """Each section that the doctor's code names is a heading of docs/operations.md."""
     headings = re.findall(r"^#+ (.+)$", (PROJECT / "docs" / "operations.md").read_text("utf-8"), re.MULTILINE)
