@@ -152,6 +152,10 @@ def test_no_way_around_the_signature(ministack: Ministack, treasure: str) -> Non
         }
         assert {name: code for name, code in refused.items() if code not in {400, 403}} == {}
         assert status("HEAD", f"/{treasure}/document") == 403
+        # Where a custom resource responds: an unknown token changes nothing, and a body of any size is not kept.
+        response = f"{ministack.url}/_ministack/cfn-response/00000000-0000-4000-8000-000000000000"
+        assert session.put(response, b"{}", timeout=30).status_code == 200
+        assert session.put(response, bytes(2 * 2**20), timeout=30).status_code == 413
         assert status("GET", "/_ministack/ready") == 200
     stored = ministack.client("s3").get_object(Bucket=treasure, Key="document")["Body"].read()
     assert stored == b"a document"

@@ -81,8 +81,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008})
-    elif scope["type"] != "http" or _UNSIGNED.fullmatch(f"{scope['method']} {scope['path']}"):
+    elif scope["type"] != "http":
         await server_app(scope, receive, send)
+    elif _UNSIGNED.fullmatch(f"{scope['method']} {scope['path']}"):
+        await _serve_unsigned(scope, receive, send)
     elif scope["path"] == PATH:
         await _respond_to_gateway(receive, send)
     else:
@@ -96,6 +98,17 @@ async def _respond_to_gateway(receive: Any, send: Any) -> None:
         status, response = 400, {"message": f"not a request of the gateway: {type(error).__name__}"}
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(response).encode()})
+
+
+async def _serve_unsigned(scope: Any, receive: Any, send: Any) -> None:
+    """Hand on what needs no signature; anybody may send it, so it is small (a custom resource's has 4,096 bytes)."""
+    try:
+        body = await _body(receive, _UNSIGNED_BODY)
+    except ValueError:
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await server_app(scope, _with_body(body, receive), send)
 
 
 async def _serve_signed(scope: Any, receive: Any, send: Any) -> None:
@@ -112,12 +125,7 @@ async def _serve_signed(scope: Any, receive: Any, send: Any) -> None:
     if failure is not None:
         await _refuse(scope, query, body, failure, send)
         return
-    pending = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Any:
-        return pending.pop() if pending else await receive()
-
-    await server_app(scope, replay, send)
+    await server_app(scope, _with_body(body, receive), send)
 
 
 def _claim_failure(headers: list[tuple[bytes, bytes]], query: dict[str, list[str]]) -> Any:
@@ -164,6 +172,16 @@ async def _refuse(scope: Any, query: dict[str, list[str]], body: bytes, failure:
 
 def _as_dict(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+def _with_body(body: bytes, receive: Any) -> Any:
+    """Return a `receive` that gives a body that was read already, and then what follows."""
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Any:
+        return pending.pop() if pending else await receive()
+
+    return replay
 
 
 async def _body(receive: Any, limit: int | None = None) -> bytes:
