@@ -221,7 +221,8 @@ class _Sam:
         self.umask = 0
         self.code, self.last_line, self.polls, self.stopped = code, last_line, 0, 0
         monkeypatch.setattr(deployment.processes, "start", self._start)
-        monkeypatch.setattr(deployment.time, "sleep", lambda _: None)
+        self.pauses: list[float] = []
+        monkeypatch.setattr(deployment.time, "sleep", self.pauses.append)
 
     def _start(self, _: str, command: list[str], *, environment: dict[str, str], umask: int, **__: Any) -> "_Sam":
         self.calls.append((command, environment))
@@ -280,7 +281,8 @@ def test_sam_deploy_keeps_the_configured_parameters_and_adds_the_given(
     assert len(parsed) > 1
     assert environment["AWS_ENDPOINT_URL"] == aws.url
     assert sam.umask == 0o077
-    assert len(beats) == 3
+    assert len(beats) == len(sam.pauses) == 3
+    assert all(0.1 <= pause <= 0.5 for pause in sam.pauses), "about five times per second"
     deployment.deploy(aws, tmp_path / "log", stack="s")
     assert "--parameter-overrides" not in sam.calls[1][0]
 
