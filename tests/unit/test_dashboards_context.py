@@ -1,6 +1,7 @@
 """What a panel's query becomes under a time range and filters: OpenSearch Dashboards' rules."""
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError, resolve
-from iot_stream.dashboards.definition import Query
+from iot_stream.dashboards.definition import Query, load
+from iot_stream.dashboards.search import fetch
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 QUARTER_HOUR = TimeRange(NOW - timedelta(minutes=15), NOW)
@@ -108,6 +110,30 @@ def test_timefilter_becomes_the_ends_of_the_range() -> None:
     assert aggs["a"]["filters"]["filters"] == [{"from": end - 900_000}]
     assert aggs["b"]["to"] == end - 120_000
     assert aggs["c"] == RANGE
+
+
+def test_everything_on_the_page_is_fetched_in_one_search() -> None:
+    """Each panel's data, the newest readings, and the filters' choices, which the chosen ones do not narrow."""
+    dashboard, sent = load(), list[tuple[str, Mapping[str, Any]]]()
+    fields = [entry["field"] for entry in dashboard.filters]
+    hit = {"_source": {"device_id": 7}}
+
+    def search(searches: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        sent.extend(searches)
+        panels = [{"took": number} for number in range(len(dashboard.panels))]
+        counts = {field: {"buckets": [{"key": 9}, {"key": 7}]} for field in fields}
+        return [*panels, {"hits": {"hits": [hit]}}, {"hits": {"hits": []}, "aggregations": counts}]
+
+    responses = fetch(search, dashboard, Context(QUARTER_HOUR, [DEVICE_7]))
+    assert responses.panels == {panel.name: {"took": number} for number, panel in enumerate(dashboard.panels)}
+    assert (responses.latest, responses.has_index) == ([{"device_id": 7}], True)
+    assert responses.choices == {field: [7, 9] for field in fields}
+    (_, latest), (_, choices) = sent[-2:]
+    assert latest["query"]["bool"]["filter"] == [DEVICE_7, RANGE]
+    assert latest["sort"][0]["timestamp"]["order"] == "desc"
+    assert choices["query"]["bool"]["filter"] == [RANGE]
+    assert choices["size"] == 0, "no documents; OpenSearch refuses a negative size"
+    assert [*choices["aggs"]] == fields
 
 
 def test_an_unknown_timefilter_is_refused() -> None:
