@@ -248,6 +248,10 @@ def test_a_delivery_stream_that_cannot_be_served_is_reported() -> None:
     with pytest.raises(DeliveryError, match="EndpointConnectionError") as raised:
         describe(EndpointConnectionError(endpoint_url="http://x"))
     assert not raised.value.final
+    for code in ("AccessDeniedException", "ThrottlingException", "ServiceUnavailableException"):
+        with pytest.raises(DeliveryError, match=rf"failed \({code}\): check the endpoint") as raised:
+            describe(ClientError({"Error": {"Code": code}}, "DescribeDeliveryStream"))
+        assert not raised.value.final, "it may work in a moment"
     with pytest.raises(DeliveryError, match="is CREATING"):
         describe(described(DeliveryStreamStatus="CREATING"))
     with pytest.raises(DeliveryError, match="created again") as raised:
@@ -283,3 +287,27 @@ def test_log_entries_have_awss_fields() -> None:
 def test_aws_errors_are_identified_by_their_code(body: bytes, code: str) -> None:
     """The code may have a namespace before it; when the response is not AWS's, it is the HTTP status."""
     assert error_code(ClientError(_parse_error(body, 502), "GetRecords")) == code
+
+
+@pytest.mark.parametrize("key", ["message", "Message"])
+def test_aws_errors_keep_their_message(key: str) -> None:
+    """Services spell its key either way (botocore's `BaseJSONParser._do_error_parse` takes both)."""
+    body = json.dumps({"__type": "AccessDeniedException", key: "not authorized"}).encode()
+    assert "not authorized" in str(ClientError(_parse_error(body, 400), "GetRecords"))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [("http://127.0.0.1:9", "http://127.0.0.1:9/bucket/k?"), (None, "https://bucket.s3.amazonaws.com/k?")],
+    ids=["a fake AWS", "AWS"],
+)
+def test_a_bucket_is_addressed_as_its_endpoint_knows_it(
+    endpoint: str | None, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By path where one host name serves all buckets; by host name at AWS ("Virtual hosting", S3 user guide)."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    client = AwsClients("us-east-1", endpoint).client("s3")
+    assert client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "k"}).startswith(url)

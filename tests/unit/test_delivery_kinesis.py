@@ -1,10 +1,12 @@
 """Reading the stream, from a fake Kinesis that closes shards, throttles and lets iterators expire."""
 
 import base64
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -260,6 +262,57 @@ def test_kpl_records_are_deaggregated() -> None:
         ("3.2.0", "key", None, b"plain", 5),
     ]
     assert {record.arrived for record in records(batches)} == {1_700_000_000_123}
+
+
+class _Moments(threading.Event):
+    """An event that never waits: it notes for how long, and is set once it was asked for the `last` time."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last = last
+        self.waited: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return whether it is set."""
+        self.waited.append(timeout or 0.0)
+        if len(self.waited) == self.last:
+            self.set()
+        return self.is_set()
+
+
+def read_twice(monkeypatch: pytest.MonkeyPatch, processed: threading.Event) -> tuple[list[ShardBatch], list[float]]:
+    """Return the batches of a shard that is read until its second pause, at 100 ms a read, and the pauses."""
+    now = itertools.count(1000.0, 0.1)
+    monkeypatch.setattr(kinesis_module, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(kinesis_module, "_PAUSE", 0.25)
+    kinesis = FakeKinesis({"1": [b"a", b"b", b"c", b"d", b"e"]}, {}, set())
+    batches: list[ShardBatch] = []
+
+    def post(item: ShardBatch) -> threading.Event:
+        batches.append(item)
+        return processed
+
+    source = Source(kinesis, STREAM, 0, {}, post=post, spawn=spawn)  # type: ignore[arg-type]
+    source.set_room(2**20)
+    pauses = _Moments(2)
+    source._stopped = pauses
+    source._read_shard("1")
+    return batches, pauses.waited
+
+
+def test_reads_of_a_shard_begin_a_quarter_of_a_second_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard allows five a second ("Quotas and limits"); the time that a read takes counts."""
+    processed = threading.Event()
+    processed.set()
+    batches, pauses = read_twice(monkeypatch, processed)
+    assert len(batches) == 2
+    assert pauses == pytest.approx([0.15, 0.15])
+
+
+def test_a_batch_that_takes_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading goes on when it is processed, however often the wait ends without it."""
+    batches, _ = read_twice(monkeypatch, _Moments(3))
+    assert [record.sequence for record in records(batches)] == ["1", "2", "3", "4"]
 
 
 def test_nothing_is_read_without_room() -> None:
