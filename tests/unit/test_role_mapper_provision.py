@@ -826,6 +826,12 @@ def test_only_what_serves_a_path_says_that_there_is_nothing(path: str, whose: st
     assert response.retryable is not response.absent
 
 
+def test_dashboards_has_no_absence_for_an_import() -> None:
+    """Nor for the lookup of many: the 404 is a gateway's, and the call is made again."""
+    response = ResponseError("POST /_dashboards/api/saved_objects/_import", 404, "", NOT_FOUND["dashboards"])
+    assert (response.absent, response.retryable) == (False, True)
+
+
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
 def test_an_odd_response_that_stays_is_never_a_success(whole: FakeDomain, odd: FakeResponse) -> None:
     """Neither of Create, nor of a removal; and no object of anybody is changed by it."""

@@ -108,7 +108,7 @@ class ResponseError(CallError):
     def __init__(self, call: str, status: int, explanation: str, body: object = None) -> None:
         self.status = status
         self.body = body
-        self._path = call.partition(" ")[2]
+        self._method, _, self._path = call.partition(" ")
         foreign = status == _NOT_FOUND and body is not None and not self.absent
         retryable = status in _RETRYABLE or status in _SERVER_ERRORS or foreign
         super().__init__(f"{call} returned {status}: {explanation}", retryable=retryable)
@@ -121,8 +121,8 @@ class ResponseError(CallError):
             return False
         if self._path.startswith(_SECURITY):
             return body.get("status") == "NOT_FOUND"
-        if self._path.startswith(_DASHBOARDS):
-            return body.get("statusCode") == _NOT_FOUND
+        if self._path.startswith(_DASHBOARDS):  # its POSTs name no object in the path
+            return body.get("statusCode") == _NOT_FOUND and self._method != "POST"
         error = body.get("error")
         return isinstance(error, dict) and error.get("type") in _ABSENT_TYPES
 
