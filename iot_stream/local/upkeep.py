@@ -3,6 +3,7 @@
 Unlike `up`, which begins with empty state, this keeps everything that the local stack holds.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -78,7 +79,9 @@ def update(
         say(f"the delivery worker follows to {stack.output('DeliveryStreamName')}")
         _stop_part(local_stack, WORKER)
         # A new delivery stream has no progress: it begins at the latest record, on AWS too.
-        local_stack.delivery_state.rename(local_stack.folder / f"delivery-{before.output('DeliveryStreamName')}")
+        set_aside = local_stack.folder / f"delivery-{before.output('DeliveryStreamName')}"
+        shutil.rmtree(set_aside, ignore_errors=True)  # of an earlier delivery stream of that name
+        local_stack.delivery_state.rename(set_aside)
         deliver(local_stack, stack)
     if any(stack.output(name) != before.output(name) for name in ("IndexName", "BackupBucketName", "BackupPrefix")):
         _stop_part(local_stack, LIVE_PAGE)

@@ -140,3 +140,15 @@ def test_the_parts_follow_to_other_names(tmp_path: Path, monkeypatch: pytest.Mon
     assert made.done[1:] == ["reader of new*", f"stop {WORKER}", "deliver", f"stop {LIVE_PAGE}", "live page"]
     assert (tmp_path / "delivery-d" / "progress").exists()
     assert not stack.delivery_state.exists()
+
+
+def test_a_name_that_is_used_again_does_not_stop_the_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From d to other, back and to other again: the folder of the first d makes room for that of the second."""
+    made = deployments(monkeypatch, {}, DeliveryStreamName="other")
+    stack = stack_with(tmp_path)
+    for number in (1, 2):
+        stack.delivery_state.mkdir()
+        (stack.delivery_state / f"progress-{number}").touch()
+        upkeep.update(stack)
+        assert [each.name for each in (tmp_path / "delivery-d").iterdir()] == [f"progress-{number}"]
+    assert made.done.count("deliver") == 2
