@@ -284,6 +284,25 @@ def test_what_failed_is_listed_and_a_record_is_fetched_only_when_asked_for(opens
     expect(dialog).to_be_hidden()
 
 
+def test_a_failed_record_is_readable_on_a_phone(opensearch: OpenSearch, look: Open) -> None:
+    """The button is on the screen and covers nothing, and the record has the whole width."""
+    fill(opensearch, "browsed-phone-failures", 1)
+    page = look("browsed-phone-failures", viewport={"width": 390, "height": 844}).page
+    page.locator("#failed").click()
+    dialog = page.get_by_role("dialog")
+    show = dialog.get_by_role("button", name="Show", exact=True)
+    why, button = dialog.locator("strong").bounding_box(), show.bounding_box()
+    assert why is not None
+    assert button is not None
+    assert button["y"] >= why["y"] + why["height"]
+    assert 0 <= button["x"] <= 390 - button["width"]
+    show.click()
+    expect(dialog.locator("pre")).to_have_text("the record")
+    record = dialog.locator("pre").bounding_box()
+    assert record is not None
+    assert record["width"] > 250
+
+
 def test_the_strip_shows_the_pipeline_in_flow_order(opensearch: OpenSearch, look: Open) -> None:
     """Send → Ingest → Transform → Deliver → Index → Watch, with the counts that were given."""
     fill(opensearch, "browsed-strip", 1)
@@ -337,13 +356,16 @@ def test_refreshing_leaves_nothing_behind(opensearch: OpenSearch, look: Open) ->
 
 
 def fleet_of(server: OpenSearch, index: str, count: int) -> None:
-    """Write what the alerts function knows of devices 1 to `count`: the first hot, the second silent."""
+    """Write what the alerts function knows of devices 1 to `count`: the first is hot, the second silent.
+
+    The last is hot, and its alert has not opened yet.
+    """
     now = time.time_ns() // 1_000_000
     written: dict[str, Any] = {}
     for number in range(1, count + 1):
         alerts = {1: ("too_high:temp_celsius",), 2: ("silent",)}.get(number, ())
         at = now - (600_000 if number == 2 else number)
-        device = Device(number, at, {"temp_celsius": 45.5 if number == 1 else 20.0}, alerts=alerts)
+        device = Device(number, at, {"temp_celsius": 45.5 if number in (1, count) else 20.0}, alerts=alerts)
         written[device_document_id(number)] = device.document(RULES)
     hot = Alert("too_high:temp_celsius", 1, now - 60_000, now - 120_000, 45.5, f"Device 1: {HOSTILE} 45.5 °C", 1)
     gone = Alert("silent", 2, now - 30_000, now - 600_000, None, "Device 2: no reading since 10:00", 1)
@@ -382,6 +404,8 @@ def test_alerts_are_in_a_strip_and_devices_in_a_table_the_worst_first(opensearch
     expect(rows).to_have_count(25)
     page.get_by_role("button", name="Device", exact=True).click()
     expect(rows.first).to_contain_text("60")
+    expect(rows.first.locator("td")).to_contain_text(["ok", "60", "", "▲ 45.5"])  # too hot, and not yet for a minute
+    expect(rows.nth(1).locator("td").last).to_have_text("20")
     page.locator("#fleet-search").fill("17")
     expect(rows).to_have_count(1)
     page.locator("#fleet-body button").click()
@@ -392,6 +416,11 @@ def test_alerts_are_in_a_strip_and_devices_in_a_table_the_worst_first(opensearch
     expect(page.locator(".chart figcaption")).to_have_text("Temperature of device 17 and 18")
     expect(page.locator(".chart .role-legend-label")).to_have_text(["17", "18"])
     expect(page.locator(".chart .mark-line path")).to_have_count(2)
+    page.locator("#fleet-search").fill("60")  # no reading is of this device
+    page.locator("#fleet-body button[value='60']").click()
+    page.locator("#fleet-search").fill("18")
+    page.locator("#fleet-body button[value='18']").click()
+    expect(page.locator(".chart figcaption")).to_have_text("Temperature of device 60: no readings in this range")
     assert page.locator("img").count() == 0
 
 

@@ -115,9 +115,7 @@ export class Fleet {
         button.addEventListener("click", () => this.#choose(String(device)));
         row.insertCell().append(button);
         row.insertCell().textContent = clock(seen);
-        for (const { name } of this.#dashboard.measures) {
-          row.append(make("td", { className: "number", textContent: values[name] ?? "" }));
-        }
+        for (const measure of this.#dashboard.measures) row.append(valueCell(measure, values[measure.name]));
         return row;
       }),
     );
@@ -158,10 +156,12 @@ export class Fleet {
       this.#charts = await Promise.all(this.#dashboard.measures.map((measure) => this.#makeChart(measure, chosen)));
     }
     await Promise.all(
-      this.#charts.map(({ measure, result }) => {
+      this.#charts.map(({ measure, title, caption, result }) => {
         const { view } = result;
+        const shown = rows.filter((row) => row.measure === measure.name);
+        caption.textContent = shown.length ? title : `${title}: no readings in this range`;
         view.data("ends", [{ at: Date.parse(from) }, { at: Date.parse(to) }]);
-        return view.data("series", rows.filter((row) => row.measure === measure.name)).runAsync();
+        return view.data("series", shown).runAsync();
       }),
     );
   }
@@ -170,10 +170,19 @@ export class Fleet {
     const holder = make("figure", { className: "chart" });
     const title = `${measure.label} of ${this.#dashboard.device.label.toLowerCase()} ${chosen.join(" and ")}`;
     const target = make("div", { className: "view" });
-    holder.append(make("figcaption", { textContent: title }), target);
+    const caption = make("figcaption", { textContent: title });
+    holder.append(caption, target);
     element("fleet-charts").append(holder);
-    return { measure, result: await embed(target, lines(measure, chosen)) };
+    return { measure, title, caption, result: await embed(target, lines(measure, chosen)) };
   }
+}
+
+// A value beyond its threshold is marked at once; the state is that of alerts, which open when it has lasted.
+function valueCell({ above, below, unit }, value) {
+  const cell = make("td", { className: "number", textContent: value ?? "" });
+  const beyond = above !== null && value > above ? `above ${above}` : below !== null && value < below ? `below ${below}` : "";
+  if (beyond) Object.assign(cell, { textContent: `▲ ${value}`, title: `${beyond}${unit ? ` ${unit}` : ""}` }).classList.add("beyond");
+  return cell;
 }
 
 function fill(list, texts) {
@@ -187,6 +196,7 @@ function lines(measure, chosen) {
     width: "container",
     height: "container",
     autosize: { type: "fit", contains: "padding", resize: true },
+    view: { stroke: null },
     data: { name: "series", values: [] },
     layer: [
       { data: { name: "ends", values: [] }, mark: { type: "point", opacity: 0 }, encoding: { x } },
