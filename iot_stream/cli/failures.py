@@ -88,7 +88,7 @@ def show(
 ) -> None:
     """Print failed records with their reasons and data, of the object KEY or of the newest objects.
 
-    What devices sent may be private: it is printed here and nowhere else.
+    With --json it prints one object a line. What devices sent may be private: it is printed here and nowhere else.
     """
     from iot_stream.failure_objects import BackupLocation, FailureObjects
 

@@ -134,7 +134,7 @@ target_options = all_of(
 )
 """What the commands take that act on the local stack, or with `--aws` on AWS: see `resolve_target`."""
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
 time_range_start = click.option(
     "--from", "start", default="now-15m", help="Start of the time range, for example now-1h."
 )

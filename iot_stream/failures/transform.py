@@ -44,10 +44,10 @@ def load_transform(path: Path) -> Transform:
     def repair(record: FailedRecord) -> bytes | None:
         try:
             result = function(record.data, _failure(record))
-        except Exception as error:
+            if isinstance(result, str):
+                return result.encode()
+        except Exception as error:  # a lone surrogate in the text, too
             raise TransformError(f"transform failed: {type(error).__name__}") from error
-        if isinstance(result, str):
-            return result.encode()
         if result is None or isinstance(result, bytes):
             return result
         raise TransformError(f"transform returned {type(result).__name__}, not bytes")

@@ -259,6 +259,13 @@ def test_a_script_must_return_bytes(tmp_path: Path) -> None:
         load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"secret"))
 
 
+def test_text_that_is_not_unicode_leaves_the_record(tmp_path: Path) -> None:
+    """A lone surrogate, which UTF-8 has no bytes for, is the script's error like any other."""
+    (tmp_path / "script.py").write_text("def transform(data, failure): return chr(0xD800)")
+    with pytest.raises(TransformError, match=r"^transform failed: UnicodeEncodeError$"):
+        load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"x"))
+
+
 def test_a_broken_object_is_a_row_not_the_end(world: World) -> None:
     """It stays where it is; what follows is replayed."""
     world.put(a=b"\x1f\x8bbroken", b=failed_reading(good(1)) + b"garbage\n", c=failed_reading(good(2)))
