@@ -273,6 +273,7 @@ def test_the_local_stacks_address_is_the_one_of_its_configuration(url: str) -> N
 def test_the_template_sets_the_functions_environment_and_publishes_it() -> None:
     """The alias names a version, which keeps its environment: what can change is in the version's description.
 
+    The endpoint changes with the domain's name alone.
     Every property of AWS::Lambda::Version is replaced when it changes (AWS CloudFormation Template Reference).
     """
     function = load_template()["Resources"]["RoleMapperFunction"]["Properties"]
@@ -280,8 +281,9 @@ def test_the_template_sets_the_functions_environment_and_publishes_it() -> None:
     assert set(variables) == set(FUNCTION_ENVIRONMENT) - {"AWS_REGION"}
     assert variables["URL_SUFFIX"] == {"Ref": "AWS::URLSuffix"}
     described = json.dumps(function["VersionDescription"])
+    assert variables["DOMAIN_ENDPOINT"] == {"GetAtt": "Domain.DomainEndpoint"}
     for value in (
-        variables["DOMAIN_ENDPOINT"],
+        {"Ref": "DomainName"},
         variables["MASTER_USER_MODE"],
         variables["MASTER_USER_SECRET_ARN"]["If"][1],
     ):

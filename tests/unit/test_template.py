@@ -7,6 +7,7 @@ import copy
 import itertools
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -223,10 +224,35 @@ def test_firehose_invokes_the_alias_and_each_setting_makes_a_version() -> None:
     assert "/properties/Description" in schema["createOnlyProperties"]
     described = set(re.findall(r"\$\{(\w+)\}", function["VersionDescription"]["Sub"]))
     settings = [*function["Environment"]["Variables"].values(), function["MemorySize"]]
-    assert {each["Ref"] for each in settings} | {"Architecture"} == described
+    assert {each["Ref"] for each in settings} | {"Architecture", "SubnetIds"} == described
     [processor] = DESTINATION["ProcessingConfiguration"]["Processors"]
     named = {each["ParameterName"]: each["ParameterValue"] for each in processor["Parameters"]}
     assert named["LambdaArn"] == {"Ref": "EnrichmentFunction.Alias"}
+
+
+def test_the_longest_settings_fit_into_a_versions_description() -> None:
+    """Lambda's PublishVersion takes 256 characters; names that CloudFormation makes as "Secret ARN" has them."""
+    limit = botocore.session.get_session().get_service_model("lambda").shape_for("Description").metadata["max"]
+    longest = {
+        "DeviceTimeZone": "z" * 32,
+        "DomainName": "d" * 28,
+        "EnrichmentMemorySize": "10240",
+        "MetricsNamespace": "n" * 128,
+        "SubnetIds": ",".join(["subnet-0123456789abcdef0"] * 3),
+    }
+    for name in longest.keys() - {"EnrichmentMemorySize"}:
+        pattern = PARAMETERS[name]["AllowedPattern"]
+        assert re.fullmatch(pattern, longest[name])
+        assert not re.fullmatch(pattern, longest[name] + longest[name][-1]), "nothing longer is accepted"
+    assert max(map(len, zoneinfo.available_timezones())) <= len(longest["DeviceTimeZone"])
+    secret = "arn:aws-cn:secretsmanager:cn-northwest-1:123456789012:secret:MasterUserSecret-0123456789ab-012345"
+    text = RESOURCES["EnrichmentFunction"]["Properties"]["VersionDescription"]["Sub"]
+    values = longest | {"Architecture": "x86_64"}
+    described = [
+        re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text),
+        f"{longest['DomainName']} {secret} [{longest['SubnetIds']}]",
+    ]
+    assert max(map(len, described)) <= limit, described
 
 
 @pytest.mark.parametrize("gradual", ["true", "false"])

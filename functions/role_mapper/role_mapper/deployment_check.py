@@ -2,7 +2,7 @@
 
 It invokes the enrichment function with a sample reading as Firehose would ("Data transformation flow") and expects a
 document: an unknown time zone, packages of another architecture or a broken description fail here, with the
-function's own words, and not in every batch.
+function's own words, and not in every batch. In an update the alias moves meanwhile, and returns with the rollback.
 
 CloudFormation sends an Update with the earlier properties when it rolls back. So the earlier values are those of the
 physical id, which changes only when a check succeeded: a rollback is never compared with what was just refused.
