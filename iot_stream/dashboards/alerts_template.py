@@ -52,5 +52,7 @@ def alerts_template(reading: Description) -> dict[str, Any]:
         if field.name in _OWN:
             raise SetupError(f"functions/enrichment/readings.toml, field {field.name}: alerts use this name themselves")
     properties = {**_OWN, **{field.name: field_mapping(field) for field in fields}}
-    settings = {"index": {"number_of_shards": "1", "auto_expand_replicas": "0-1"}}
+    # A copy on each of up to three nodes: with Standby a domain refuses copies that are no multiple of its three zones
+    # (OpenSearch, AwarenessReplicaBalance.validateReplicas).
+    settings = {"index": {"number_of_shards": "1", "auto_expand_replicas": "0-2"}}
     return {"template": {"settings": settings, "mappings": {"dynamic": False, "properties": properties}}}

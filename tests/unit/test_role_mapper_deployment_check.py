@@ -30,6 +30,7 @@ CHECK = TEMPLATE["Resources"]["DeploymentCheck"]["Properties"]
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:iot-enrichment:7"
 Invoke = Callable[[dict[str, Any]], dict[str, Any]]
 VPC = {"VpcId": "vpc-1", "SubnetIds": "subnet-1"}
+STANDBY = {"InstanceCount": "6", "AvailabilityZones": "3", "Standby": "true", "InstanceType": "r7g.large.search"}
 
 
 def parameters(**changed: str) -> dict[str, str]:
@@ -156,7 +157,11 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
             "manages 10 data nodes at most",
         ),
         ({"InstanceCount": "4", "AvailabilityZones": "3"}, "InstanceCount=4 must be a multiple of AvailabilityZones=3"),
-        ({"Standby": "true"}, "Standby is not available for t3.small.search"),
+        (
+            STANDBY | {"NumberOfReplicas": "2", "InstanceType": "t3.small.search"},
+            "Standby is not available for t3.small.search",
+        ),
+        (STANDBY | {"NumberOfReplicas": "3"}, "NumberOfReplicas=3 makes 4 copies"),
         ({"DeliveryBufferSizeInMBs": "10"}, "makes requests that t3.small.search refuses: use 9 or less"),
         ({"DeliveryBufferSizeInMBs": "10", "InstanceType": "m6g.large.search"}, "refuses: use 9 or less"),
         ({"OpenSearchRoleIndexPattern": "iot-stream-*"}, "does not cover the index iot-stream "),
@@ -193,7 +198,8 @@ def test_a_contradiction_is_refused(changed: dict[str, str], words: str) -> None
         {"InstanceType": "t3.medium.search", "VolumeSizeGiB": "200"},
         {"InstanceType": "r6g.12xlarge.search", "VolumeSizeGiB": "24576"},
         {"InstanceCount": "10", "DedicatedMasters": "true", "DedicatedMasterType": "t3.medium.search"},
-        {"InstanceCount": "6", "AvailabilityZones": "3", "Standby": "true", "InstanceType": "r7g.large.search"},
+        STANDBY | {"NumberOfReplicas": "2"},
+        STANDBY | {"NumberOfReplicas": "5"},
         {"DeliveryBufferSizeInMBs": "90", "InstanceType": "r6g.large.search"},
         {"DeliveryBufferSizeInMBs": "90", "InstanceType": "m6g.xlarge.search"},
         {"OpenSearchRoleIndexPattern": "*"},

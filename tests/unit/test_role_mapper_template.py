@@ -13,6 +13,7 @@ from iot_stream.paths import PROJECT
 from role_mapper import files, response_sender
 from role_mapper.properties import Properties
 from tests.builders import mapping_properties
+from tests.lint_template import ENVIRONMENTS
 from tests.template import load_template
 
 SOURCES = sorted((PROJECT / "functions/role_mapper/role_mapper").rglob("*.py"))
@@ -92,6 +93,19 @@ def test_the_index_template_holds_for_every_index_of_the_stream() -> None:
         "number_of_replicas": "2",
         "refresh_interval": "30s",
     }
+
+
+def test_each_of_three_zones_gets_a_copy_of_each_index() -> None:
+    """Or else a domain with Standby refuses the template: OpenSearch's AwarenessReplicaBalance.validateReplicas.
+
+    Its setting `cluster.routing.allocation.awareness.balance` is true there ("replica=2, 5, 8",
+    aws-solutions/centralized-logging-with-opensearch issue 170).
+    """
+    properties = Properties.of(mapping_properties(NumberOfReplicas=ENVIRONMENTS["prod"]["NumberOfReplicas"]))
+    for template in (files.index_template(properties, ""), files.alerts_template(properties, "")):
+        settings = template["template"]["settings"]["index"]
+        most = settings.get("number_of_replicas") or settings["auto_expand_replicas"].split("-")[1]
+        assert (int(most) + 1) % 3 == 0, settings
 
 
 def test_a_more_specific_index_wins_over_a_shorter_one() -> None:

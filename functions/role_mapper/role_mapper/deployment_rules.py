@@ -35,6 +35,7 @@ _LARGEST_VOLUMES: Final = {"t3.small.search": 100, "t3.medium.search": 200} | {
     for size, tib in sizes.items()
 }
 _MOST_DATA_NODES_OF_T3_MASTERS: Final = 10  # "Domain and instance quotas"
+_ZONES_OF_STANDBY: Final = 3  # "expected total copies needs to be a multiple of total awareness attributes [3]"
 # "Index rotation for the OpenSearch Service destination": the first and the last name that can come.
 _ROTATED: Final = {
     "NoRotation": ("", ""),
@@ -111,6 +112,11 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
         yield (
             f"DedicatedMasterType={parameters['DedicatedMasterType']} manages {_MOST_DATA_NODES_OF_T3_MASTERS} data "
             "nodes at most: choose a larger one"
+        )
+    if parameters["Standby"] == "true" and (replicas + 1) % _ZONES_OF_STANDBY:
+        yield (
+            f"NumberOfReplicas={replicas} makes {replicas + 1} copies, and with Standby the domain refuses an index "
+            "whose copies are no multiple of its three zones: use 2, 5 or 8"
         )
     if parameters["Standby"] == "true" and parameters["InstanceType"].startswith("t3."):
         yield f"Standby is not available for {parameters['InstanceType']}: choose another InstanceType"
