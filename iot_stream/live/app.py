@@ -258,6 +258,8 @@ class _Page:
         while True:
             if time.monotonic() - self._last_request < _IDLE_SECONDS:
                 self._state = await run_in_threadpool(self._pipeline.look)
+            else:
+                self._state = State()  # who comes next must not take what was counted long ago for the present
             await asyncio.sleep(_LOOK_SECONDS)
 
 

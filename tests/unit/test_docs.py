@@ -47,3 +47,24 @@ def test_make_targets_in_the_pages_exist() -> None:
     for page in PAGES:
         named = set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8")))
         assert named <= targets, page
+
+
+def _skeleton(page: str) -> dict[str, list[str]]:
+    """Return what must be alike in two languages: heading levels, commands, diagrams, code words, links, rows."""
+    source = (PROJECT / page).read_text(encoding="utf-8")
+    prose = text(PROJECT / page)
+    return {
+        "headings": re.findall(r"^#+", prose, re.MULTILINE),
+        "commands": [line.partition("  #")[0].rstrip() for line in re.findall(r"^    (.+)$", prose, re.MULTILINE)],
+        "diagrams": re.findall(r"```.*?```", source, re.DOTALL),
+        "code": sorted(re.findall(r"`([^`\n]+)`", prose)),
+        "links": sorted(set(re.findall(r"\]\(([^)\s]+)\)", prose)) - {"README.md", "README.ko.md"}),
+        "rows": [str(line.count("|")) for line in prose.splitlines() if line.startswith("|")],
+    }
+
+
+def test_the_korean_readme_keeps_step() -> None:
+    """README.ko.md has the headings, commands, code words, links and table rows of README.md."""
+    english, korean = _skeleton("README.md"), _skeleton("README.ko.md")
+    for part, expected in english.items():
+        assert korean[part] == expected, part
