@@ -48,6 +48,7 @@ CHANGED = {
     "DeliveryBufferIntervalInSeconds": "10",
     "DeliveryBufferSizeInMBs": "2",
     "DeliveryRetrySeconds": "60",
+    "DeviceAlertsSchedule": "rate(5 minutes)",
     "DeviceTimeZone": "Europe/Berlin",
     "DocumentIdFormat": "NO_DOCUMENT_ID",
     "DomainLogs": "All",
@@ -86,6 +87,7 @@ UNCHANGED = {
     "BackupMode": "refused on a delivery stream that exists, as the test above shows",
     "CombinedAlarms": "ministack refuses metric math and composite alarms",
     "CustomerManagedKey": "refused on a domain that exists; prod's shape has it",
+    "DeviceAlerts": "its schedule is changed here; test_role_mapper_provision.py takes its objects out of the domain",
     "DomainName": "here every domain is the run's one OpenSearch",
     "GradualDeployment": "ministack has no CodeDeploy",
     "MasterUserMode": "test_role_mapper_deployments.py deploys it",
@@ -196,12 +198,13 @@ def _update_every_parameter(second: LocalStack) -> None:
     domain = second.aws.client("opensearch").describe_domain(DomainName="second")["DomainStatus"]
     assert domain["ClusterConfig"]["InstanceType"] == "m7g.large.search"
     assert domain["EBSOptions"]["VolumeSize"] == 20
-    [rule] = [
-        each
+    rules = {
+        each["Name"].split("-")[1]: each.get("ScheduleExpression")
         for each in second.aws.client("events").list_rules()["Rules"]
-        if "RepairRule" in each["Name"] and each["Name"].startswith("second")
-    ]
-    assert rule["ScheduleExpression"] == "rate(1 day)"
+        if each["Name"].startswith("second")
+    }
+    assert "rate(1 day)" in rules.values(), "RepairSchedule"
+    assert "rate(5 minutes)" in rules.values(), "DeviceAlertsSchedule"
     alarms = second.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="second")["MetricAlarms"]
     assert {alarm["AlarmActions"][0] for alarm in alarms} == {topic}
     thresholds = {alarm["MetricName"]: alarm["Threshold"] for alarm in alarms}
