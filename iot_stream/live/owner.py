@@ -19,7 +19,7 @@ __all__ = ["OwnerOnly", "socket_owner"]
 
 _TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ROOT: Final = 0  # may read everything anyway, and forwards ports into containers and virtual machines
-_LOCAL, _REMOTE, _UID = 1, 2, 7  # columns
+_LOCAL, _REMOTE, _UID, _INODE = 1, 2, 7, 9  # columns
 _READS: Final = 3  # a table may miss a row that moves while it is read
 
 
@@ -51,7 +51,10 @@ def _owner_of(client: tuple[str, int], server: tuple[str, int]) -> int | None:
 
 
 def socket_owner(table: Iterable[str], client: tuple[str, int], server: tuple[str, int]) -> int | None:
-    """Return the user id of the socket that is connected from `client` to `server`, None if it is not in the table.
+    """Return the user id of the socket that is connected from `client` to `server`, None if nobody has it open.
+
+    A socket that its process has closed stays in the table for a while, with user id and inode 0: it is nobody's, not
+    root's.
 
     Args:
         table: lines of /proc/net/tcp and /proc/net/tcp6; an IPv6 socket may be connected to an IPv4 one.
@@ -62,7 +65,8 @@ def socket_owner(table: Iterable[str], client: tuple[str, int], server: tuple[st
     wanted = {f"{local} {remote}" for local, remote in ends}
     for line in table:
         columns = line.split()
-        if len(columns) > _UID and f"{columns[_LOCAL]} {columns[_REMOTE]}" in wanted:
+        connected = len(columns) > _INODE and f"{columns[_LOCAL]} {columns[_REMOTE]}" in wanted
+        if connected and columns[_INODE] != "0":
             return int(columns[_UID])
     return None
 

@@ -37,3 +37,14 @@ def test_other_connections_say_nothing() -> None:
         "",
     ]
     assert socket_owner(others, CLIENT, SERVER) is None
+
+
+def test_a_closed_socket_is_nobody_s() -> None:
+    """Its user id is 0, which is not root's: the request would be served, whoever had sent it.
+
+    Captured (but for the ports) after a process of `nobody` had sent a request and closed its socket: FIN_WAIT2.
+    """
+    row = (
+        "  32: 0100007F:9A29 0100007F:2198 05 00000000:00000000 03:0000174B 00000000     0        0 0 3 0000003f054b46"
+    )
+    assert socket_owner([HEAD, row], CLIENT, SERVER) is None
