@@ -30,7 +30,7 @@ _NAME: Final = "deployment-check"
 _RECORD: Final = "sample"
 _CONFIG = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
 # Errors of Lambda while a new role or function is not ready everywhere yet, and temporary ones.
-_PASSING = {
+_RETRYABLE = {
     "AccessDeniedException",
     "CodeArtifactUserPendingException",
     "ResourceConflictException",
@@ -86,7 +86,7 @@ def _expect_document(client: Any, function: str, sample: str) -> None:
         payload = response["Payload"].read()
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        raise CallError(f"the enrichment function can't be invoked: {code}", retryable=code in _PASSING) from error
+        raise CallError(f"the enrichment function can't be invoked: {code}", retryable=code in _RETRYABLE) from error
     except BotoCoreError as error:
         raise CallError(f"the enrichment function can't be invoked: {type(error).__name__}", retryable=True) from error
     if "FunctionError" in response:
