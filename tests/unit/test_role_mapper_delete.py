@@ -7,6 +7,7 @@ import requests
 
 from role_mapper import handler, master_user, response_sender
 from role_mapper.errors import SecretError
+from role_mapper.objects.retention_policy import RetentionPolicy
 from tests.builders import FUNCTION_ENVIRONMENT, custom_resource_event, mapping_properties
 from tests.fake_domain import Clock, FakeDomain, FakeResponse, error
 from tests.lambda_context import LambdaContext
@@ -70,6 +71,27 @@ def test_one_object_that_cannot_be_removed_does_not_keep_the_others(fake_domain:
     assert not fake_domain.roles
     assert not fake_domain.mappings
     assert not fake_domain.policies
+
+
+def test_a_fault_of_the_function_s_own_strands_no_stack(
+    fake_domain: FakeDomain, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told by its type and place, without the value in its text, and the other objects go."""
+    assert clock.now == 0
+    invoke("Create")
+
+    def fault(_: Any) -> None:
+        raise KeyError("pa55word")
+
+    monkeypatch.setattr(RetentionPolicy, "remove", fault)
+    response = invoke("Delete")
+    assert response["Status"] == "SUCCESS"
+    assert response["Reason"].startswith(
+        "left behind in the domain: RetentionPolicy iot-stream, because unexpected KeyError at fault, line"
+    )
+    assert "pa55word" not in str(response)
+    assert not fake_domain.roles
+    assert not fake_domain.index_templates
 
 
 def test_a_secret_that_is_gone_leaves_everything_behind_at_once(

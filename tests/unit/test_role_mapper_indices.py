@@ -195,6 +195,29 @@ def test_an_empty_simulation_is_not_believed_while_a_template_matches(domain: Fa
     assert next(lies, None) is None
 
 
+_DAY: dict[str, Any] = {"aliases": {}, "mappings": {}, "settings": {}}
+MALFORMED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a field that is no object": ("_get_index", _DAY | {"mappings": {"properties": {"device_id": 7}}}),
+    "fields as a list": ("_get_index", _DAY | {"mappings": {"properties": [1]}}),
+    "an inner field": ("_get_index", _DAY | {"mappings": {"properties": {"a": {"properties": {"b": None}}}}}),
+    "an alias that is no object": ("_get_index", _DAY | {"aliases": {LIVE: None}}),
+    "a simulated field": ("_simulate_index", {"mappings": {"properties": {"device_id": 7}}}),
+    "simulated settings": ("_simulate_index", {"settings": "x"}),
+}
+
+
+@pytest.mark.parametrize(("which", "body"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_description_of_the_wrong_shape_is_asked_for_again(
+    domain: FakeDomain, which: str, body: dict[str, Any]
+) -> None:
+    """It is no conflict, and no fault of the function's own."""
+    domain.indices = {LIVE: None}
+    serve, lies = getattr(domain, which), iter([FakeResponse(200, {"template" if "sim" in which else LIVE: body})] * 2)
+    setattr(domain, which, lambda *call: next(lies, None) or serve(*call))
+    assert ensure(domain).outcome is Outcome.UNCHANGED
+    assert next(lies, None) is None
+
+
 def test_an_empty_simulation_that_stays_is_no_reason_to_roll_back(domain: FakeDomain) -> None:
     """It ends with the time, and names the template that says otherwise."""
     domain._simulate_index = lambda *_: FakeResponse(200, {})  # type: ignore[method-assign]

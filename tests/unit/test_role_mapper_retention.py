@@ -337,3 +337,21 @@ def test_a_policy_that_cannot_be_read_is_not_replaced(domain: FakeDomain) -> Non
     """A busy plugin is waited for."""
     domain.faults = {2: error(503), 3: FakeResponse(200, {}), 4: FakeResponse(404, "<html>", "text/html")}
     assert ensure(domain).outcome is Outcome.CREATED
+
+
+@pytest.mark.parametrize("part", ["action", "retry_info", "info", "policy"])
+def test_an_explanation_of_the_wrong_shape_is_asked_for_again(domain: FakeDomain, part: str) -> None:
+    """Each of them is an object, as captured, or not there."""
+    domain.indices = {DAY: None}
+    ensure(domain)
+    serve, lies = domain._explain, iter(range(2))
+
+    def explain(call: Call, name: str) -> FakeResponse:
+        response = serve(call, name)
+        if next(lies, None) is not None:
+            response.body[DAY][part] = "x"
+        return response
+
+    domain._explain = explain  # type: ignore[method-assign]
+    assert ensure(domain).outcome is Outcome.UNCHANGED
+    assert next(lies, None) is None

@@ -17,6 +17,8 @@ RoleMapperError                  what happened and what to do; the text becomes 
 No text here holds a password or a signed header (see `role_mapper.redaction`).
 """
 
+import traceback
+
 __all__ = [
     "CallError",
     "DeadlineExceededError",
@@ -31,6 +33,7 @@ __all__ = [
     "UnexpectedResponseError",
     "UnreachableError",
     "VerificationError",
+    "place",
 ]
 
 _BAD_REQUEST = 400
@@ -51,6 +54,12 @@ _ABSENT_TYPES = {"resource_not_found_exception", "index_not_found_exception", "s
 
 class RoleMapperError(Exception):
     """One sentence for a person: what happened and what to do."""
+
+
+def place(error: BaseException) -> str:
+    """Return the type of an unforeseen error and where it came up; its text may quote the value that caused it."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {at.name}, line {at.lineno} of {at.filename}"
 
 
 class SettingsError(RoleMapperError):

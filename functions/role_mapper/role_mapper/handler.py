@@ -6,13 +6,12 @@ of the ResponseSender, so that a package that can't be imported gets a response 
 
 import logging
 import os
-import traceback
 from typing import Any, Protocol
 
 from role_mapper import cloudformation, logs
 from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
-from role_mapper.errors import RoleMapperError
+from role_mapper.errors import RoleMapperError, place
 from role_mapper.ownership import Owner
 from role_mapper.response_sender import ResponseSender
 
@@ -76,9 +75,7 @@ def _respond(request: Request, physical_id: str, deadline: Deadline) -> Response
             "FAILED", physical_id, f"cannot import {error.name}: the function's package is incomplete, run sam build"
         )
     except Exception as error:  # noqa: BLE001  # anything unforeseen gets a response as well
-        # Its text may quote the value that caused it, so only its type and place are reported.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} at {place.name}, line {place.lineno} of {place.filename}"
+        where = place(error)
         logger.error("unexpected", extra={"error": where})  # noqa: TRY400  # no traceback with values
         return Response("FAILED", physical_id, f"unexpected {where}: please report it")
 

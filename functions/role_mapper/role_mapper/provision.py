@@ -16,6 +16,7 @@ from role_mapper.errors import (
     RoleMapperError,
     SecretError,
     UnreachableError,
+    place,
 )
 from role_mapper.objects.access import AdministratorMapping, AlertsRole, AlertsRoleMapping, Role, RoleMapping
 from role_mapper.objects.dashboards import Dashboards
@@ -188,6 +189,8 @@ def remove_or_leave(domain: Domain, before: Properties, owner: Owner) -> list[Ch
         except RoleMapperError as error:
             changes.append(Change(each.kind, each.name, Outcome.LEFT, str(error)))
             unusable = str(error) if isinstance(error, DeadlineExceededError | SecretError) else ""
+        except Exception as error:  # noqa: BLE001  # a fault of the function's own must not strand the stack either
+            changes.append(Change(each.kind, each.name, Outcome.LEFT, f"unexpected {place(error)}: please report it"))
     return changes
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Difference", "difference", "different_settings", "matches", "takes_fields", "trouble"]
+__all__ = ["Difference", "difference", "different_settings", "is_mapping", "matches", "takes_fields", "trouble"]
 
 type Document = Mapping[str, Any]
 
@@ -31,6 +31,14 @@ class Difference:
     update: dict[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+
+
+def is_mapping(found: object) -> bool:
+    """Return whether this has the shape of a mapping: below `properties`, at every level, an object for each field."""
+    if not isinstance(found, Mapping):
+        return False
+    properties = found.get("properties", {})
+    return isinstance(properties, Mapping) and all(map(is_mapping, properties.values()))
 
 
 def difference(found: Document, wanted: Document) -> Difference:

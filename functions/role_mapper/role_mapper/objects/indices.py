@@ -18,6 +18,7 @@ from role_mapper.objects.index_documents import (
     Difference,
     difference,
     different_settings,
+    is_mapping,
     matches,
     takes_fields,
     trouble,
@@ -120,9 +121,12 @@ class Indices:
         simulated = body.get("template", None if body else {})  # none shapes the index: an empty object
         if not isinstance(simulated, dict):
             raise UnexpectedResponseError(f"POST {where}", "a JSON object without a template")
-        found = difference(simulated.get("mappings") or {}, self._template["mappings"])
+        mappings, settings = (simulated.get(part) or {} for part in ("mappings", "settings"))
+        if not is_mapping(mappings) or not isinstance(settings, dict):
+            raise UnexpectedResponseError(f"POST {where}", "a template that is none")
+        found = difference(mappings, self._template["mappings"])
         wrong = [f"{each} is missing" for each in found.missing] + list(found.conflicts)
-        wrong += different_settings(simulated.get("settings") or {}, self._template["settings"])
+        wrong += different_settings(settings, self._template["settings"])
         if not wrong:
             return "", ""
         return (

@@ -48,7 +48,10 @@ def read(domain: Domain, index_name: str) -> dict[str, ManagedIndex]:
     body = domain.expect_object(f"GET {where}", response)
     told = {name: each for name, each in body.items() if name != "total_managed_indices"}
     if "total_managed_indices" not in body or not all(
-        isinstance(each, dict) and _POLICY_OF_INDEX in each for each in told.values()
+        isinstance(each, dict)
+        and _POLICY_OF_INDEX in each
+        and all(isinstance(each.get(part) or {}, dict) for part in ("action", "retry_info", "info", "policy"))
+        for each in told.values()
     ):
         raise UnexpectedResponseError(f"GET {where}", "a JSON object that explains no indices")
     return {

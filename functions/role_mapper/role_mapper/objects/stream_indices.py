@@ -5,6 +5,7 @@ from typing import Any
 from role_mapper import files
 from role_mapper.domain import Domain, path
 from role_mapper.errors import UnexpectedResponseError, VerificationError
+from role_mapper.objects.index_documents import is_mapping
 from role_mapper.objects.managed import Document
 
 __all__ = ["are_managed", "read"]
@@ -37,7 +38,11 @@ def read(domain: Domain, index_name: str) -> dict[str, Document]:
     where = path(files.existing_indices(index_name))
     body = domain.expect_object(f"GET {where}", domain.call("GET", where, params=_EXISTING))
     if not all(
-        isinstance(each, dict) and all(isinstance(each.get(part), dict) for part in _PARTS) for each in body.values()
+        isinstance(each, dict)
+        and all(isinstance(each.get(part), dict) for part in _PARTS)
+        and all(isinstance(alias, dict) for alias in each["aliases"].values())
+        and is_mapping(each["mappings"])
+        for each in body.values()
     ):
         raise UnexpectedResponseError(f"GET {where}", "a JSON object that describes no indices")
     expected = {name for name in listed if files.is_of_stream(name, index_name)}
