@@ -299,6 +299,17 @@ def test_a_delivery_stream_that_will_not_be_active_is_an_error(state: str, monke
         wait_until_active(_Firehose(), "d")
 
 
+def test_a_firehose_that_does_not_respond_is_one_error() -> None:
+    """Errors without a response are BotoCoreError, not ClientError."""
+
+    class _Firehose:
+        def describe_delivery_stream(self, DeliveryStreamName: str) -> None:  # noqa: ARG002, N803 - boto3's names
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+    with pytest.raises(StackError, match=r"delivery stream d can't be described: Could not connect to the endpoint"):
+        wait_until_active(_Firehose(), "d")
+
+
 class _Clock:
     """A clock that moves when somebody sleeps, and by `request` seconds for each request to the stream."""
 

@@ -124,6 +124,15 @@ def test_numbers_lie_around_what_is_known(lines: str, low: float, high: float) -
     assert high - span * 0.2 <= max(made) <= high
 
 
+def test_places_without_examples_lie_in_europe() -> None:
+    """Degrees with four decimals: 45 to 55 north, 0 to 15 east."""
+    made = values('type = "geo_point"')
+    for key, low, high in (("lat", 45, 55), ("lon", 0, 15)):
+        numbers = [place[key] for place in made]
+        assert all(low <= number <= high and number == round(number, 4) for number in numbers)
+        assert len(set(numbers)) > len(numbers) * 0.9
+
+
 def test_the_walkthrough_s_template_is_for_its_fields_alone() -> None:
     """One field more, though optional, and readings have it too."""
     more = f'{WALKTHROUGH}\n[fields.note]\ntype = "keyword"\noptional = true\nexamples = ["a"]\n'

@@ -78,6 +78,8 @@ def test_a_random_rate_has_its_mean_and_deviation_by_the_second() -> None:
     due, again = gaussian(100, 20, 5), gaussian(100, 20, 5)
     totals = [due(second) for second in range(2001)]
     assert again(2000) == pytest.approx(totals[-1])
+    within = gaussian(100, 20, 5)
+    assert [within(part / 4) for part in range(5)] == pytest.approx([totals[1] * part / 4 for part in range(5)])
     counts = [later - earlier for earlier, later in pairwise(totals)]
     mean = sum(counts) / 2000
     assert mean == pytest.approx(100, abs=2)
@@ -108,6 +110,14 @@ def test_each_reading_is_taken_once_at_a_time_before_its_batch(
             taken += times
     assert taken == sorted(taken)
     assert pace.complete == (count is not None and len(taken) == count)
+
+
+def test_the_last_readings_are_known_as_such() -> None:
+    """They need not wait for more to fill a request; a series without end has none."""
+    pace = Pace(constant(1), 10, 0.0)
+    assert pace.waiting(4) == len(pace.take(4, 4.0)) == 4
+    assert [size for size in range(1, 9) if pace.ends_with(size)] == [6, 7, 8]
+    assert not Pace(constant(1), math.inf, 0.0).ends_with(10**9)
 
 
 # ---- fleets ---------------------------------------------------------------------------------------------------------
