@@ -131,6 +131,13 @@ def test_a_state_folder_has_one_worker(tmp_path: Path) -> None:
     StateFolder(tmp_path).close()
 
 
+def test_a_state_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    """Below a file, for one."""
+    (tmp_path / "file").touch()
+    with pytest.raises(DeliveryError, match=r"can't be written: .*Choose another with --state"):
+        StateFolder(tmp_path / "file" / "state")
+
+
 def test_missing_credentials_are_a_retryable_error() -> None:
     """The delivery role's credentials are fetched when a request is signed: STS may be down or deny for now."""
 

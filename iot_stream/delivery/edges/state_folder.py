@@ -65,13 +65,18 @@ class StateFolder:
     """A state folder, used by one worker at a time.
 
     Raises:
-        DeliveryError: another worker uses it.
+        DeliveryError: another worker uses it, or it can't be written.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._lock: IO[Any] = (folder / _LOCK).open("w")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[Any] = (folder / _LOCK).open("w")
+        except OSError as error:
+            raise DeliveryError(
+                f"the state folder {folder} can't be written: {error}. Choose another with --state"
+            ) from error
         try:
             # The kernel releases it when the process ends, however it ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
