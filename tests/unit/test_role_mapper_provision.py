@@ -754,6 +754,7 @@ _OTHER_WRITER = {"reserved": False, "hidden": False, "description": "theirs", "u
 ROLLING = replace(WANTED, index_rotation_period="NoRotation")
 REQUESTS: dict[str, Callable[[FakeDomain], object]] = {
     "create with rotation": apply,
+    "create with an administrator": lambda domain: apply(domain, replace(WANTED, admin_role_arn=ADMIN)),
     "create with rollover": lambda domain: apply(domain, ROLLING),
     "update from rotation to rollover": lambda domain: update(domain, WANTED, ROLLING),
     "update to another role": lambda domain: update(domain, WANTED, replace(WANTED, role_name="other-role")),
@@ -771,6 +772,8 @@ def _shared_with_others(request: str) -> tuple[FakeDomain, dict[str, Any], objec
         patch.setattr(files, "saved_objects", _two_saved_objects)
         apply(domain)
         domain.mappings[ROLE] |= {"users": ["ann"], "backend_roles": ["arn:aws:iam::1:role/x", ARN]}
+        domain.roles["all_access"] = {"static": True, "reserved": True, "cluster_permissions": ["*"]}
+        domain.mappings["all_access"] = OTHERS | {"reserved": False, "description": "theirs"}
         if request != "delete":
             domain.mappings[ROLE]["backend_roles"] = ["arn:aws:iam::1:role/x"]
             domain.index_templates.clear()
@@ -802,6 +805,17 @@ def test_an_odd_response_at_any_step_leads_to_the_same_state_and_costs_nobody_an
     assert "arn:aws:iam::1:role/x" in whole.mappings[ROLE]["backend_roles"]
     if request == "show":
         assert again == told
+
+
+@pytest.mark.parametrize("grants", [None, "*", [7]])
+def test_a_role_of_the_wrong_shape_is_asked_for_again(whole: FakeDomain, grants: object) -> None:
+    """An update looks at its patterns first."""
+    apply(whole)
+    role = whole.roles[ROLE]
+    whole.calls.clear()
+    whole.faults = dict.fromkeys(range(2), FakeResponse(200, {ROLE: role | {"index_permissions": grants}}))
+    update(whole, WANTED, WANTED)
+    assert whole.roles[ROLE] == role
 
 
 NOT_FOUND = {

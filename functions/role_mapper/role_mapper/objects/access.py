@@ -52,6 +52,14 @@ class Role(_SecurityObject):
         self._index_patterns = tuple(index_patterns)
         self._deleted: Document | None = None
 
+    @override
+    def find(self) -> Document | None:
+        found = super().find()
+        grants = found.get("index_permissions", []) if found is not None else []
+        if not isinstance(grants, list) or not all(isinstance(grant, dict) for grant in grants):
+            raise UnexpectedResponseError(f"GET {self.path}", "a role without a list of index_permissions")
+        return found
+
     def covers(self, index_pattern: str) -> bool:
         """Return whether the role that is there names this index pattern."""
         return index_pattern in documents.index_patterns(self.find() or {})
