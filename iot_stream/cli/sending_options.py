@@ -130,7 +130,7 @@ _options = all_of(
     click.option(
         "--lively",
         is_flag=True,
-        help="Devices (20, or --devices) whose measures drift; one overheats and one falls silent, by turns.",
+        help="Devices (up to 20, or --devices) whose measures drift; one overheats and one falls silent, by turns.",
     ),
     click.option("--late", type=_percent, default=0, help="Percentage of records that are a minute to an hour old."),
     click.option("--duplicate", type=_percent, default=0, help="Percentage of records that repeat the one before."),

@@ -125,10 +125,16 @@ def _number_of(field: Field) -> str:
     least, greatest = _stretch(field, low, high)
     least, greatest = max(low, least), min(high, greatest)
     precision = 1.0 if field.type is Type.LONG else _precision(field, least, greatest)
+    decimals = max(0, -math.floor(math.log10(precision)))
     first, last = math.ceil(least / precision), math.floor(greatest / precision)
+    if (
+        round((first - 1) * precision, decimals) >= least
+    ):  # 0.7 / 0.1 is a little less than 7, and 1.1 / 0.1 more than 11
+        first -= 1
+    if round((last + 1) * precision, decimals) <= greatest:
+        last += 1
     if first > last:
         return json.dumps(next((value for value in (*field.examples, field.minimum, field.maximum) if value), 0))
-    decimals = max(0, -math.floor(math.log10(precision)))
     if precision >= 1:
         return _number(int(first * precision), int(last * precision), int(precision))
     return _number(round(first * precision, decimals), round(last * precision, decimals), round(precision, decimals))

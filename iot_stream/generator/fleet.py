@@ -22,6 +22,7 @@ _SENTINEL: Final = 7_000_000_000
 _ROUNDS: Final = 100
 _OVERHEATS: Final = 1  # index of the device that gets too hot; the last one falls silent
 # Seconds: both begin a moment after the start, so that a chart shows what was before, and end, so that alerts close.
+_DEVICES: Final = 20  # of a lively fleet, if nobody says how many
 _HEAT_STARTS, _HEAT_RISES, _HEAT_STAYS, _HEAT_RESTS = 30, 60, 120, 120
 _SILENCE_STARTS, _SILENCE_EXTRA, _SILENCE_RESTS = 60, 240, 120
 _PULL, _NOISE, _MARGIN = 0.05, 0.02, 0.1  # of a drifting measure: towards its usual value, noise, beyond thresholds
@@ -31,13 +32,15 @@ class FleetError(IotStreamError):
     """The template has no place for the devices of a fleet."""
 
 
-def with_fleet(template: Template, description: Description, devices: int, *, lively: bool, seed: str) -> Template:
+def with_fleet(
+    template: Template, description: Description, devices: int | None, *, lively: bool, seed: str
+) -> Template:
     """Return the template with devices that send in turn.
 
     Args:
         template: a compiled template of JSON.
         description: says where a reading has its device and its measures.
-        devices: how many there are.
+        devices: how many there are; None for 20, or fewer where the template makes fewer names.
         lively: whether measures drift, the second device overheats and the last one falls silent, by turns.
         seed: of drifting measures.
 
@@ -50,6 +53,7 @@ def with_fleet(template: Template, description: Description, devices: int, *, li
             f"--devices: no helper of the template makes {description.device.source}, which says which device it is"
         )
     names = _names(template, position, devices)
+    devices = len(names)
     turns = _Turns(devices, description.silent_after if lively else None)
     columns = [*template.columns]
     columns[position] = lambda times: [names[device] for device, _ in turns.of(times)]
@@ -81,8 +85,9 @@ def _helper_of(template: Template, field: Field) -> int | None:
     return next((number for number, sentinel in enumerate(sentinels) if sentinel in str(value)), None)
 
 
-def _names(template: Template, position: int, count: int) -> list[str]:
+def _names(template: Template, position: int, asked: int | None) -> list[str]:
     """Return different values of one helper: the first numbers of its range, or values that it draws."""
+    count = asked or _DEVICES
     arguments, column = template.arguments[position], template.columns[position]
     if arguments.call.name == "random.number":
         return basic.first_numbers(arguments, count)
@@ -91,6 +96,8 @@ def _names(template: Template, position: int, count: int) -> list[str]:
         names |= dict.fromkeys(column([0] * count))
         if len(names) >= count:
             return [*names][:count]
+    if asked is None:
+        return [*names]
     raise FleetError(
         f"{arguments.call.place}: --devices {count}: {arguments.call.name} makes {len(names)} different names only"
     )

@@ -18,7 +18,6 @@ from iot_stream.generator.template.compiled import compile_template
 
 __all__ = ["Choice", "notes_on", "open_readings"]
 
-_LIVELY_DEVICES: Final = 20
 _FAR_SECONDS: Final = 600.0
 _WALKTHROUGH: Final = Path(__file__).parent / "templates" / "walkthrough.template"
 
@@ -58,9 +57,8 @@ def open_readings(choice: Choice, description: Description, *, seed: int, zone: 
     templates = []
     for number, (text, file, weight) in enumerate(given or [(*_default(description, zone), 1.0)]):
         template = compile_template(text, file, seed=f"{seed} {number}", zone=zone)
-        devices = choice.devices or (_LIVELY_DEVICES if choice.lively else None)
-        if devices is not None:
-            template = with_fleet(template, description, devices, lively=choice.lively, seed=f"{seed} {number}")
+        if choice.devices is not None or choice.lively:
+            template = with_fleet(template, description, choice.devices, lively=choice.lively, seed=f"{seed} {number}")
         templates.append((template, weight))
     return Readings(templates, Disturbance(choice.faults, description, seed), seed)
 

@@ -190,7 +190,9 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
         found = _of_numbers(path, [number for number in numbers if number is not None])
         found.why["type"] = "texts that are numbers, which the function reads"
         return found
-    return Guess(path, Type.KEYWORD, examples=_examples(present))
+    like_times = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
+    why = {"type": "texts, and no times as docs/fields.md spells them"} if like_times else {}
+    return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
 
 
 def _examples(texts: Sequence[str]) -> list[str]:

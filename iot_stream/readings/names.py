@@ -8,8 +8,9 @@ __all__ = ["DEVICE", "IDENTITY", "NO_CATEGORY", "NO_MEASURE", "PLACE", "TIME", "
 
 # Best first: a field whose last words are earlier in the list is the better guess.
 TIME: Final = (
-    "device ts", "device time", "measured at", "measured", "taken at", "sampled at", "timestamp", "ts", "at", "time",
-    "datetime", "date time", "event time", "observed at", "received at", "created at", "date", "when", "epoch",
+    "device ts", "device time", "measured at", "measured", "observed", "taken at", "sampled at", "timestamp", "ts",
+    "at", "time", "datetime", "date time", "event time", "observed at", "received at", "created at", "date", "when",
+    "epoch",
 )  # fmt: skip
 DEVICE: Final = (
     "device id", "deviceid", "dev eui", "deveui", "device", "sensor id", "sensor", "thing", "thing name", "node id",

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 import pytest
@@ -131,6 +132,16 @@ def test_places_without_examples_lie_in_europe() -> None:
         numbers = [place[key] for place in made]
         assert all(low <= number <= high and number == round(number, 4) for number in numbers)
         assert len(set(numbers)) > len(numbers) * 0.9
+
+
+@pytest.mark.parametrize(
+    ("decimals", "low", "high"), [(1, 0, 1.4), (1, 1.1, 2.3), (2, -1.25, 0.29), (3, 0.235, 1.001), (0, 0.7, 3)]
+)
+def test_the_least_and_the_greatest_example_are_sent(decimals: int, low: float, high: float) -> None:
+    """1.4 / 0.1 is a little less than 14 and 1.1 / 0.1 more than 11: neither leaves out an end, nor goes beyond one."""
+    text = f'{DEVICE_AND_TIME}[fields.x]\ntype = "scaled_float"\ndecimals = {decimals}\nexamples = [{low}, {high}]\n'
+    range_ = json.loads(re.search(r'"x": \{\{random\.number\((.*)\)}}', template_of(parse(text)))[1])  # type: ignore[index]
+    assert (range_["min"], range_["max"]) == (low if decimals else 1, high)
 
 
 def test_the_walkthrough_s_template_is_for_its_fields_alone() -> None:

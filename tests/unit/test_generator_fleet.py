@@ -173,6 +173,14 @@ def test_a_template_that_has_no_place_for_a_fleet_is_refused(
         records(Choice([(file, 1)], **choice), [])
 
 
+def test_a_lively_fleet_is_as_large_as_the_template_names_devices(tmp_path: Path) -> None:
+    """Who did not ask for 20 devices is not refused for having four, as a description of one's own may well have."""
+    file = tmp_path / "t"
+    file.write_text('{"device_id": {{random.arrayElement([1, 2, 3, 4])}}, "device_temp": {{random.number(40)}}}')
+    made = records(Choice([(file, 1)], lively=True), seconds(40))
+    assert {json.loads(record)["device_id"] for record in made} == {1, 2, 3, 4}
+
+
 def test_devices_of_a_lively_fleet_drift_one_overheats_and_one_falls_silent() -> None:
     """Temperatures stay below the description's threshold but for the second device, and change by little."""
     minutes = 20

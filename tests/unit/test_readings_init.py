@@ -148,6 +148,15 @@ def test_names_are_written_with_underscores(key: str, name: str | None) -> None:
     assert names[7:] == ([name] if name else [])
 
 
+def test_a_time_that_the_function_can_t_read_is_told() -> None:
+    """A text with a time's name and digits is no category without a word: the next step would miss a time."""
+    told = "# guess: texts, and no times as docs/fields.md spells them"
+    assert told in text_for({"sensor": "s", "observed": "27.11.2026 07:15:00"})
+    assert told not in text_for({"sensor": "s", "observed": "2026-11-27 07:15:30,250 +01:00"})
+    assert told not in text_for({"sensor": "s", "observed": "by hand"})
+    assert told not in text_for({"sensor": "s", "site": "quay 7"})
+
+
 def test_a_time_without_an_offset_is_told() -> None:
     """Its zone is the stack's parameter."""
     reading = COLD_STORE_READING

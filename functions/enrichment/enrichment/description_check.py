@@ -243,7 +243,14 @@ class _Checker:
         for value in field.examples:
             if field.type in _NUMBERS:
                 whole = field.type is not Type.LONG or isinstance(value, int)
-                good = not isinstance(value, bool | str) and low <= value <= high and whole
+                good = False
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    good = whole and -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER
+                    if good and low <= high and not low <= value <= high:
+                        self._wrong(at, f"{value!r} is outside min and max, where no reading is: write one within")
+            elif field.type is Type.GEO_POINT and not isinstance(value, str):
+                self._wrong(at, f'{value!r} is no text: write points as "52.1,4.3", latitude first')
+                continue
             else:
                 good = isinstance(value, bool if field.type is Type.BOOLEAN else str)
             if not good:
