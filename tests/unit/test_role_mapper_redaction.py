@@ -164,6 +164,26 @@ def test_a_secrets_value_is_replaced_wherever_and_however_it_stands(secret: str,
             assert not [spelled for _, spelled in spellings(secret) if spelled in repeated and spelled in said]
 
 
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        json.dumps(json.dumps({"x": 'aB"c\\d+e/F=g'})),
+        "aB%22c%5cd%2be%2fF%3dg",
+        "aB%2522c%255Cd%252Be%252FF%253Dg",
+        "614222635C642B652F463D67",
+    ],
+    ids=["JSON in JSON", "lower-case URL", "URL in a URL", "upper-case hex"],
+)
+def test_a_secret_that_was_encoded_twice_or_otherwise_is_replaced(repeated: str) -> None:
+    """As servers and proxies spell what they quote; each is known in full, whatever the function sent."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "_protected", set())
+        protect('aB"c\\d+e/F=g')
+        said = redact(f"refused: {repeated}")
+        assert "(not shown)" in said
+        assert repeated.strip('"')[-8:-3] not in said
+
+
 def test_a_cut_does_not_leave_half_a_secret() -> None:
     """It is replaced first and cut then."""
     with pytest.MonkeyPatch.context() as patch:

@@ -25,6 +25,7 @@ _SIGNED = re.compile(
     r"|\b(Signature|Credential)=[^,\s\"]+"
     r"|\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}"
 )
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
 
 
 _protected: set[str] = set()
@@ -50,8 +51,12 @@ def _spellings(value: str) -> set[str]:
         quote(raw, safe=""),
         quote(raw),
         quote_plus(raw),
+        quote(quote(raw, safe=""), safe=""),
         raw.hex(),
+        raw.hex().upper(),
     }
+    spelled |= {_PERCENT.sub(lambda match: match[0].lower(), each) for each in spelled}
+    spelled |= {json.dumps(each)[1:-1] for each in spelled}  # an error that quotes JSON, in JSON
     # Base64 of `user:password` depends on where the password begins: all three alignments, without their edges.
     for shift in range(3):
         inner = base64.b64encode(b"x" * shift + raw).decode("ascii")[4 if shift else 0 : 4 * ((shift + len(raw)) // 3)]
