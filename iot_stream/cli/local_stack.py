@@ -96,7 +96,7 @@ def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
 def deploy(state: Path | None, parameters: dict[str, str]) -> None:
     """Build and deploy the template onto the running local stack, which keeps what it holds.
 
-    A changed function, template or --parameter takes effect in about ten seconds. On AWS: sam build && sam deploy.
+    A changed function, template or --parameter takes effect in ten to twenty seconds. On AWS: sam build && sam deploy.
     """
     from iot_stream.display import Display
     from iot_stream.local import local_stack
