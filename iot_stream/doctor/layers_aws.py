@@ -11,6 +11,7 @@ from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import Finding, State, first_refusal
 from iot_stream.errors import IotStreamError
 from iot_stream.failures.reasons import Reasons
+from iot_stream.local import ministack
 
 __all__ = [
     "bucket",
@@ -32,7 +33,10 @@ def local_parts(case: Case) -> _Findings:
     """Examine the processes of the local stack."""
     for part, alive in case.place.parts.items():
         if not alive:
-            yield Finding("local parts", State.REFUSES, f"{part} is not running", "iot-stream up starts it again")
+            restart = "iot-stream up starts it again"
+            if part == ministack.NAME:  # its state was in memory
+                restart = "iot-stream down, then iot-stream up: what the local AWS held is gone"
+            yield Finding("local parts", State.REFUSES, f"{part} is not running", restart)
     if case.place.parts and all(case.place.parts.values()):
         yield Finding("local parts", State.OK, f"{len(case.place.parts)} processes are running")
 

@@ -640,13 +640,17 @@ def test_without_a_region_nothing_else_is_asked(aws: ModelledAws, place: Place) 
     assert aws.calls == []
 
 
-def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place) -> None:
-    """Before anything else."""
-    broken = replace(place, parts={"OpenSearch": True, "the delivery worker": False})
-    found = examine(broken)
-    assert found[0] == Finding(
-        "local parts", State.REFUSES, "the delivery worker is not running", "iot-stream up starts it again"
-    )
+@pytest.mark.parametrize(
+    ("part", "mends"),
+    [
+        ("the delivery worker", "iot-stream up starts it again"),
+        ("ministack", "iot-stream down, then iot-stream up: what the local AWS held is gone"),
+    ],
+)
+def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place, part: str, mends: str) -> None:
+    """Before anything else, with what mends it: the local AWS, whose state is in memory, can't be started again."""
+    found = examine(replace(place, parts={"OpenSearch": True, part: False}))
+    assert found[0] == Finding("local parts", State.REFUSES, f"{part} is not running", mends)
 
 
 # ---- the marked reading ---------------------------------------------------------------------------------------------
