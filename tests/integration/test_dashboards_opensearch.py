@@ -74,8 +74,8 @@ def marks(svg: str, kind: str) -> int:
         ("devices-by-temperature", "point", 2, 20),
         ("temperature-by-activity", "bar", 1, 5),
         ("silent-devices", "bar", 1, 10),
-        ("activity-mix", "rect mark", 2, 5 * 25),  # and one for what is not delivered yet
-        ("temperature-by-activity-over-time", "rect mark", 2, 5 * 25),  # the same
+        ("activity-mix", "rect mark", 1, 5 * 25),
+        ("temperature-by-activity-over-time", "rect mark", 1, 5 * 25),
         ("records-per-second", "bar", 85, 85),
         ("key-figures", "text mark", 6, 6),
     ],
@@ -83,14 +83,17 @@ def marks(svg: str, kind: str) -> int:
 def test_a_panel_draws_what_is_there(
     states: dict[str, Responses], panel: str, kind: str, one: int, at_least: int
 ) -> None:
-    """One record gives the marks of its kind for one (a bar of 0 is a bar); many give many."""
+    """One record gives one mark of its kind (a bar of 0 is a bar); many give many.
+
+    A rectangle may be the grey one of what is not delivered yet, five seconds after the latest arrival.
+    """
     (shown,) = [item for item in load().panels if item.name == panel]
     drawn = {
         state: marks(panel_svg(shown, states[state].panels[panel], width=500, height=260), kind)
         for state in ("one", "full")
     }
     assert drawn["one"] >= one
-    assert one >= 85 or drawn["one"] == one
+    assert one >= 85 or drawn["one"] - one in ((0, 1) if kind == "rect mark" else (0,))
     assert drawn["full"] >= at_least
 
 

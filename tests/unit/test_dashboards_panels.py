@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator
 
 from iot_stream.dashboards.definition import DASHBOARDS, Panel, load
 from iot_stream.dashboards.index_template import index_template
+from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg
 from iot_stream.errors import SetupError
 from tests.template import load_template
 
@@ -159,3 +160,19 @@ def test_a_device_is_not_called_silent_for_waiting_in_firehoses_buffers() -> Non
     parameters = load_template()["Parameters"]
     names = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
     assert DASHBOARD.reading.silent_after >= sum(parameters[name]["Default"] for name in names) + 30
+
+
+@pytest.mark.parametrize("vega_lite", [OLDEST, NEWEST])
+@pytest.mark.parametrize("value", [28.96, 36.5, 0.0, -30.1])
+def test_one_value_alone_has_a_scale_of_colours(value: float, vega_lite: str) -> None:
+    """The only reading of a stack: a scale from 28.96 to 28.96 has steps that are no numbers, and an endless legend."""
+    [panel] = [panel for panel in DASHBOARD.panels if panel.name == "temperature-by-activity-over-time"]
+    cell = {"key": "Walking", "doc_count": 1, "average": {"value": value}}
+    keys = range(1_764_200_000_000, 1_764_200_900_000, 20_000)
+    buckets = [{"key": key, "doc_count": 0, "categories": {"buckets": []}} for key in keys]
+    buckets[-1] |= {"doc_count": 1, "categories": {"buckets": [cell]}}
+    delivered = {"day": {"until": {"value": keys[-1]}}}
+    found = {"delivered": delivered, "overall": {"value": value}, "time": {"buckets": buckets}}
+    drawn = panel_svg(panel, {"aggregations": found}, width=500, height=260, vega_lite=vega_lite)
+    assert "Infinity" not in drawn
+    assert "NaN" not in drawn
