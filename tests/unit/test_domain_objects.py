@@ -17,18 +17,9 @@ from tests.builders import STACK_ID, mapping_properties
 from tests.template import load_template
 
 PARAMETERS = {
-    "OpenSearchRoleName": "kinesis-firehose",
+    "OpenSearchRoleName": mapping_properties()["RoleName"],
     "OpenSearchRoleIndexPattern": "",
-    "IndexName": "iot-stream",
-    "IndexRotationPeriod": "NoRotation",
-    "RetentionDays": "0",
-    "NumberOfShards": "1",
-    "NumberOfReplicas": "0",
-    "RefreshInterval": "1s",
-    "AdminRoleArn": "",
-    "TakeOver": "false",
-    "OverwriteDashboards": "false",
-}
+} | {name: value for name, value in mapping_properties().items() if name in load_template()["Parameters"]}
 OUTPUTS = {
     "DomainEndpoint": mapping_properties()["DomainEndpoint"],
     "DeliveryRoleArn": mapping_properties()["DeliveryRoleArn"],

@@ -84,7 +84,7 @@ def _objects(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -
 def _steps(domain: Domain, wanted: Properties, owner: Owner, also: str = "") -> list[Sequence[_Step]]:
     """Return the objects, and after them what they have effect on: it holds the readings, so it is never removed."""
     objects = _objects(domain, wanted, owner, also)
-    [template] = [each for group in objects for each in group if type(each) is IndexTemplate]  # not that of alerts
+    [template] = [each for group in objects for each in group if isinstance(each, IndexTemplate)]
     return [*objects, [WriteAlias(domain, wanted)], [Indices(domain, wanted, template)]]
 
 

@@ -45,8 +45,26 @@ class Template(ManagedObject):
         return (found.get("_meta") or {}).get("description")
 
 
-class IndexTemplate(Template):
-    """The composable index template.
+class _ComposableTemplate(Template):
+    """A composable index template, compared key by key."""
+
+    def __init__(self, domain: Domain, owner: Owner, properties: Properties, name: str) -> None:
+        super().__init__(domain, owner, name, "index_template", adopt=properties.take_over)
+        self._properties = properties
+
+    @override
+    def deviation(self, found: Document, desired: Document) -> str:
+        parts = [key for key in sorted({*desired, *found}) if found.get(key, []) != desired.get(key, [])]
+        return f"it differs in {', '.join(parts)}"
+
+    @override
+    def same(self, found: Document, desired: Document) -> bool:
+        """Return whether they say the same; the domain adds an empty `composed_of`."""
+        return {key: value for key, value in found.items() if value != []} == desired
+
+
+class IndexTemplate(_ComposableTemplate):
+    """The template of the stream's indices.
 
     Attributes:
         before: as it was when it was first looked at, before this request changed it.
@@ -54,10 +72,8 @@ class IndexTemplate(Template):
 
     kind = INDEX_TEMPLATE
 
-    def __init__(self, domain: Domain, owner: Owner, properties: Properties, name: str = "") -> None:
-        name = name or properties.index_name
-        super().__init__(domain, owner, name, "index_template", adopt=properties.take_over)
-        self._properties = properties
+    def __init__(self, domain: Domain, owner: Owner, properties: Properties) -> None:
+        super().__init__(domain, owner, properties, properties.index_name)
         self._looked = False
         self.before: Document | None = None
 
@@ -74,18 +90,8 @@ class IndexTemplate(Template):
         description = self.owner.sign("Fields of the device readings.", ownership)
         return files.index_template(self._properties, description, alias)
 
-    @override
-    def deviation(self, found: Document, desired: Document) -> str:
-        parts = [key for key in sorted({*desired, *found}) if found.get(key, []) != desired.get(key, [])]
-        return f"it differs in {', '.join(parts)}"
 
-    @override
-    def same(self, found: Document, desired: Document) -> bool:
-        """Return whether they say the same; the domain adds an empty `composed_of`."""
-        return {key: value for key, value in found.items() if value != []} == desired
-
-
-class AlertsIndexTemplate(IndexTemplate):
+class AlertsIndexTemplate(_ComposableTemplate):
     """The template of the index that the alerts function writes."""
 
     kind = ALERTS_INDEX_TEMPLATE
