@@ -41,12 +41,24 @@ def test_every_output_is_described() -> None:
     assert set(load_template()["Outputs"]) - named == set()
 
 
-def test_make_targets_in_the_pages_exist() -> None:
-    """A page names no make target that the Makefile lacks."""
-    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    for page in PAGES:
-        named = set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8")))
-        assert named <= targets, page
+def _read_in(path: Path) -> set[str]:
+    """Return the environment variables that a module reads by name."""
+    source = path.read_text(encoding="utf-8")
+    return set(re.findall(r"environ(?:ment)?(?:\.get\(|\[)\"([A-Z_]+)\"", source))
+
+
+def test_every_environment_variable_is_described() -> None:
+    """What the code reads and what the template sets stands in environment.md, which names nothing else of ours."""
+    page = (PROJECT / "docs" / "environment.md").read_text(encoding="utf-8")
+    commands, functions = (set(re.findall(r"`([A-Z_]+)`", part)) for part in page.split("## The functions"))
+    resources = load_template()["Resources"].values()
+    environments = [resource.get("Properties", {}).get("Environment", {}) for resource in resources]
+    given = {name for environment in environments for name in environment.get("Variables", {})}
+    runtime = {"AWS_LAMBDA_FUNCTION_NAME", "AWS_REGION", "AWS_ENDPOINT_URL", "UTC"}
+    assert functions - runtime == given
+    for folder, named in (("functions", functions), ("iot_stream", commands)):
+        for path in (PROJECT / folder).rglob("*.py"):
+            assert _read_in(path) <= named, path
 
 
 def _skeleton(page: str) -> dict[str, list[str]]:
