@@ -1,9 +1,11 @@
 """The panels' figures equal a brute-force computation, for fleets over several indices and shards."""
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from statistics import mean
 from typing import Any
 
@@ -48,13 +50,13 @@ def _fleet(chance: random.Random) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def fleet(opensearch: OpenSearch) -> list[dict[str, Any]]:
-    """All documents, over two daily indices as rotation makes them."""
+    """All documents, over several daily indices as rotation makes them, of random sizes."""
     chance = random.Random(SEED)
     documents = list(_fleet(chance))
     chance.shuffle(documents)
-    middle = len(documents) // 2
-    make_index(opensearch, "truth-fleet-1", documents[:middle])
-    make_index(opensearch, "truth-fleet-2", documents[middle:])
+    ends = sorted(chance.sample(range(1, len(documents)), chance.randint(1, 3)))
+    for number, (start, end) in enumerate(pairwise([0, *ends, len(documents)])):
+        make_index(opensearch, f"truth-fleet-{number}", documents[start:end])
     return documents
 
 
@@ -112,6 +114,30 @@ def test_who_is_silent_does_not_depend_on_shards_or_filters(fleet: list[dict[str
     figures = filtered.panels["key-figures"]["aggregations"]
     newest = max(document["ingested_at"] for document in fleet)
     assert figures["delivered"]["day"]["until"]["value_as_string"][:23] == newest
+
+
+def test_late_delivery_makes_no_device_silent(opensearch: OpenSearch, search: Reader) -> None:
+    """What is drawn is each device's silence up to the latest arrival that was delivered, of any device."""
+    chance = random.Random(SEED)
+    delivered = datetime.now(UTC) - timedelta(minutes=chance.uniform(20, 300))
+    silences = sorted(
+        (chance.choice((chance.uniform(0, 110), chance.uniform(300, 7000))) for _ in range(7)), reverse=True
+    )
+    silences[-1] = 0
+    base = {"temp_celsius": 20, "temp_fahrenheit": 68, "track_id": 1, "activity_type": "Running"}
+    documents = []
+    for device, seconds in enumerate(silences):
+        at = _text(delivered - timedelta(seconds=seconds))
+        documents.append(base | {"uuid": str(device), "device_id": device, "timestamp": at, "ingested_at": at})
+    chance.shuffle(documents)
+    make_index(opensearch, "truth-pipeline-1", documents[:3])
+    make_index(opensearch, "truth-pipeline-2", documents[3:])
+    responses = responses_of(search, "truth-pipeline")
+    assert silence(responses) == [str(device) for device in range(7)], f"seed {SEED}"
+    (panel,) = [panel for panel in load().panels if panel.name == "silent-devices"]
+    drawn = panel_svg(panel, responses.panels[panel.name], width=500, height=260)
+    shown = [float(text) for text in re.findall(r'aria-label="Time since [^:"]*: ([\d.]+); Device', drawn)]
+    assert shown == pytest.approx(silences, abs=0.01), f"seed {SEED}"
 
 
 def test_a_clock_in_the_future_hides_no_device_and_shapes_no_panel(opensearch: OpenSearch, search: Reader) -> None:

@@ -1,19 +1,24 @@
 """The panels' specifications: valid Vega-Lite, one source for what they share, and nothing that Dashboards refuses."""
 
 import json
+import math
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from altair.vegalite import SCHEMA_VERSION, schema
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from iot_stream.dashboards.definition import DASHBOARDS, Panel, load
 from iot_stream.dashboards.index_template import index_template
 from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg
 from iot_stream.errors import SetupError
+from tests.examples import examples
 from tests.template import load_template
 
 DASHBOARD = load()
@@ -176,3 +181,28 @@ def test_one_value_alone_has_a_scale_of_colours(value: float, vega_lite: str) ->
     drawn = panel_svg(panel, {"aggregations": found}, width=500, height=260, vega_lite=vega_lite)
     assert "Infinity" not in drawn
     assert "NaN" not in drawn
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as the panel shows them: halves are rounded up, as JavaScript does."""
+    size, unit = (1, "s") if seconds < 120 else (60, "min") if seconds < 7200 else (3600, "h")
+    return f"{math.floor(seconds / size + 0.5)} {unit}"
+
+
+@examples(6)
+@given(st.integers(0, 36 * 3600), st.lists(st.integers(0, 20 * 3600), min_size=1, max_size=10))
+def test_silence_is_counted_to_the_latest_delivery(late: int, silences: list[int]) -> None:
+    """Not to the clock: however late delivery is, a device is as silent as the others' latest arrival shows."""
+    [panel] = [panel for panel in DASHBOARD.panels if panel.kind == "silent-devices"]
+    silences.sort(reverse=True)
+    until = time.time_ns() // 1_000_000 - late * 1000
+    buckets = [
+        {"key": number, "key_as_string": str(number), "doc_count": 1, "latest": {"value": until - silence * 1000}}
+        for number, silence in enumerate(silences)
+    ]
+    day = {"until": {"value": until}, "devices": {"buckets": buckets}}
+    drawn = panel_svg(panel, {"aggregations": {"day": day}}, width=500, height=300)
+    bars = re.findall(r'aria-label="[^"]*Device: (\d+); Silent for: ([^;"]+)[^"]*"[^>]*?fill="([^"]+)"', drawn)
+    found = {int(device): (text, colour == "#D5472E") for device, text, colour in bars}
+    limit = DASHBOARD.reading.silent_after
+    assert found == {number: (duration(silence), silence > limit) for number, silence in enumerate(silences)}
