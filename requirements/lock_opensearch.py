@@ -1,4 +1,4 @@
-"""Write requirements/opensearch.json: every file that a local OpenSearch is put together from, with its SHA-256.
+"""Write requirements/opensearch.json: every file that a local OpenSearch is put together from, with hash and licence.
 
 `make lock` runs this. The local stack only reads the result (iot_stream/local/distribution.py).
 """
@@ -60,6 +60,16 @@ def hashed(coordinates: set[str]) -> dict[str, str]:
         return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in zip(ordered, files, strict=True)}
 
 
+def licences(context: MavenContext, coordinate: str) -> str:
+    """Return the licences a user may choose from, joined by " or ": those of the nearest POM that names any."""
+    group, artifact, version = coordinate.partition("@")[0].split(":")
+    while True:
+        pom = context.project(group, artifact).at_version(version).pom()
+        if (named := [each.text for each in pom.elements("licenses/license/name")]) or pom.element("parent") is None:
+            return " or ".join(named)
+        group, artifact, version = (pom.value(f"parent/{part}") for part in ("groupId", "artifactId", "version"))
+
+
 def main() -> None:
     """Resolve, download, hash and write."""
     context = MavenContext()
@@ -69,7 +79,9 @@ def main() -> None:
         files = closure(context, f"{artifact}:{VERSION}") - lib
         folders[f"modules/{module}"] = {"classname": classname, "files": hashed(files)}
     folders["plugins/opensearch-security"] = {"files": hashed({SECURITY, SECURITY_LACKS})}
-    text = json.dumps({"version": VERSION, "folders": folders}, indent=1, sort_keys=True)
+    names = sorted({name for folder in folders.values() for name in folder["files"]})
+    lock = {"version": VERSION, "folders": folders, "licences": {name: licences(context, name) for name in names}}
+    text = json.dumps(lock, indent=1, sort_keys=True)
     Path(LOCK).write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,10 +1,12 @@
 """Every dependency has a licence that this project (MIT) can use; what is copyleft has its reason here.
 
 Licences come from the metadata of what is installed, which the locks pin by hash: so an update that changes a licence
-turns this test red. A function's packages are shipped to users' accounts, so only permissive ones may be among them.
+turns this test red. Those of the local OpenSearch's files come from their POMs (requirements/lock_opensearch.py). A
+function's packages are shipped to users' accounts, so only permissive ones may be among them.
 """
 
 import importlib.metadata
+import json
 import re
 
 import pytest
@@ -27,6 +29,11 @@ REASONS = {
     "text-unidecode": "Artistic or GPL, at the user's choice: Artistic; aws-sam-cli brings it",
     "yattag": "LGPL-2.1: used unchanged; cosmic-ray brings it, in `make mutants` only",
 }
+# Of the local OpenSearch's files, which run as a program of their own and are not passed on.
+OPENSEARCH_PERMISSIVE = re.compile(
+    r"(The )?Apache .*|Apache-2\.0|(The )?MIT.*|BSD.*|Eclipse Distribution License.*|Public Domain.*"
+)
+OPENSEARCH_REASONS = {"jakarta.annotation:jakarta.annotation-api": "EPL-2.0: used unchanged"}
 SHIPPED = ("certifi",)  # with a reason, and in a function's package all the same
 
 
@@ -64,3 +71,15 @@ def test_no_reason_outlives_its_dependency() -> None:
 def test_a_function_ships_only_permissive_packages() -> None:
     """What goes into users' accounts inside a function's package is permissive."""
     assert locked("functions/*/requirements.txt") & set(REASONS) <= set(SHIPPED)
+
+
+def test_each_file_of_opensearch_is_permissive_or_has_its_reason() -> None:
+    """A POM that names several licences leaves the choice to the user: one permissive one is enough."""
+    lock = json.loads((PROJECT / "requirements" / "opensearch.json").read_text(encoding="utf-8"))
+    assert set(lock["licences"]) == {name for folder in lock["folders"].values() for name in folder["files"]}
+    other = {
+        name.rpartition(":")[0]
+        for name, named in lock["licences"].items()
+        if not any(OPENSEARCH_PERMISSIVE.fullmatch(one) for one in named.split(" or "))
+    }
+    assert other == set(OPENSEARCH_REASONS)
