@@ -227,3 +227,18 @@ def test_the_project_s_path_is_worked_out_once() -> None:
         and "functions" not in path.relative_to(PROJECT).parts
     }
     assert places <= allowed
+
+
+def _code_lines(path: Path) -> set[int]:
+    """Return the numbers of a file's lines on which code stands: no docstring, comment or blank line."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = [node.body[0] for node in _nodes(path) if isinstance(node, documented) and ast.get_docstring(node)]
+    inside = {line for node in docstrings for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {n for n, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#")} - inside
+
+
+@pytest.mark.parametrize("path", SOURCES.values(), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_module_stays_small(path: Path) -> None:
+    """CONTRIBUTING.md's limit, counted in lines of code."""
+    assert len(_code_lines(path)) <= 280

@@ -1,9 +1,6 @@
 """The rules of a description: every mistake is named, with what to write instead. Pure."""
 
 import re
-import sys
-from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -19,12 +16,12 @@ from enrichment.description import (
     Type,
     Unknown,
 )
+from enrichment.description_tables import LARGEST_NUMBER, Mistake, TableReader, listed
 
 __all__ = ["LARGEST_LONG", "SMALLEST_LONG", "check", "scaled_float_limit"]
 
 SMALLEST_LONG: Final = -(2**63)
 LARGEST_LONG: Final = 2**63 - 1
-_LARGEST_NUMBER: Final = sys.float_info.max
 _MOST_FIELDS: Final = 500  # OpenSearch's index.mapping.total_fields.limit is 1,000
 _MOST_DECIMALS: Final = 9
 _MOST_ROUND: Final = 15  # a double has no more
@@ -45,9 +42,6 @@ _FIELD_KEYS: Final = (
 _KEYS_OF_A_DERIVED: Final = ("scale", "offset", "round")
 _KEYS_OF_AN_INPUT: Final = ("path", "optional", "min", "max", "format", "examples")
 
-Mistake = tuple[tuple[str, ...], str]
-"""The path of keys that is wrong, and what to write instead."""
-
 
 def check(table: dict[str, Any]) -> tuple[Description | None, list[Mistake]]:
     """Return the description that a parsed file holds, and all its mistakes; None where it has any."""
@@ -61,21 +55,18 @@ def scaled_float_limit(decimals: int) -> float:
     return 9e18 / float(10**decimals)
 
 
-class _Checker:
-    """Collects mistakes; a value that is wrong is replaced by one that lets the check go on."""
-
-    def __init__(self) -> None:
-        self.mistakes: list[Mistake] = []
+class _Checker(TableReader):
+    """Builds the description and collects its mistakes; what is wrong is replaced by what lets the check go on."""
 
     def description(self, table: dict[str, Any]) -> Description:
-        self._known(table, _TOP_KEYS, ())
-        title = self._text(table, "title", ()) or "Devices, live"
-        silent_after = self._number(table, "silent_after", ())
+        self.known(table, _TOP_KEYS, ())
+        title = self.text(table, "title", ()) or "Devices, live"
+        silent_after = self.number(table, "silent_after", ())
         if silent_after is not None and silent_after <= 0:
-            self._wrong(("silent_after",), "must be above 0: write seconds, such as 180")
-        clock_ahead = self._not_negative(table, "clock_ahead", (), "seconds, such as 300")
-        clock_behind = self._not_negative(table, "clock_behind", (), "seconds, such as 604800")
-        unknown = self._word(table, "unknown", (), Unknown) or Unknown.DROP
+            self.wrong(("silent_after",), "must be above 0: write seconds, such as 180")
+        clock_ahead = self.not_negative(table, "clock_ahead", (), "seconds, such as 300")
+        clock_behind = self.not_negative(table, "clock_behind", (), "seconds, such as 604800")
+        unknown = self.word(table, "unknown", (), Unknown) or Unknown.DROP
         fields = self._fields(table.get("fields"))
         self._roles(fields)
         self._paths(fields)
@@ -95,44 +86,42 @@ class _Checker:
 
     def _fields(self, table: object) -> list[Field]:
         if not isinstance(table, dict) or not table:
-            self._wrong(
-                ("fields",), "no fields: write a table [fields.NAME] with a type for each field of the document"
-            )
+            self.wrong(("fields",), "no fields: write a table [fields.NAME] with a type for each field of the document")
             return []
         if len(table) > _MOST_FIELDS:
-            self._wrong(("fields",), f"{len(table)} fields: an index takes {_MOST_FIELDS} of them at most")
+            self.wrong(("fields",), f"{len(table)} fields: an index takes {_MOST_FIELDS} of them at most")
         return [field for name, entry in table.items() if (field := self._field(name, entry)) is not None]
 
     def _field(self, name: str, entry: object) -> Field | None:
         at = ("fields", name)
         if not isinstance(entry, dict):
-            self._wrong(at, f'not a table: write [fields.{name}] and its keys below, at least type = "keyword"')
+            self.wrong(at, f'not a table: write [fields.{name}] and its keys below, at least type = "keyword"')
             return None
         if not _NAME.fullmatch(name):
-            self._wrong(at, "not a usable name: write a letter, then letters, digits and underscores (100 at most)")
+            self.wrong(at, "not a usable name: write a letter, then letters, digits and underscores (100 at most)")
         if name in (INGESTED_AT, UNKNOWN_FIELDS):
-            self._wrong(at, f"{name} is written by the function itself: use another name")
-        self._known(entry, _FIELD_KEYS, at)
+            self.wrong(at, f"{name} is written by the function itself: use another name")
+        self.known(entry, _FIELD_KEYS, at)
         if "type" not in entry:
-            self._wrong(at, f"no type: write one of {_list(Type)}")
-        kind = self._word(entry, "type", at, Type)
+            self.wrong(at, f"no type: write one of {listed(Type)}")
+        kind = self.word(entry, "type", at, Type)
         field = Field(
             name=name,
             type=kind or Type.KEYWORD,
             path=self._path(entry, name),
-            role=self._word(entry, "role", at, Role),
-            label=self._text(entry, "label", at) or name.replace("_", " "),
-            unit=self._text(entry, "unit", at),
-            description=self._text(entry, "description", at),
-            optional=self._flag(entry, "optional", at),
-            minimum=self._number(entry, "min", at),
-            maximum=self._number(entry, "max", at),
-            alert_above=self._number(entry, "alert_above", at),
-            alert_below=self._number(entry, "alert_below", at),
-            alert_after=60 if (after := self._not_negative(entry, "alert_after", at, "seconds")) is None else after,
-            alert_margin=self._not_negative(entry, "alert_margin", at, "in the measure's unit") or 0,
-            decimals=self._whole(entry, "decimals", at, 0, _MOST_DECIMALS),
-            format=self._word(entry, "format", at, TimeFormat) or TimeFormat.TEXT,
+            role=self.word(entry, "role", at, Role),
+            label=self.text(entry, "label", at) or name.replace("_", " "),
+            unit=self.text(entry, "unit", at),
+            description=self.text(entry, "description", at),
+            optional=self.flag(entry, "optional", at),
+            minimum=self.number(entry, "min", at),
+            maximum=self.number(entry, "max", at),
+            alert_above=self.number(entry, "alert_above", at),
+            alert_below=self.number(entry, "alert_below", at),
+            alert_after=60 if (after := self.not_negative(entry, "alert_after", at, "seconds")) is None else after,
+            alert_margin=self.not_negative(entry, "alert_margin", at, "in the measure's unit") or 0,
+            decimals=self.whole(entry, "decimals", at, 0, _MOST_DECIMALS),
+            format=self.word(entry, "format", at, TimeFormat) or TimeFormat.TEXT,
             examples=tuple(entry["examples"]) if isinstance(entry.get("examples"), list) else (),
             derivation=self._derivation(entry, at),
         )
@@ -147,31 +136,31 @@ class _Checker:
         path = entry.get("path", [name])
         keys = path.split(".") if isinstance(path, str) else path
         if not isinstance(keys, list) or not keys or not all(isinstance(key, str) and key for key in keys):
-            self._wrong(at, 'not a path: write keys joined by dots, such as "payload.temperature", or a list of keys')
+            self.wrong(at, 'not a path: write keys joined by dots, such as "payload.temperature", or a list of keys')
             return (name,)
         if any(character in '"\\' or character < " " for key in keys for character in key):
-            self._wrong(at, "a key can't hold quotes, backslashes or control characters: have the device send another")
+            self.wrong(at, "a key can't hold quotes, backslashes or control characters: have the device send another")
         if isinstance(path, str) and any(key.isdigit() or "[" in key for key in keys):
-            self._wrong(at, "a path can't go through a list: have the device send an object, or one reading a record")
+            self.wrong(at, "a path can't go through a list: have the device send an object, or one reading a record")
         return tuple(keys)
 
     def _derivation(self, entry: dict[str, Any], at: tuple[str, ...]) -> Derivation | None:
         if "derived_from" not in entry:
             for key in _KEYS_OF_A_DERIVED:
                 if key in entry:
-                    self._wrong((*at, key), 'only derived fields have it: add derived_from = "FIELD", or remove it')
+                    self.wrong((*at, key), 'only derived fields have it: add derived_from = "FIELD", or remove it')
             return None
         for key in _KEYS_OF_AN_INPUT:
             if key in entry:
-                self._wrong((*at, key), "a derived field can't have it: remove it here, or write it at its source")
-        scale = self._number(entry, "scale", at)
+                self.wrong((*at, key), "a derived field can't have it: remove it here, or write it at its source")
+        scale = self.number(entry, "scale", at)
         if scale == 0:
-            self._wrong((*at, "scale"), "0 makes every value the same: write another factor, or remove it for 1")
-        rounding = self._whole(entry, "round", at, 0, _MOST_ROUND)
+            self.wrong((*at, "scale"), "0 makes every value the same: write another factor, or remove it for 1")
+        rounding = self.whole(entry, "round", at, 0, _MOST_ROUND)
         return Derivation(
-            source=self._text(entry, "derived_from", at) or "",
+            source=self.text(entry, "derived_from", at) or "",
             scale=1 if scale is None else scale,
-            offset=self._number(entry, "offset", at) or 0,
+            offset=self.number(entry, "offset", at) or 0,
             round=10 if rounding is None else rounding,
         )
 
@@ -179,82 +168,80 @@ class _Checker:
         """Check the keys that only some types or roles have."""
         at = ("fields", field.name)
         if field.type is Type.SCALED_FLOAT and "decimals" not in entry:
-            self._wrong(at, "a scaled_float needs decimals: write decimals = 2 to index hundredths")
+            self.wrong(at, "a scaled_float needs decimals: write decimals = 2 to index hundredths")
         if field.type is not Type.SCALED_FLOAT and "decimals" in entry:
-            self._wrong((*at, "decimals"), 'only a scaled_float has it: write type = "scaled_float", or remove it')
+            self.wrong((*at, "decimals"), 'only a scaled_float has it: write type = "scaled_float", or remove it')
         if field.type is not Type.DATE and "format" in entry:
-            self._wrong((*at, "format"), 'only a date has it: write type = "date", or remove it')
+            self.wrong((*at, "format"), 'only a date has it: write type = "date", or remove it')
         for key in ("min", "max"):
             if field.type not in _NUMBERS and key in entry:
-                self._wrong((*at, key), "only long, double and scaled_float have bounds: remove it")
+                self.wrong((*at, key), "only long, double and scaled_float have bounds: remove it")
         for key in ("alert_above", "alert_below"):
             if field.role is not Role.MEASURE and key in entry and (field.role is not None or "role" not in entry):
-                self._wrong((*at, key), 'only a measure has thresholds: write role = "measure", or remove it')
+                self.wrong((*at, key), 'only a measure has thresholds: write role = "measure", or remove it')
         for key in ("alert_after", "alert_margin"):
             if key in entry and "alert_above" not in entry and "alert_below" not in entry:
-                self._wrong(
-                    (*at, key), "there is no threshold that it could belong to: write alert_above, or remove it"
-                )
+                self.wrong((*at, key), "there is no threshold that it could belong to: write alert_above, or remove it")
         if field.derivation is not None and field.type not in (Type.DOUBLE, Type.SCALED_FLOAT):
-            self._wrong((*at, "type"), "a derived field is a double or a scaled_float: write one of them")
+            self.wrong((*at, "type"), "a derived field is a double or a scaled_float: write one of them")
         if field.role is not None and field.type not in _ROLE_TYPES[field.role]:
-            types = _list(_ROLE_TYPES[field.role])
-            self._wrong((*at, "role"), f"a field with the role {field.role} can't be {field.type}: write type {types}")
+            types = listed(_ROLE_TYPES[field.role])
+            self.wrong((*at, "role"), f"a field with the role {field.role} can't be {field.type}: write type {types}")
         if field.role in (Role.TIME, Role.DEVICE) and field.optional:
-            self._wrong((*at, "optional"), f"the {field.role} of a reading can't be optional: remove it")
+            self.wrong((*at, "optional"), f"the {field.role} of a reading can't be optional: remove it")
 
     def _bounds(self, field: Field) -> None:
         at = ("fields", field.name)
         low, high = field.minimum, field.maximum
         if low is not None and high is not None and low >= high:
-            self._wrong((*at, "min"), f"min {low} is not below max {high}: swap them")
+            self.wrong((*at, "min"), f"min {low} is not below max {high}: swap them")
         if field.alert_below is not None and field.alert_above is not None and field.alert_below >= field.alert_above:
-            self._wrong(
+            self.wrong(
                 (*at, "alert_below"),
                 f"alert_below {field.alert_below} is not below alert_above {field.alert_above}: swap them",
             )
         if field.alert_below is not None and field.alert_above is not None:
             room = field.alert_above - field.alert_below
             if field.alert_below < field.alert_above and 2 * field.alert_margin > room:
-                self._wrong(
+                self.wrong(
                     (*at, "alert_margin"), f"no value is so far from both thresholds: write at most {room / 2:g}"
                 )
         for key, bound in (("min", low), ("max", high)):
             if bound is None:
                 continue
             if field.type is Type.LONG and not (bound == int(bound) and SMALLEST_LONG <= bound <= LARGEST_LONG):
-                self._wrong((*at, key), "a long's bound is a whole number of 64 bits: write one")
+                self.wrong((*at, key), "a long's bound is a whole number of 64 bits: write one")
             limit = scaled_float_limit(field.decimals or 0)
             if field.type is Type.SCALED_FLOAT and abs(bound) > limit:
-                self._wrong((*at, key), f"a scaled_float with these decimals ends at ±{limit:g}: write a smaller bound")
+                self.wrong((*at, key), f"a scaled_float with these decimals ends at ±{limit:g}: write a smaller bound")
         for key, threshold in (("alert_above", field.alert_above), ("alert_below", field.alert_below)):
             outside = threshold is not None and (
                 (low is not None and threshold < low) or (high is not None and threshold > high)
             )
             if outside:
-                self._wrong((*at, key), f"{threshold} is outside min and max, where no reading is: write one within")
+                self.wrong((*at, key), f"{threshold} is outside min and max, where no reading is: write one within")
 
     def _examples(self, field: Field, entry: dict[str, Any]) -> None:
         at = ("fields", field.name, "examples")
         if "examples" in entry and not field.examples:
-            self._wrong(at, "not a list of values: write some that devices send, such as [1.5, 20], or remove it")
-        low = -_LARGEST_NUMBER if field.minimum is None else field.minimum
-        high = _LARGEST_NUMBER if field.maximum is None else field.maximum
+            self.wrong(at, "not a list of values: write some that devices send, such as [1.5, 20], or remove it")
+        low = -LARGEST_NUMBER if field.minimum is None else field.minimum
+        high = LARGEST_NUMBER if field.maximum is None else field.maximum
         for value in field.examples:
             if field.type in _NUMBERS:
                 whole = field.type is not Type.LONG or isinstance(value, int)
                 good = False
                 if isinstance(value, int | float) and not isinstance(value, bool):
-                    good = whole and -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER
+                    good = whole and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
                     if good and low <= high and not low <= value <= high:
-                        self._wrong(at, f"{value!r} is outside min and max, where no reading is: write one within")
+                        self.wrong(at, f"{value!r} is outside min and max, where no reading is: write one within")
             elif field.type is Type.GEO_POINT and not isinstance(value, str):
-                self._wrong(at, f'{value!r} is no text: write points as "52.1,4.3", latitude first')
+                self.wrong(at, f'{value!r} is no text: write points as "52.1,4.3", latitude first')
                 continue
             else:
                 good = isinstance(value, bool if field.type is Type.BOOLEAN else str)
             if not good:
-                self._wrong(at, f"{value!r} is no {field.type} that devices may send: write one, or remove it")
+                self.wrong(at, f"{value!r} is no {field.type} that devices may send: write one, or remove it")
 
     # ---- fields together ---------------------------------------------------------------------------------------
 
@@ -262,9 +249,9 @@ class _Checker:
         for role, wanted in ((Role.TIME, "exactly one"), (Role.DEVICE, "exactly one"), (Role.IDENTITY, "at most one")):
             names = [field.name for field in fields if field.role is role]
             for name in names[1:]:
-                self._wrong(("fields", name, "role"), f"{names[0]} is the {role} already, {wanted} can be: remove one")
+                self.wrong(("fields", name, "role"), f"{names[0]} is the {role} already, {wanted} can be: remove one")
             if not names and fields and role is not Role.IDENTITY:
-                self._wrong(("fields",), f'no field has the role {role}: write role = "{role}" at one field')
+                self.wrong(("fields",), f'no field has the role {role}: write role = "{role}" at one field')
 
     def _paths(self, fields: list[Field]) -> None:
         taken: dict[tuple[str, ...], str] = {}
@@ -272,7 +259,7 @@ class _Checker:
         for field in inputs:
             if field.path in taken:
                 other = taken[field.path]
-                self._wrong(
+                self.wrong(
                     ("fields", field.name, "path"),
                     f'{other} has the path {field.source} already: write another, or derived_from = "{other}"',
                 )
@@ -281,7 +268,7 @@ class _Checker:
             for length in range(1, len(field.path)):
                 other = taken.get(field.path[:length], "")
                 if other:
-                    self._wrong(
+                    self.wrong(
                         ("fields", field.name, "path"),
                         f"{field.source} goes through {'.'.join(field.path[:length])}, which {other} reads as a value:"
                         " write another path for one of them",
@@ -294,72 +281,14 @@ class _Checker:
             at = ("fields", field.name, "derived_from")
             source = fields.get(field.derivation.source)
             if source is None:
-                self._wrong(at, f"no field is called {field.derivation.source!r}: write the name of one in this file")
+                self.wrong(at, f"no field is called {field.derivation.source!r}: write the name of one in this file")
             elif source.derivation is not None:
-                self._wrong(at, f"{source.name} is derived itself: derive from {source.derivation.source}")
+                self.wrong(at, f"{source.name} is derived itself: derive from {source.derivation.source}")
             elif source.type not in _NUMBERS:
-                self._wrong(at, f"{source.name} is a {source.type}: derive from a long, double or scaled_float")
-
-    # ---- values ------------------------------------------------------------------------------------------------
-
-    def _wrong(self, at: tuple[str, ...], what: str) -> None:
-        self.mistakes.append((at, what))
-
-    def _known(self, table: dict[str, Any], keys: tuple[str, ...], at: tuple[str, ...]) -> None:
-        for key in table:
-            if key not in keys:
-                from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
-
-                near = get_close_matches(key, keys, 1)
-                hint = f"did you mean {near[0]}?" if near else f"the keys here are {_list(keys)}"
-                self._wrong((*at, key), f"unknown key {key}: {hint}")
-
-    def _value(
-        self, table: dict[str, Any], key: str, at: tuple[str, ...], valid: Callable[[Any], bool], what: str
-    ) -> Any:
-        value = table.get(key)
-        if value is not None and not valid(value):
-            self._wrong((*at, key), f"{key} is {value!r}: write {what}")
-            return None
-        return value
-
-    def _text(self, table: dict[str, Any], key: str, at: tuple[str, ...]) -> str | None:
-        valid = lambda value: isinstance(value, str) and value.strip() != "" and value.isprintable()  # noqa: E731
-        text: str | None = self._value(table, key, at, valid, "a text in quotes, on one line")
-        return text
-
-    def _flag(self, table: dict[str, Any], key: str, at: tuple[str, ...]) -> bool:
-        return bool(self._value(table, key, at, lambda value: isinstance(value, bool), "true or false, without quotes"))
-
-    def _number(self, table: dict[str, Any], key: str, at: tuple[str, ...]) -> float | None:
-        valid = lambda value: type(value) in (int, float) and abs(value) <= _LARGEST_NUMBER  # noqa: E731
-        number: float | None = self._value(table, key, at, valid, "a number, without quotes")
-        return number
-
-    def _not_negative(self, table: dict[str, Any], key: str, at: tuple[str, ...], what: str) -> float | None:
-        number = self._number(table, key, at)
-        if number is not None and number < 0:
-            self._wrong((*at, key), f"{key} is {number}: write 0 or more, {what}")
-            return None
-        return number
-
-    def _whole(self, table: dict[str, Any], key: str, at: tuple[str, ...], low: int, high: int) -> int | None:
-        valid = lambda value: type(value) is int and low <= value <= high  # noqa: E731
-        number: int | None = self._value(table, key, at, valid, f"a whole number from {low} to {high}")
-        return number
-
-    def _word[Word: StrEnum](
-        self, table: dict[str, Any], key: str, at: tuple[str, ...], words: type[Word]
-    ) -> Word | None:
-        word = self._value(table, key, at, lambda value: value in [*words], f"one of {_list(words)}")
-        return None if word is None else words(word)
+                self.wrong(at, f"{source.name} is a {source.type}: derive from a long, double or scaled_float")
 
 
 def _with_source(field: Field, fields: dict[str, Field]) -> Field:
     """Return the field with the path of what it is derived from, if it is."""
     source = fields.get(field.derivation.source) if field.derivation else None
     return msgspec.structs.replace(field, path=source.path, optional=source.optional) if source else field
-
-
-def _list(words: Iterable[str]) -> str:
-    return ", ".join(words)
