@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from role_mapper import master_user, redaction, response_sender
+from role_mapper import files, master_user, redaction, response_sender
 from role_mapper.deadline import Deadline
 from tests.builders import FUNCTION_ENVIRONMENT
 from tests.fake_domain import Clock, FakeDomain
+from tests.provisioning import two_saved_objects
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,19 @@ def fake_domain(monkeypatch: pytest.MonkeyPatch) -> FakeDomain:
     domain = FakeDomain()
     domain.install(monkeypatch)
     return domain
+
+
+@pytest.fixture
+def whole(fake_domain: FakeDomain) -> FakeDomain:
+    """A domain in memory with every plugin."""
+    fake_domain.installed = {"ism", "dashboards"}
+    return fake_domain
+
+
+@pytest.fixture
+def few_saved_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two saved objects in place of all of them."""
+    monkeypatch.setattr(files, "saved_objects", two_saved_objects)
 
 
 @pytest.fixture
