@@ -29,7 +29,7 @@ from iot_stream.failures.reasons import Reasons
 from iot_stream.failures.replay import Options, Outcome, Replay, Source
 from iot_stream.failures.selection import Selection
 from iot_stream.failures.source import SourceBackup, source_records
-from iot_stream.failures.transform import Transform, TransformError, load_transform, unchanged
+from iot_stream.failures.transform import Transform, TransformError, TransformTimeoutError, load_transform, unchanged
 from tests.aws_clients import aws_client
 from tests.builders import device_reading
 from tests.examples import examples
@@ -238,12 +238,19 @@ def test_a_transform_repairs_records(world: World, tmp_path: Path) -> None:
     world.put(a=b"".join(lines))
     outcome = world.replay(load_transform(script))
     assert [json.loads(data)["device_temp"] for data in world.streamed()] == [32.0]
-    assert outcome.stays == {"left by the transform script": 1, "transform failed: KeyError": 1}
+    assert outcome.stays == {"left by the transform script": 1, "transform failed: KeyError (line 5)": 1}
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("x = 1", "does not define"), ("1 / 0", "ZeroDivisionError"), ("def transform(:", "SyntaxError")],
+    [
+        ("x = 1", "does not define"),
+        ("\n1 / 0", r"ZeroDivisionError: division by zero \(line 2\)$"),
+        ("def transform(:", "SyntaxError"),
+        ("import sys; sys.exit('no')", r"SystemExit: no \(line 1\)$"),
+        ("def transform(data): pass", r"must take \(data, failure\): too many positional arguments$"),
+        ("transform = 1", "does not define"),
+    ],
 )
 def test_a_script_that_can_t_be_used_is_said(tmp_path: Path, text: str, words: str) -> None:
     """Before anything is sent."""
@@ -255,14 +262,71 @@ def test_a_script_that_can_t_be_used_is_said(tmp_path: Path, text: str, words: s
 def test_a_script_must_return_bytes(tmp_path: Path) -> None:
     """Anything else leaves the record, and the error quotes nothing of it."""
     (tmp_path / "script.py").write_text("def transform(data, failure): return {'secret': data}")
-    with pytest.raises(TransformError, match=r"^transform returned dict, not bytes$"):
+    with pytest.raises(TransformError, match=r"^transform returned dict, not bytes, text or None$"):
         load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"secret"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("import sys; sys.exit(3)", "SystemExit"),
+        ("raise BaseException('secret')", "BaseException"),
+        ("raise ValueError(data)", "ValueError"),
+        ("data.nothing()", "AttributeError"),
+        ("return transform(data, failure)", "RecursionError"),
+    ],
+)
+def test_however_a_script_ends_the_record_stays_and_the_others_are_sent(
+    world: World, tmp_path: Path, statement: str, error: str
+) -> None:
+    """With the error's type and the script's line, and nothing of the record."""
+    (tmp_path / "script.py").write_text(
+        f"def transform(data, failure):\n    if b'bad' in data:\n        {statement}\n    return data\n"
+    )
+    bad = json.dumps(device_reading(uuid="bad")).encode()
+    world.put(a=failed_reading(good(1)) + failed_reading(bad) + failed_reading(good(2)))
+    outcome = world.replay(load_transform(tmp_path / "script.py"))
+    assert outcome.stays == {f"transform failed: {error} (line 3)": 1}
+    assert sorted(world.streamed()) == [good(1), good(2)]
+    assert world.replay().streamed == 1, "the same command without the script sends what stayed"
+    assert sorted(world.streamed()) == sorted([good(1), bad, good(2)])
+
+
+def test_a_script_that_does_not_return_ends_the_replay_which_goes_on_from_there(world: World, tmp_path: Path) -> None:
+    """Though it catches every Exception; the time is that of one record."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "def transform(data, failure):\n    while b'bad' in data:\n        try:\n            pass\n"
+        "        except Exception:\n            pass\n    return data\n"
+    )
+    bad = json.dumps(device_reading(uuid="bad")).encode()
+    world.put(a=failed_reading(good(1)), b=failed_reading(good(2)) + failed_reading(bad))
+    words = rf"^transform did not return for line 1 of {FOLDER}b within 0.2 s; what was confirmed is kept"
+    with pytest.raises(TransformTimeoutError, match=words):
+        world.replay(load_transform(script, seconds=0.2))
+    assert world.streamed() == [good(1)]
+    outcome = world.replay()
+    assert (outcome.streamed, outcome.moved) == (2, 1)
+    assert sorted(world.streamed()) == sorted([good(1), bad, good(2)])
+    script.write_text("while True: pass")
+    with pytest.raises(TransformTimeoutError, match=r"script\.py was not loaded within 0.2 s"):
+        load_transform(script, seconds=0.2)
+
+
+def test_what_a_script_prints_is_no_part_of_the_command_s_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--json` stays JSON: it goes to stderr."""
+    (tmp_path / "script.py").write_text("print('loaded')\ndef transform(data, failure):\n    print('called')\n")
+    load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"x"))
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "loaded\ncalled\n")
 
 
 def test_text_that_is_not_unicode_leaves_the_record(tmp_path: Path) -> None:
     """A lone surrogate, which UTF-8 has no bytes for, is the script's error like any other."""
     (tmp_path / "script.py").write_text("def transform(data, failure): return chr(0xD800)")
-    with pytest.raises(TransformError, match=r"^transform failed: UnicodeEncodeError$"):
+    with pytest.raises(TransformError, match=r"^transform failed: UnicodeEncodeError\b"):
         load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"x"))
 
 
