@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from iot_stream.caller import advice
 from iot_stream.errors import StackError
 
 __all__ = ["Stack", "device_zone", "find_stack"]
@@ -65,9 +66,9 @@ def find_stack(cloudformation: Any, name: str = _DEFAULT_NAME) -> Stack:
             raise StackError(
                 f"there is no stack {name} here: deploy it with `sam build && sam deploy`, or name another with --stack"
             ) from None
-        raise StackError(f"CloudFormation refused to describe stack {name}: {error}") from error
+        raise StackError(f"CloudFormation refused to describe stack {name}: {advice(error)}") from error
     except BotoCoreError as error:
-        raise StackError(f"CloudFormation could not be reached for stack {name}: {error}") from error
+        raise StackError(f"CloudFormation could not be reached for stack {name}: {advice(error)}") from error
     status = description["StackStatus"]
     if not status.endswith("_COMPLETE") or status.startswith("DELETE") or status == "ROLLBACK_COMPLETE":
         raise StackError(

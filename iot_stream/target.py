@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from iot_stream.caller import advice, caller_session
 from iot_stream.errors import StackError
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local import local_stack
@@ -50,12 +50,10 @@ class Target:
             StackError: it does not exist, or there are no credentials or no region.
         """
         try:
-            clients: Any = boto3.Session().client
+            clients: Any = caller_session().client
             return cls(find_stack(clients("cloudformation"), stack_name), clients, None)
         except BotoCoreError as error:
-            raise StackError(
-                f"AWS can't be reached: {error}. Set AWS_PROFILE and AWS_REGION, or `aws configure`"
-            ) from error
+            raise StackError(f"AWS can't be reached: {advice(error)}") from error
 
     def master_user(self) -> tuple[str, str]:
         """Return the name and password of the domain's master user, from the stack's secret.
@@ -71,7 +69,7 @@ class Target:
         try:
             user = json.loads(self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
         except (BotoCoreError, ClientError) as error:
-            raise StackError(f"the master user's secret can't be read: {error}") from error
+            raise StackError(f"the master user's secret can't be read: {advice(error)}") from error
         return user["username"], user["password"]
 
     def search_client(self) -> "Client":
@@ -97,7 +95,7 @@ class Target:
             )
         from requests_aws4auth import AWS4Auth  # noqa: PLC0415 - rare
 
-        session = boto3.Session()
+        session = caller_session()
         credentials = session.get_credentials()
         if credentials is None:
             raise StackError("there are no AWS credentials: set AWS_PROFILE, or `aws configure`")

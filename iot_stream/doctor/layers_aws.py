@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from iot_stream.caller import remedy
 from iot_stream.doctor import aws_facts, ingest, transform
 from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import Finding, State, first_refusal
@@ -43,18 +44,14 @@ def local_parts(case: Case) -> _Findings:
 
 def credentials(case: Case) -> _Findings:
     """Examine whether AWS knows the caller, and in which region."""
-    region = case.place.region()
-    if not region:
-        text = "no region is set, or the profile does not exist"
-        yield Finding("credentials", State.REFUSES, text, "export AWS_REGION=… AWS_PROFILE=…, or aws configure")
-        return
     try:
-        arn = case.place.client("sts").get_caller_identity()["Arn"]
+        client = case.place.client("sts")
+        arn = client.get_caller_identity()["Arn"]
     except (ClientError, BotoCoreError) as error:
-        text = f"AWS does not accept the credentials: {error}"
-        yield Finding("credentials", State.REFUSES, text, "aws configure, or aws sso login")
+        cure = remedy(error) or "aws configure, or aws sso login"
+        yield Finding("credentials", State.REFUSES, f"AWS can't be asked: {str(error).rstrip('.')}", cure)
     else:
-        yield Finding("credentials", State.OK, f"{arn} in {region}")
+        yield Finding("credentials", State.OK, f"{arn} in {client.meta.region_name}")
 
 
 def stack(case: Case) -> _Findings:

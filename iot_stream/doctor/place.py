@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import requests
 from botocore.exceptions import BotoCoreError
 
+from iot_stream.caller import caller_session
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local import local_stack
 from iot_stream.stack import Stack
@@ -60,7 +60,7 @@ class Place:
 
         @cache
         def session() -> Any:  # when it is first needed: a profile that does not exist is a finding
-            return boto3.Session()
+            return caller_session()
 
         return cls(stack_name, lambda service: session().client(service))
 

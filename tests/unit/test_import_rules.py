@@ -22,6 +22,7 @@ LEVELS = [
     {"generator", "dashboards", "delivery", "domain_objects", "failure_objects", "alarms", "plan"},
     {"description"},
     {"stack", "paths", "compression", "log_file", "role_token"},
+    {"caller"},
     {"errors"},
 ]
 PURE_IMPORTS = {

@@ -1,0 +1,60 @@
+"""The caller's own AWS: a session with their credentials and region, and what to do where it lets nobody in."""
+
+import os
+from typing import Any, Final
+
+import boto3
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ProxyConnectionError,
+    SSLError,
+    SSOError,
+)
+
+__all__ = ["advice", "caller_session", "remedy"]
+
+_SIGN_IN: Final = "sign in with `aws sso login` or `aws configure`, or export AWS_PROFILE=… of another profile"
+_ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (NoRegionError, "export AWS_DEFAULT_REGION=…, for example eu-central-1, or `aws configure`"),
+    (ProfileNotFound, "export AWS_PROFILE=… of `aws configure list-profiles`, or unset it"),
+    (NoCredentialsError, _SIGN_IN),
+    (PartialCredentialsError, _SIGN_IN),
+    (SSOError, _SIGN_IN),
+    (ProxyConnectionError, "check HTTPS_PROXY"),
+    (SSLError, "name your company's authority in AWS_CA_BUNDLE"),
+    (EndpointConnectionError, "check the region, the network, and HTTPS_PROXY"),
+    (ConnectTimeoutError, "check the region, the network, and HTTPS_PROXY"),
+)
+_SIGN_IN_AGAIN: Final = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired"}
+"""Codes of CloudFormation's, STS's and Lambda's common errors ("Common Errors" in their API references)."""
+
+
+def caller_session() -> Any:
+    """Return a boto3 session of the caller's; raises BotoCoreError for a profile that does not exist.
+
+    boto3 reads AWS_DEFAULT_REGION and the profile's region. Where it finds neither, AWS_REGION counts, which AWS's
+    other tools read ("AWS Region" in the AWS SDKs and Tools Reference Guide).
+    """
+    session = boto3.Session()
+    if session.region_name is None and os.environ.get("AWS_REGION"):
+        return boto3.Session(region_name=os.environ["AWS_REGION"])
+    return session
+
+
+def advice(error: BotoCoreError | ClientError) -> str:
+    """Return what happened and what to do about it, as one line without a full stop."""
+    return ": ".join(filter(None, (str(error).rstrip("."), remedy(error))))
+
+
+def remedy(error: BotoCoreError | ClientError) -> str:
+    """Return what the caller can do about an error; empty where it does not say what is wrong with their settings."""
+    if isinstance(error, ClientError):
+        return _SIGN_IN if error.response.get("Error", {}).get("Code") in _SIGN_IN_AGAIN else ""
+    return next((what_to_do for kind, what_to_do in _ADVICE if isinstance(error, kind)), "")
