@@ -42,7 +42,7 @@ def caller_session() -> Any:
     boto3 reads AWS_DEFAULT_REGION and the profile's region. Where it finds neither, AWS_REGION counts, which AWS's
     other tools read ("AWS Region" in the AWS SDKs and Tools Reference Guide).
     """
-    session = boto3.Session()
+    session: Any = boto3.Session()  # its stubs say that it always has a region
     if session.region_name is None and os.environ.get("AWS_REGION"):
         return boto3.Session(region_name=os.environ["AWS_REGION"])
     return session

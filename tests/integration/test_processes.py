@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -138,8 +139,13 @@ def test_nothing_of_the_caller_but_the_necessary_reaches_a_process(monkeypatch: 
     assert environment["PATH"] == os.environ["PATH"]
 
 
-def test_a_delivery_stream_has_one_worker_whatever_the_state_folder() -> None:
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_delivery_stream_has_one_worker_whatever_the_state_folder(
+    platform: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The same command from another directory is refused; the same name at another fake of AWS is not."""
+    monkeypatch.setattr(sys, "platform", platform)  # which has no abstract socket names but on Linux
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     arn = f"arn:{uuid4()}"
     with closing(claim(arn, "http://127.0.0.1:1")):
         with pytest.raises(DeliveryError, match=f"already running for {arn}, with another --state"):
@@ -148,3 +154,7 @@ def test_a_delivery_stream_has_one_worker_whatever_the_state_folder() -> None:
             claim(arn, "http://localhost:1/")
         claim(arn, "http://127.0.0.1:2").close()
     claim(arn, "http://127.0.0.1:1").close()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null")
+    with pytest.raises(DeliveryError, match=f"{arn} can't be claimed for this worker: .*Not a directory"):
+        claim(arn, "http://127.0.0.1:1")

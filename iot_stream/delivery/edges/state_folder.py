@@ -1,10 +1,14 @@
 """Progress and status on disk. Each file is replaced as a whole, so no reader and no crash ever sees a partial one."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import logging
+import os
 import socket
+import sys
+import tempfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,10 +40,11 @@ def read_status(folder: Path) -> DeliveryStatus:
         raise DeliveryError(f"{folder / _STATUS} is damaged ({error}): a running worker writes it anew") from error
 
 
-def claim(stream: str, endpoint_url: str) -> socket.socket:
+def claim(stream: str, endpoint_url: str) -> socket.socket | IO[bytes]:
     """Claim a delivery stream on this machine, whatever the state folder.
 
-    The claim is held until the socket is closed or the process ends.
+    The claim is held until what is returned is closed or the process ends. On Linux it holds against the workers of all
+    users, elsewhere against those of this user.
 
     Args:
         stream: its ARN.
@@ -50,14 +55,35 @@ def claim(stream: str, endpoint_url: str) -> socket.socket:
     """
     where = endpoint_url.rstrip("/").replace("//localhost", "//127.0.0.1")
     name = hashlib.sha256(f"{where} {stream}".encode()).hexdigest()
-    held = socket.socket(socket.AF_UNIX)
     try:
-        held.bind(f"\0iot-stream {name}")  # Linux's abstract socket names leave no file behind
+        return _bound(name) if sys.platform == "linux" else _locked(name)
     except OSError as error:
-        held.close()
+        if error.errno not in {errno.EADDRINUSE, errno.EWOULDBLOCK}:
+            raise DeliveryError(f"{stream} can't be claimed for this worker: {error}") from error
         raise DeliveryError(
             f"a delivery worker is already running for {stream}, with another --state: stop it first"
         ) from error
+
+
+def _bound(name: str) -> socket.socket:
+    """Return a socket with an abstract name, which leaves no file behind; only Linux has them (unix(7))."""
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0iot-stream {name}")
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
+def _locked(name: str) -> IO[bytes]:
+    """Return an open file of the user's temporary folder that is locked as long as it is open."""
+    held = (Path(tempfile.gettempdir()) / f"iot-stream-{os.getuid()}-{name}").open("ab")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.close()
+        raise
     return held
 
 
