@@ -84,9 +84,10 @@ def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
 
     options.load_built_description()
     display, folder = Display(), options.state_folder(state)
-    started = restart_parts(folder, display.say) or local_stack.up(
-        folder, options.make_ports(ports), overrides=parameters, say=display.say
-    )
+    started = restart_parts(folder, display.say)
+    if started and parameters:
+        display.say("note: the stack keeps its parameters; `iot-stream deploy --parameter …` changes them")
+    started = started or local_stack.up(folder, options.make_ports(ports), overrides=parameters, say=display.say)
     click.echo(startup_summary(started, started.stack()))
 
 

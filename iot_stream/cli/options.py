@@ -66,11 +66,16 @@ class PositiveNumber(click.ParamType):
 
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Return NAME=VALUE pairs as a mapping."""
+    """Return NAME=VALUE pairs as a mapping; a name that the template lacks is refused before anything else happens."""
     for value in values:
         if "=" not in value:
             raise click.BadParameter(f"{value} is not NAME=VALUE, for example IndexRotationPeriod=OneDay")
-    return dict(value.split("=", 1) for value in values)
+    given = dict(value.split("=", 1) for value in values)
+    if given:
+        from iot_stream.local.deployment import check_parameters
+
+        check_parameters(given)
+    return given
 
 
 def _stack_name(context: click.Context, _: click.Parameter, value: str) -> str:

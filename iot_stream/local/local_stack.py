@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from iot_stream.dashboards.fleet import alerts_index
+from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.delivery.errors import DeliveryError
 from iot_stream.errors import SetupError, StackError
@@ -293,15 +294,22 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     command += ["--domain-url", server.url, "--ca", str(server.ca_file)]
     command += ["--sign-in", "jwt", "--jwt-key", str(server.jwt_key_file)]
     environment = processes.clean_environment(**local_stack.aws.environment())
+    earlier = _delivery_status(local_stack)  # a worker that was killed left "running" behind
     process = processes.start(WORKER, command, log=local_stack.logs / "deliver.log", environment=environment)
     local_stack.add(process)
 
     def worker_running() -> bool:
-        with contextlib.suppress(DeliveryError):  # of an earlier worker, damaged: this one writes it anew
-            return read_status(local_stack.delivery_state).state == "running"
-        return False
+        now = _delivery_status(local_stack)
+        return now is not None and now.state == "running" and now != earlier
 
     processes.wait_until(worker_running, process, seconds=_PART_SECONDS, what="its first status")
+
+
+def _delivery_status(local_stack: LocalStack) -> DeliveryStatus | None:
+    """Return the status file; None where it is damaged: the worker that starts writes it anew."""
+    with contextlib.suppress(DeliveryError):
+        return read_status(local_stack.delivery_state)
+    return None
 
 
 def serve_live_page(local_stack: LocalStack) -> None:

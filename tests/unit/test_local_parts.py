@@ -4,11 +4,14 @@ import base64
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
@@ -16,12 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samcli.cli.types import CfnParameterOverridesType
 
+from iot_stream.cli import cli
+from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.errors import SetupError, StackError
 from iot_stream.local import deployment, local_stack, opensearch, processes
 from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, certificates_in, make_certificates
 from iot_stream.local.deployment import check_parameters, override
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.processes import Process
+from iot_stream.stack import Stack
 from tests.hostile import HOSTILE
 from tests.template import load_template
 
@@ -367,6 +373,41 @@ def test_up_refuses_an_unknown_parameter_before_it_touches_anything(tmp_path: Pa
     with pytest.raises(SetupError, match=r"did you mean ShardCount\?"):
         local_stack.up(tmp_path / "new", overrides={"ShardCounts": "1"})
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "up", "deploy"])
+def test_an_unknown_parameter_is_refused_before_anything_else(command: str, tmp_path: Path) -> None:
+    """Also where no local stack is running, which `deploy` would complain of."""
+    given = [command, "--state", str(tmp_path / "new"), "--parameter", "IndexRotation=OneDay"]
+    result = CliRunner().invoke(cli, given)
+    assert isinstance(result.exception, SetupError)
+    assert str(result.exception) == "template.yaml has no parameter IndexRotation: did you mean IndexRotationPeriod?"
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("left", ["running", "damaged", None], ids=["killed", "damaged", "none before"])
+def test_a_worker_runs_once_it_has_said_so_itself(
+    left: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by the status of a worker that was killed, which says "running" for ever."""
+    stack = local_stack.LocalStack(tmp_path, local_stack.Ports(), tmp_path)
+    stack.aws.make_credentials()
+    stack.delivery_state.mkdir()
+    status = stack.delivery_state / "status.json"
+    if left is not None:
+        status.write_bytes(b"{" if left == "damaged" else msgspec.json.encode(DeliveryStatus(updated_at=1)))
+    monkeypatch.setattr(processes, "start", lambda *_, **__: Process(local_stack.WORKER, 1, 0.0, "log"))
+    asked: list[bool] = []
+
+    def wait(ready: Callable[[], bool], *_: Any, **__: Any) -> None:
+        asked.append(ready())
+        for state in ("stopped", "running"):
+            status.write_bytes(msgspec.json.encode(DeliveryStatus(state=state, updated_at=2)))
+            asked.append(ready())
+
+    monkeypatch.setattr(processes, "wait_until", wait)
+    local_stack.deliver(stack, Stack("s", "arn", {"DeliveryStreamName": "d"}))
+    assert asked == [False, False, True]
 
 
 SHUTDOWN_NOISE = "java.lang.ClassCastException: class a cannot be cast to class b"
