@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from iot_stream.paths import PROJECT
 from tests.chromium import chromium_path
 from tests.examples import examples
+from tests.hostile import FOLDER, hostile_environment
 from tests.secrets import leaks
 from tests.walkthrough import is_shipped, load_walkthrough_by_default
 
@@ -108,8 +109,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 def local_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the run's local stack, laid out as `iot-stream up` lays it out."""
-    return tmp_path_factory.mktemp("local")
+    """Folder of the run's local stack, laid out as `iot-stream up` does it; with blanks and umlauts in its name."""
+    return tmp_path_factory.mktemp("local") / FOLDER
 
 
 @pytest.fixture(scope="session")
@@ -120,8 +121,10 @@ def outages(local_folder: Path) -> "Iterator[Outages]":
     from iot_stream.local.processes import free_port
     from tests.outages import Outages
 
-    server = prepare(local_folder / "opensearch", assemble(), free_port())
-    outages = Outages(server, server.start())
+    home = assemble()  # a download, which takes the caller's proxies; every part starts in a hostile environment
+    with hostile_environment():
+        server = prepare(local_folder / "opensearch", home, free_port())
+        outages = Outages(server, server.start())
     yield outages
     outages.stop()
 
@@ -148,9 +151,10 @@ def ministack(opensearch: "OpenSearch", local_folder: Path, domain_port: int) ->
     from iot_stream.local.processes import free_port
 
     aws = Ministack(local_folder / "aws", free_port())
-    endpoint = gateway.launch(opensearch, aws, domain_port, local_folder / "logs" / "gateway.log")
-    process = aws.start(domain_endpoint=f"127.0.0.1:{domain_port}", ca_file=opensearch.ca_file)
-    gateway.wait(endpoint, opensearch, domain_port)
+    with hostile_environment():
+        endpoint = gateway.launch(opensearch, aws, domain_port, local_folder / "logs" / "gateway.log")
+        process = aws.start(domain_endpoint=f"127.0.0.1:{domain_port}", ca_file=opensearch.ca_file)
+        gateway.wait(endpoint, opensearch, domain_port)
     yield aws
     process.stop()
     endpoint.stop()
@@ -161,7 +165,8 @@ def sam_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `sam build` of the template, as it is now, has written (.aws-sam/build)."""
     from iot_stream.local import deployment
 
-    deployment.build(tmp_path_factory.mktemp("sam-build") / "log")
+    with hostile_environment(downloads=True):
+        deployment.build(tmp_path_factory.mktemp("sam-build") / FOLDER / "log")
     return PROJECT / ".aws-sam" / "build"
 
 
@@ -169,13 +174,14 @@ def sam_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local_stack(
     sam_build: Path, opensearch: "OpenSearch", ministack: "Ministack", local_folder: Path, domain_port: int
 ) -> "Iterator[LocalStack]":
-    """The whole local stack: the built template deployed by sam, and the delivery worker at work on it."""
+    """The whole local stack, in a hostile environment: the built template deployed, the delivery worker at work."""
     from iot_stream.local.local_stack import LocalStack, Ports, deliver, deploy
 
     assert sam_build.exists()
     ports = Ports(opensearch=opensearch.port, aws=ministack.port, domain=domain_port)
     whole = LocalStack(local_folder, ports, opensearch.home)
-    whole.save()
-    deliver(whole, deploy(whole))
+    with hostile_environment():
+        whole.save()
+        deliver(whole, deploy(whole))
     yield whole
     whole.down()

@@ -33,16 +33,24 @@ HOSTILE = {
 _OF_THE_MACHINE = {
     "LC_ALL": "C",
     "LANG": "C",
-    "HOME": "/dev/null/home",  # not even root can write there
+    "HOME": "/dev/null/home",  # below a file: not even root can write there
     "REQUESTS_CA_BUNDLE": "/nonexistent/bundle.pem",
     "SSL_CERT_FILE": "/nonexistent/bundle.pem",
 }
+_FOR_DOWNLOADS = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HOME", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
+"""Where a download finds its proxy, its certificates and pip's settings."""
 
 
 @contextmanager
-def hostile_environment() -> Iterator[None]:
-    """Set all of it, the locale C, a HOME that can't be written and the umask 077 for a `with` block."""
-    given = HOSTILE | _OF_THE_MACHINE
+def hostile_environment(*, downloads: bool = False) -> Iterator[None]:
+    """Set all of it, the locale C, a HOME that can't be written and the umask 077 for a `with` block.
+
+    `sam build` and OpenSearch's download use the caller's proxies, certificates and settings of pip on purpose; with
+    `downloads` those stay.
+    """
+    given = {
+        name: value for name, value in (HOSTILE | _OF_THE_MACHINE).items() if not (downloads and name in _FOR_DOWNLOADS)
+    }
     before = {name: os.environ.get(name) for name in given}
     umask = os.umask(0o077)
     os.environ.update(given)

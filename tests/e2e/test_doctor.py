@@ -226,6 +226,7 @@ def test_a_changed_parameter_takes_effect_and_nothing_is_lost(patient: Patient) 
         ["failures", "list", "--json"],
         ["failures", "show", "--json"],
         ["failures", "replay", "--json", "--dry-run"],
+        ["send", "--count", "3", "--json"],
         ["domain", "show"],
         ["password"],
     ],

@@ -16,6 +16,7 @@ from iot_stream.local.local_stack import LocalStack
 from iot_stream.run.session import drain
 from iot_stream.stack import Stack
 from tests.delivery import until
+from tests.hostile import FOLDER, HOSTILE
 
 READING = {
     "uuid": "6fb0f0c1-8a3a-4a57-9d6b-0d9e6a1a6c01",
@@ -198,6 +199,25 @@ def test_the_command_sends_and_every_reading_is_accounted_for(local_stack: Local
     result = drain(local_stack, stack, lambda _: None)
     assert (result.sent, result.missing, result.duplicates) == (before + 1500, 0, 0)
     assert 20 < result.failed < 90, "what the function refuses is a failure object, also where bytes are equal"
+
+
+def test_the_stack_runs_where_its_caller_s_environment_was_hostile(local_stack: LocalStack) -> None:
+    """It started with foreign proxies, profile, region and certificates, of which no part has one (tests/hostile.py).
+
+    The locale C, a HOME that can't be written and a folder with blanks and umlauts are there to this moment.
+    """
+    assert local_stack.folder.name == FOLDER
+    parts = [process.environ() for process in psutil.Process().children(recursive=True) if _is_a_part(process)]
+    assert len(parts) >= 4, "OpenSearch, its gateway, the local AWS and the worker"
+    for variables in parts:
+        assert variables["HOME"] == "/dev/null/home"
+        assert [name for name, value in HOSTILE.items() if variables.get(name) == value] == []
+    assert "C" in {variables["LC_ALL"] for variables in parts}
+
+
+def _is_a_part(process: psutil.Process) -> bool:
+    line = " ".join(process.cmdline())
+    return any(words in line for words in ("org.opensearch", "iot_stream.local.gateway", "ministack_server", "deliver"))
 
 
 def test_other_users_see_neither_secrets_nor_documents(local_stack: LocalStack, stack: Stack) -> None:
