@@ -35,6 +35,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--mode", type=click.Choice(["provisioned", "on-demand"]), help="Of the stream.  [default: the cheaper one]"
 )
+@click.option(
+    "--warm", is_flag=True, help="The account has On-demand Advantage: a stream on demand takes the peak at once."
+)
 @click.option("--prices", "price_file", type=_FILE, help="A price table in place of the shipped one.")
 @click.option("--measured", "measured_files", type=_FILE, multiple=True, help="JSON of `make bench`; several times.")
 @options.as_json

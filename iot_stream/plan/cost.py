@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from iot_stream.plan.data_nodes import INSTANCE_TYPES, Nodes
+from iot_stream.plan.data_nodes import INSTANCE_TYPES, NodePrices, Nodes
 from iot_stream.plan.needs import MONTH_SECONDS, Needs
 from iot_stream.plan.workload import PlanError, StreamMode
 
@@ -39,7 +39,13 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     s3_thousand_puts: _Price
     logs_gb: _Price
     secret_month: _Price
+    gp3_mib_per_s_month: _Price = 0.04  # beyond what gp3 has; EBS's own price
+    gp3_iops_month: _Price = 0.005  # the same
     note: str = ""
+
+    def of_nodes(self) -> NodePrices:
+        """Return those of a domain's nodes."""
+        return NodePrices(self.instance_hour, self.gp3_gb_month, self.gp3_mib_per_s_month, self.gp3_iops_month)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ def load_prices(file: Path | None) -> Prices:
     path = file or PRICES
     try:
         prices = msgspec.json.decode(path.read_bytes(), type=Prices)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise PlanError(
             f"{path} is not a price table: {error}. Copy {PRICES.name} of iot_stream/plan and edit it"
         ) from None
@@ -96,9 +102,7 @@ def monthly_cost(usage: Usage, prices: Prices) -> dict[str, float]:
             + transform.gb_seconds_month * prices.lambda_gb_second
         ),
         "Firehose": _tiered(stacks * needs.deliver.billed_gb_month, prices.firehose_gb_tiers),
-        "OpenSearch": stacks
-        * nodes.count
-        * (prices.instance_hour[nodes.instance.name] * HOURS + nodes.volume_gib * prices.gp3_gb_month),
+        "OpenSearch": stacks * prices.of_nodes().month(nodes),
         "S3": stacks
         * (needs.backup_gib * prices.s3_gb_month + needs.backup_objects_month / 1000 * prices.s3_thousand_puts),
         "Logs": stacks * log_gb * prices.logs_gb,

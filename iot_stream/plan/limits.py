@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from iot_stream.plan.data_nodes import Nodes
+from iot_stream.plan.data_nodes import MASTER_TYPES, Nodes
 from iot_stream.plan.needs import Needs
 from iot_stream.plan.workload import StreamMode
 
@@ -13,11 +13,19 @@ SHARDS_PER_STREAM: Final = 500  # the default quota in the largest regions, and 
 SHARDS_ELSEWHERE: Final = 200
 ON_DEMAND_START: Final = 4e6
 ON_DEMAND_BYTES: Final = 200e6  # in most regions; 10 GB/s in the three largest
+ON_DEMAND_RECORDS: Final = 4000
 CONCURRENCY: Final = 1000
 OUTSTANDING_PER_SHARD: Final = 5
 REQUEST_BYTES: Final = 6_000_000
 SHARDS_PER_INDEX: Final = 1024
 NEVER_LESS: Final = 0.9  # of a request's limit: readings differ in size
+
+
+_GROW: Final = (
+    "raise the load over hours (it doubles within 15 minutes at most), start it provisioned, or, in an account with "
+    "On-demand Advantage, ask for StreamWarmThroughputMiBps={} (--warm)"
+)
+_CAPACITY_MODE: Final = "Amazon Kinesis Data Streams: Choose the data stream capacity mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,8 @@ class Limit:
     source: str
 
 
-def limits_crossed(whole: Needs, mode: StreamMode, nodes: Nodes, stacks: int) -> list[Limit]:
-    """Return what the whole fleet crosses; `nodes` are those of one of the stacks."""
+def limits_crossed(whole: Needs, mode: StreamMode, nodes: Nodes, stacks: int, *, warm: bool) -> list[Limit]:
+    """Return what the whole fleet crosses; `nodes` are those of one of the stacks, `warm` as the workload has it."""
     ingest, transform, index = whole.ingest, whole.transform, whole.index
     found = [
         Limit(
@@ -44,9 +52,12 @@ def limits_crossed(whole: Needs, mode: StreamMode, nodes: Nodes, stacks: int) ->
         ) if mode == "provisioned" else None,
         Limit(
             "start of an on-demand stream", ingest.peak_bytes_per_s, ON_DEMAND_START, "bytes/s",
-            "raise the load over hours (it doubles within 15 minutes at most), or start it provisioned",
-            "Amazon Kinesis Data Streams: Choose the data stream capacity mode",
-        ) if mode == "on-demand" else None,
+            _GROW.format(ingest.warm_mib_per_s), _CAPACITY_MODE,
+        ) if mode == "on-demand" and not warm else None,
+        Limit(
+            "records at the start of an on-demand stream", ingest.peak_readings_per_s, ON_DEMAND_RECORDS, "records/s",
+            _GROW.format(ingest.warm_mib_per_s), _CAPACITY_MODE,
+        ) if mode == "on-demand" and not warm else None,
         Limit(
             "throughput of an on-demand stream", ingest.peak_bytes_per_s, ON_DEMAND_BYTES, "bytes/s",
             f"use N. Virginia, Oregon or Ireland (10 GB/s), ask support, or send through {stacks} stacks",
@@ -84,7 +95,13 @@ def limits_crossed(whole: Needs, mode: StreamMode, nodes: Nodes, stacks: int) ->
             "Amazon OpenSearch Service quotas",
         ),
         Limit(
-            "10 s of data in a delivery buffer", ingest.peak_bytes_per_s * 10 / stacks, 9 * 1024**2, "bytes",
+            "shards of a cluster", index.shards / stacks, MASTER_TYPES[-1][1], "shards",
+            "rotate less often, keep fewer days, or use more stacks: no dedicated masters manage more",
+            "Dedicated master nodes in Amazon OpenSearch Service",
+        ),
+        Limit(
+            "10 s of data in a delivery buffer", ingest.peak_bytes_per_s * 10 / stacks,
+            nodes.instance.buffer_mb * 1024**2, "bytes",
             "bulk requests are sent more often than every 10 s; harmless while the domain accepts them",
             "Amazon Data Firehose API: AmazonopensearchserviceBufferingHints",
         ),

@@ -28,7 +28,7 @@ def load_measured(files: Iterable[Path]) -> Measured:
             else:
                 per_core = figures["bulk_ceiling_records_per_s"] / figures["machine"]["cores"]
                 measured = replace(measured, documents_per_s_per_vcpu=_positive(per_core))
-        except (OSError, ValueError, LookupError, TypeError, ZeroDivisionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, ZeroDivisionError, RecursionError) as error:
             raise PlanError(
                 f"{file} has no figures that the planner knows ({type(error).__name__}: {error}):"
                 " give build/bench/enrichment.json or build/bench/delivery.json, which `make bench` writes"

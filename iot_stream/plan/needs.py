@@ -14,6 +14,7 @@ __all__ = [
     "FUNCTION_MEMORY_GB",
     "MONTH_SECONDS",
     "SHARDS_PER_HEAP_GIB",
+    "SMALL_BUFFER_MB",
     "Deliver",
     "Index",
     "Ingest",
@@ -30,6 +31,7 @@ DAY_SECONDS: Final = 86_400
 
 SHARD_RECORDS_PER_S: Final = 1000
 SHARD_BYTES_PER_S: Final = 1_000_000
+RECORD_OF_CAPACITY_BYTES: Final = 1000  # a stream that takes 4 MB/s takes 4,000 records/s ("Quotas and limits")
 PARTITION_KEY_BYTES: Final = 36  # a UUID; keys count towards a shard's 1 MB/s
 PUT_UNIT_BYTES: Final = 25 * KIB
 FIREHOSE_UNIT_BYTES: Final = 5 * KIB
@@ -39,7 +41,7 @@ BENCHMARK_READING_BYTES: Final = 170  # the reading that `make bench` measures w
 INVOCATION_OVERHEAD_S: Final = 0.002
 TRANSFORM_BUFFER_BYTES: Final = 200_000  # TransformBufferSizeInMBs 0.2
 REQUEST_OVERHEAD_BYTES: Final = 500  # recordId, arrival time and kinesisRecordMetadata of a record in the event
-LARGEST_BUFFER_MB: Final = 9  # DeliveryBufferSizeInMBs in template.yaml, below the 10 MiB that small nodes accept
+SMALL_BUFFER_MB: Final = 9  # DeliveryBufferSizeInMBs, with what `_bulk` adds below the 10 MiB that small nodes accept
 BUFFER_FILL_SECONDS: Final = 10
 SOURCE_POLL_S: Final = 1.0
 REFRESH_S: Final = 1.0
@@ -49,6 +51,7 @@ SHARD_GIB: Final = 40
 VCPUS_PER_ACTIVE_SHARD: Final = 1.5
 SHARDS_PER_HEAP_GIB: Final = 25
 HEADROOM: Final = 3  # nodes also merge, search and replicate; the benchmark's do nothing else
+WRITES_OF_A_DOCUMENT: Final = 4  # assumed: to the translog, to a segment, and in two merges
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Ingest:
         shards: of a provisioned stream.
         put_units_month: PUT payload units (25 KB) of a provisioned stream.
         billed_gb_month: GB in, and out, of a stream on demand, each record rounded up to 1 KB.
+        warm_mib_per_s: `StreamWarmThroughputMiBps` with which an on-demand stream takes the peak from the beginning.
     """
 
     readings_per_s: float
@@ -70,6 +74,7 @@ class Ingest:
     shards: int
     put_units_month: float
     billed_gb_month: float
+    warm_mib_per_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ class Index:
         vcpus: at the peak, for the shards that are written to.
         sustained_vcpus: at the peak, for the documents.
         heap_gib: JVM heap for all shards.
+        write_mib_per_s: MiB that all volumes together write in a second, at the peak.
     """
 
     source_gib_day: float
@@ -143,6 +149,7 @@ class Index:
     vcpus: float
     sustained_vcpus: float
     heap_gib: float
+    write_mib_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +164,11 @@ class Needs:
     backup_objects_month: float
 
 
-def needs_of(work: Workload, measured: Measured) -> Needs:
-    """Return what `work` needs of every step."""
+def needs_of(work: Workload, measured: Measured, largest_buffer_mb: int = SMALL_BUFFER_MB) -> Needs:
+    """Return what `work` needs of every step, where the domain takes bulk requests of so many MB."""
     ingest = _ingest(work)
     transform = _transform(work, ingest, measured)
-    deliver = _deliver(work, ingest, transform)
+    deliver = _deliver(work, ingest, transform, largest_buffer_mb)
     kept = 1.0 if work.backup_all else 0.0
     backup_bytes = work.reading_bytes * kept + work.failed_share * (work.document_bytes * 4 / 3 + KIB // 2)
     stored = min(1.0, kept + work.failed_share)
@@ -187,6 +194,7 @@ def _ingest(work: Workload) -> Ingest:
         shards=max(1, whole(peak / SHARD_RECORDS_PER_S), whole(peak_bytes / SHARD_BYTES_PER_S)),
         put_units_month=month * whole((work.reading_bytes + PARTITION_KEY_BYTES) / PUT_UNIT_BYTES),
         billed_gb_month=month * whole(work.reading_bytes / KIB) * KIB / GIB,
+        warm_mib_per_s=whole(max(peak_bytes, peak * RECORD_OF_CAPACITY_BYTES) / MIB),
     )
 
 
@@ -219,14 +227,14 @@ def _transform(work: Workload, ingest: Ingest, measured: Measured) -> Transform:
     )
 
 
-def _deliver(work: Workload, ingest: Ingest, transform: Transform) -> Deliver:
+def _deliver(work: Workload, ingest: Ingest, transform: Transform, largest_buffer_mb: int) -> Deliver:
     """Size the delivery ("Amazon Data Firehose pricing", API reference "AmazonopensearchserviceBufferingHints").
 
     The API reference recommends a buffer that holds what arrives in ten seconds.
     """
     first, second = _halves(work.buffer_seconds)
     peak_bytes = ingest.peak_readings_per_s * work.document_bytes
-    buffer_mb = min(LARGEST_BUFFER_MB, max(1, whole(peak_bytes * BUFFER_FILL_SECONDS / MIB)))
+    buffer_mb = min(largest_buffer_mb, max(1, whole(peak_bytes * BUFFER_FILL_SECONDS / MIB)))
     rate = work.readings_per_s
     by_size = rate * work.document_bytes / (buffer_mb * MIB)
     waits = [
@@ -272,6 +280,7 @@ def _index(work: Workload, measured: Measured) -> Index:
         vcpus=primaries * copies * VCPUS_PER_ACTIVE_SHARD,
         sustained_vcpus=documents * size / (measured.documents_per_s_per_vcpu / HEADROOM),
         heap_gib=shards / SHARDS_PER_HEAP_GIB,
+        write_mib_per_s=documents * work.document_bytes * WRITES_OF_A_DOCUMENT / MIB,
     )
 
 

@@ -62,9 +62,9 @@ def make_plan(work: Workload, prices: Prices, measured: Measured, mode: StreamMo
 
     def sized(stacks: int) -> tuple[Needs, Nodes]:
         share = work.share(stacks)
-        needs = needs_of(share, measured)
-        hourly, gib = prices.instance_hour, prices.gp3_gb_month
-        return needs, choose_nodes(needs.index, work.replicas, hourly, gib, burstable=work.burstable)
+        index = needs_of(share, measured).index
+        nodes = choose_nodes(index, work.replicas, prices.of_nodes(), burstable=work.burstable)
+        return needs_of(share, measured, nodes.instance.buffer_mb), nodes
 
     stacks = 1 + bisect_left(range(1, _MOST_STACKS), True, key=lambda stacks: _fits(*sized(stacks), mode))
     if stacks == _MOST_STACKS:
@@ -82,7 +82,7 @@ def make_plan(work: Workload, prices: Prices, measured: Measured, mode: StreamMo
         share,
         nodes,
         _parameters(work, share, nodes, mode),
-        limits_crossed(whole, mode, nodes, stacks),
+        limits_crossed(whole, mode, nodes, stacks, warm=work.warm),
         monthly_cost(Usage(share, nodes, mode, stacks), prices),
     )
 
@@ -99,6 +99,7 @@ def _parameters(work: Workload, share: Needs, nodes: Nodes, mode: StreamMode) ->
     low, high = _ALARM_DELAY
     parameters = {
         "ShardCount": share.ingest.shards if mode == "provisioned" else 0,
+        "StreamWarmThroughputMiBps": share.ingest.warm_mib_per_s if mode == "on-demand" and work.warm else 0,
         "EnrichmentMemorySize": round(FUNCTION_MEMORY_GB * 1024),
         "TransformBufferIntervalInSeconds": deliver.transform_interval_s,
         "DeliveryBufferSizeInMBs": deliver.buffer_mb,
@@ -108,7 +109,11 @@ def _parameters(work: Workload, share: Needs, nodes: Nodes, mode: StreamMode) ->
         "InstanceType": nodes.instance.name,
         "InstanceCount": nodes.count,
         "AvailabilityZones": _zones(nodes.count, work.replicas),
+        "DedicatedMasters": str(bool(nodes.master)).lower(),
+        **({"DedicatedMasterType": nodes.master} if nodes.master else {}),
         "VolumeSizeGiB": nodes.volume_gib,
+        "VolumeIops": nodes.volume_iops,
+        "VolumeThroughput": nodes.volume_mib_per_s,
         "NumberOfShards": index.shards_per_index,
         "NumberOfReplicas": work.replicas,
         "RetentionDays": index.retention_days,

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_stream.plan.cost import Prices
+from iot_stream.plan.data_nodes import MASTERS
 from iot_stream.plan.needs import MONTH_SECONDS
 from iot_stream.plan.planner import Plan
 
@@ -23,6 +24,12 @@ _SHARDS: Final = "Amazon OpenSearch Service: Choosing the number of shards"
 _NODES: Final = "Amazon OpenSearch Service quotas"
 
 
+_WARM: Final = "Amazon Kinesis Data Streams API: UpdateStreamWarmThroughput"
+_WRITES: Final = "documents x copies x 4 (assumed)"
+_GP3: Final = "Amazon EBS: General Purpose SSD volumes"
+_MASTERS: Final = "Amazon OpenSearch Service: Dedicated master nodes"
+
+
 class Figure(NamedTuple):
     """One line of the plan: a step of the flow, what it needs, how much in which unit, and whose formula it is."""
 
@@ -36,7 +43,7 @@ class Figure(NamedTuple):
 def figures(plan: Plan) -> list[Figure]:
     """Return the figures of the whole fleet in flow order, and those of one stack's nodes."""
     ingest, transform, deliver, index = plan.whole.ingest, plan.whole.transform, plan.whole.deliver, plan.whole.index
-    nodes, measured = plan.nodes, plan.measured.source
+    nodes, measured, throughput = plan.nodes, plan.measured.source, plan.nodes.volume_mib_per_s
     each = "" if plan.stacks == 1 else f" (each of {plan.stacks:,} stacks)"
     return [
         Figure("Ingest", "readings on average", ingest.readings_per_s, "/s", "devices / seconds"),
@@ -44,6 +51,7 @@ def figures(plan: Plan) -> list[Figure]:
         Figure("Ingest", "bytes at the peak, with keys", ingest.peak_bytes_per_s / 1e6, "MB/s", _STREAM),
         Figure("Ingest", "mode", plan.mode, "", _STREAM_PRICE),
         Figure("Ingest", "shards, if provisioned", ingest.shards, "", _STREAM),
+        Figure("Ingest", "warm throughput, if on demand", ingest.warm_mib_per_s, "MiB/s", _WARM),
         Figure("Ingest", "billed on demand, 1 KB a record", ingest.billed_gb_month, "GB/month", _STREAM_PRICE),
         Figure("Transform", "invocations", transform.invocations_month, "/month", _LAMBDA),
         Figure("Transform", "readings of one at the peak", transform.batch_readings, "", _LAMBDA),
@@ -68,6 +76,12 @@ def figures(plan: Plan) -> list[Figure]:
         Figure("Index", f"nodes{each}", f"{nodes.count} x {nodes.instance.name}", "", _NODES),
         Figure("Index", f"volume of a node{each}", nodes.volume_gib, "GiB", _STORAGE),
         Figure("Index", f"JVM heap{each}", nodes.heap_gib, "GiB", _NODES),
+        Figure("Index", f"writes of a volume{each}", plan.share.index.write_mib_per_s / nodes.count, "MiB/s", _WRITES),
+        Figure("Index", f"gp3 throughput{each}", throughput or "as it comes", "MiB/s" if throughput else "", _GP3),
+        Figure("Index", f"gp3 operations{each}", nodes.volume_iops or "as they come", "", _GP3),
+        Figure(
+            "Index", f"dedicated masters{each}", f"{MASTERS} x {nodes.master}" if nodes.master else "none", "", _MASTERS
+        ),
         Figure("Backup", "kept in S3", plan.whole.backup_gib, "GiB", "base64 of what failed, or all"),
         Figure("Backup", "objects written", plan.whole.backup_objects_month, "/month", "one for each buffer at most"),
     ]
@@ -95,7 +109,11 @@ def as_json(plan: Plan, prices: Prices) -> dict[str, Any]:
             "instance_type": plan.nodes.instance.name,
             "count": plan.nodes.count,
             "volume_gib": plan.nodes.volume_gib,
+            "volume_mib_per_s": plan.nodes.volume_mib_per_s,
+            "volume_iops": plan.nodes.volume_iops,
             "heap_gib": plan.nodes.heap_gib,
+            "masters": MASTERS if plan.nodes.master else 0,
+            "master_type": plan.nodes.master,
         },
         "figures": [figure._asdict() for figure in figures(plan)],
         "limits": [asdict(limit) for limit in plan.limits],

@@ -50,6 +50,7 @@ class Workload:
         buffer_seconds: longest wait in both buffers together.
         failed_share: readings that end as failure objects, as a share of all.
         backup_all: whether every reading is kept in the bucket as well (`BackupMode` AllDocuments).
+        warm: whether the account has On-demand Advantage, with which a stream on demand takes the peak at once.
     """
 
     devices: int
@@ -62,6 +63,7 @@ class Workload:
     buffer_seconds: int = 120
     failed_share: float = 0.001
     backup_all: bool = False
+    warm: bool = False
 
     @property
     def readings_per_s(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from hypothesis import assume, given
@@ -16,7 +17,7 @@ from enrichment import reading
 from iot_stream.cli import cli
 from iot_stream.errors import IotStreamError
 from iot_stream.plan.cost import PRICES, load_prices
-from iot_stream.plan.data_nodes import INSTANCE_TYPES
+from iot_stream.plan.data_nodes import INSTANCE_TYPES, MASTER_TYPES, choose_nodes
 from iot_stream.plan.measured import load_measured
 from iot_stream.plan.needs import OVERHEAD, Needs, needs_of
 from iot_stream.plan.planner import Plan, make_plan
@@ -111,12 +112,98 @@ def test_a_small_fleet_costs_what_its_usage_costs() -> None:
 
 
 def test_a_large_fleet_by_hand() -> None:
-    """Ten million devices each 10 s: 2,000 shards at the peak of two million a second, seven stacks of 80 nodes."""
+    """Ten million devices each 10 s: 2,000 shards at the peak of two million a second, four streams of 500."""
     made = plan_of(replace(SMALL, devices=10_000_000))
     assert made.whole.ingest.shards == 2000
     assert made.whole.index.storage_gib == pytest.approx(166.08 * 10_000, rel=1e-3)
-    assert made.stacks == math.ceil(made.whole.index.storage_gib / (80 * 3072)) == 7
+    assert made.stacks == 2000 / 500
+    # 415,195 GiB of each are 67.6 volumes of 6 TiB, the largest of r6g.2xlarge; 68 nodes want masters of 32 GiB.
+    assert (made.nodes.instance.name, made.nodes.count) == ("r6g.2xlarge.search", 68)
+    assert made.nodes.master == "r6g.xlarge.search"
+    assert made.share.deliver.buffer_mb == 90  # 1.15 GiB arrive in ten seconds
+    # Two million documents of 230 bytes, on two nodes, written four times: 3,510 MiB/s, 12.9 on each of 4 x 68 volumes.
+    assert made.whole.index.write_mib_per_s == pytest.approx(2e6 * 230 * 2 * 4 / 2**20)
+    assert (made.nodes.volume_mib_per_s, made.nodes.volume_iops) == (0, 0)
     assert {limit.name for limit in made.limits} >= {"shards of a stream", "stacks"}
+    assert made.parameters["DedicatedMasters"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "shards", "master"),
+    [
+        (2, 2, ""),
+        (3, 3, "m6g.large.search"),
+        (10, 8_000, "m6g.large.search"),
+        (11, 11, "c6g.2xlarge.search"),
+        (30, 24_000, "c6g.2xlarge.search"),
+        (31, 31, "r6g.xlarge.search"),
+        (75, 40_000, "r6g.xlarge.search"),
+        (75, 40_001, "r6g.2xlarge.search"),
+        (80, 64_000, "r6g.2xlarge.search"),
+    ],
+)
+def test_masters_are_those_that_aws_recommends(nodes: int, shards: int, master: str) -> None:
+    """By data nodes and shards, whichever wants more ("Dedicated master nodes in Amazon OpenSearch Service")."""
+    need = replace(needs_of(SMALL, Measured()).index, storage_gib=nodes * 24_576.0, shards=shards)
+    hourly = {"r6g.12xlarge.search": 1.0} | {each: 1.0 for *_, each in MASTER_TYPES}
+    chosen = choose_nodes(need, 0, replace(PRICE_TABLE.of_nodes(), hourly=hourly), burstable=False)
+    assert (chosen.instance.name, chosen.count, chosen.master) == ("r6g.12xlarge.search", nodes, master)
+
+
+def test_masters_cost_three_nodes_and_small_fleets_do_without() -> None:
+    """Two data nodes, or `--small`, which is not for production, have none."""
+    assert plan_of(SMALL).nodes.master == ""
+    large = replace(SMALL, devices=50_000)
+    made, small = plan_of(large), plan_of(replace(large, burstable=True))
+    assert made.nodes.count > 2
+    nodes = made.nodes.count * (
+        730 * PRICE_TABLE.instance_hour[made.nodes.instance.name] + made.nodes.volume_gib * 0.122
+    )
+    assert made.cost["OpenSearch"] == pytest.approx(nodes + 3 * 730 * PRICE_TABLE.instance_hour[made.nodes.master])
+    assert small.nodes.master == ""
+    assert small.parameters["DedicatedMasters"] == "false"
+    assert "DedicatedMasterType" not in small.parameters
+
+
+def test_a_volume_that_writes_more_than_gp3_has_gets_more_throughput() -> None:
+    """125 MiB/s and 3,000 IOPS are there; up to 750 MiB/s need no more IOPS, for each gives a quarter MiB/s."""
+    prices = msgspec.structs.replace(PRICE_TABLE, instance_hour={"r6g.12xlarge.search": 1.0})
+    index = replace(needs_of(SMALL, Measured()).index, storage_gib=100.0, shards=2, vcpus=1, sustained_vcpus=1)
+
+    def chosen(mib_per_s: float) -> tuple[int, int, int]:
+        nodes = choose_nodes(replace(index, write_mib_per_s=mib_per_s), 0, prices.of_nodes(), burstable=False)
+        return nodes.count, nodes.volume_mib_per_s, nodes.volume_iops
+
+    assert chosen(125) == (1, 0, 0)
+    assert chosen(126) == (1, 250, 0)
+    assert chosen(700) == (1, 700, 0)
+    assert chosen(800) == (1, 800, 3200)
+    assert chosen(1001) == (2, 501, 0)
+    usage = choose_nodes(replace(index, write_mib_per_s=800), 0, prices.of_nodes(), burstable=False)
+    by_hand = 730 + 100 * 0.122 + (800 - 125) * 0.04 + (3200 - 3000) * 0.005
+    assert prices.of_nodes().month(usage) == pytest.approx(by_hand)
+
+
+def test_a_stream_on_demand_takes_the_peak_at_once_where_the_account_may_ask_for_it() -> None:
+    """A MiB/s of it takes 1,000 records a second (UpdateStreamWarmThroughput; "Quotas and limits")."""
+    work = replace(SMALL, devices=100_000)  # 20,000 records/s at the peak
+    cold, warm = plan_of(work, "on-demand"), plan_of(replace(work, warm=True), "on-demand")
+    assert (cold.parameters["StreamWarmThroughputMiBps"], warm.parameters["StreamWarmThroughputMiBps"]) == ("0", "20")
+    names = {limit.name for limit in cold.limits} - {limit.name for limit in warm.limits}
+    assert names == {"start of an on-demand stream", "records at the start of an on-demand stream"} & {
+        limit.name for limit in cold.limits
+    }
+    assert "records at the start of an on-demand stream" in names
+    assert any("StreamWarmThroughputMiBps=20" in limit.then for limit in cold.limits)
+    assert plan_of(replace(work, warm=True), "provisioned").parameters["StreamWarmThroughputMiBps"] == "0"
+
+
+def test_a_price_table_without_a_type_that_may_be_used_is_said() -> None:
+    """Only `--small` allows the smallest type."""
+    table = msgspec.structs.replace(PRICE_TABLE, instance_hour={"t3.small.search": 0.036})
+    with pytest.raises(PlanError, match=r"no type but t3\.small\.search: add --small"):
+        make_plan(SMALL, table, Measured())
+    assert make_plan(replace(SMALL, burstable=True), table, Measured()).nodes.count <= 10
 
 
 def test_storage_follows_aws_s_own_example() -> None:
@@ -258,7 +345,9 @@ def test_volumes_are_proportional_to_the_rate(work: Workload, factor: int) -> No
 def test_every_figure_has_a_unit_and_a_source(work: Workload) -> None:
     """Each line of the report names its unit, of a closed set, and where its formula comes from; no figure is nan."""
     for figure in figures(possible(work)):
-        assert figure.unit in {"", "/s", "MB/s", "MB", "GB/month", "/month", "ms", "s", "GiB", "GiB/day"}, figure
+        assert figure.unit in {"", "/s", "MB/s", "MiB/s", "MB", "GB/month", "/month", "ms", "s", "GiB", "GiB/day"}, (
+            figure
+        )
         assert figure.source
         assert isinstance(figure.value, str) or math.isfinite(figure.value)
 
@@ -287,7 +376,8 @@ def test_tiny_readings_cross_the_function_s_limit() -> None:
 
 def test_every_instance_type_has_a_price() -> None:
     """The shipped table prices all types that the planner chooses from, and says its date."""
-    assert {each.name for each in INSTANCE_TYPES} == set(PRICE_TABLE.instance_hour)
+    chosen_from = {each.name for each in INSTANCE_TYPES} | {each for *_, each in MASTER_TYPES}
+    assert chosen_from == set(PRICE_TABLE.instance_hour)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", PRICE_TABLE.as_of)
 
 
@@ -340,7 +430,11 @@ def test_measured_figures_replace_the_planner_s_own(tmp_path: Path) -> None:
         assert all(f'"{key}"' in source for key in keys)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cost_of_500": 1}', '{"bulk_ceiling_records_per_s": 0}', "\xff"])
+OTHER_FILES = ["", "[]", "{}", '{"cost_of_500": 1}', '{"bulk_ceiling_records_per_s": 0}', "\xff", "[" * 100_000]
+OTHER_FILES += ['{"bulk_ceiling_records_per_s": NaN, "machine": {"cores": 2}}', '{"bulk_ceiling_records_per_s": "9"}']
+
+
+@pytest.mark.parametrize("text", OTHER_FILES)
 def test_other_json_is_not_taken_for_figures(tmp_path: Path, text: str) -> None:
     """With the file's name and what to give instead."""
     (tmp_path / "figures.json").write_text(text, encoding="latin-1")
