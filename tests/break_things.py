@@ -1,7 +1,7 @@
 """Break a whole local stack, one thing after the other, and see the alarms ring that docs/operations.md names.
 
 By hand, in about three minutes: `PYTHONPATH=.:functions/role_mapper python -m tests.break_things`. ministack's own
-alarms have to be raised; and because it ignores dimensions, DatapointsToAlarm and metric math, the template's
+alarms have to be raised; and because it ignores DatapointsToAlarm and metric math, the template's
 definitions are evaluated as CloudWatch does it too, over what it has recorded since the fault began.
 """
 
@@ -22,7 +22,8 @@ from iot_stream.local.local_stack import LocalStack, Ports, up
 from iot_stream.local.processes import free_port
 from tests.alarms import Points, is_made, rings
 from tests.builders import device_reading
-from tests.delivery import until, zipped
+from tests.delivery import zipped
+from tests.polling import until
 from tests.template import load_template
 
 DIMENSIONS = {

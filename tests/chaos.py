@@ -41,8 +41,9 @@ from iot_stream.local.ministack import Ministack
 from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
 from iot_stream.run.reconciliation import Reconciliation, reconcile
-from tests.delivery import World, until
+from tests.delivery import World
 from tests.outages import Outages
+from tests.polling import until
 from tests.samples import Sampler, draw
 
 __all__ = ["LANES", "SETTINGS", "SHORT", "Siege", "Trouble", "plan"]

@@ -11,10 +11,9 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.local.ministack import ACCOUNT, Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import clean_environment
+from tests.polling import until
 
 __all__ = ["FUNCTION", "World", "until"]
 
@@ -48,17 +48,6 @@ def lambda_handler(event, context):
         out.append({"recordId": record["recordId"], "result": wish, "data": record["data"]})
     return {"records": out}
 """
-
-
-def until[Value](condition: Callable[[], Value], *, seconds: float = 90, what: str = "it") -> Value:
-    """Poll until `condition` returns a true value, and return it; fail with the last one after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s: last {value!r}"
-        time.sleep(0.05)
 
 
 @dataclass
@@ -314,6 +303,7 @@ class World:
         """Return the names of the indices."""
         with self.opensearch.admin_session() as session:
             response = session.get(f"{self.opensearch.url}/_cat/indices/{self.name}*?h=index")
+            response.raise_for_status()
         return set(response.text.split())
 
     def log_entries(self, stream: str) -> list[dict[str, Any]]:

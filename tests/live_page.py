@@ -14,7 +14,7 @@ from iot_stream.live.app import create_app
 from iot_stream.live.failures import Failure
 from iot_stream.local.processes import free_port
 from tests.chromium import chromium_path
-from tests.delivery import until
+from tests.polling import until
 
 FAILURE = Failure("backup/processing-failed/1", 0, "Transform", "Lambda.ProcessingFailedStatus", "why", 1, 1)
 COUNTS = {"sent": 10, "transformed": 9, "delivered": 8, "failed": 1, "searchable": 8, "pending": 0, "lag_ms": 0}

@@ -20,5 +20,9 @@ class Outages:
         self.process.stop()
 
     def start(self) -> None:
-        """Start it again, and return when it responds."""
+        """Start it again, and return when it responds and has recovered every index that it had."""
         self.process = self.server.start()
+        with self.server.admin_session() as session:
+            health = f"{self.server.url}/_cluster/health?wait_for_status=yellow&timeout=60s"
+            response = session.get(health, timeout=90)
+        assert response.ok, f"indices are still red after 60 s: {response.text}"

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from tests.delivery import FUNCTION, World, until
+from tests.delivery import FUNCTION, World
 from tests.outages import Outages
+from tests.polling import until
 
 
 def _is_in_flight(world: World, since: float) -> bool:

@@ -6,8 +6,9 @@ import signal
 from collections import Counter
 
 from tests.aws_metrics import FIREHOSE, ONLY_WITH_ALL_DOCUMENTS
-from tests.delivery import World, until
+from tests.delivery import World
 from tests.kpl import UserRecord, aggregate
+from tests.polling import until
 
 
 def test_every_record_ends_in_one_place(world: World) -> None:

@@ -18,7 +18,7 @@ from iot_stream.cli import cli
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import clean_environment
 from tests.builders import device_reading
-from tests.delivery import until
+from tests.polling import until
 from tests.unit.test_failures_replay import failed_document, failed_reading
 
 REPAIR = """

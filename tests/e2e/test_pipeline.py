@@ -15,8 +15,8 @@ from iot_stream.cli import cli
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.run.session import drain
 from iot_stream.stack import Stack
-from tests.delivery import until
 from tests.hostile import FOLDER, HOSTILE
+from tests.polling import until
 
 READING = {
     "uuid": "6fb0f0c1-8a3a-4a57-9d6b-0d9e6a1a6c01",
@@ -150,7 +150,7 @@ def test_a_failure_object_raises_the_stacks_own_alarm(
     """Whoever subscribes to the topic is told twice: by the alarm, and of the object's key by EventBridge."""
     kinesis, cloudwatch = local_stack.aws.client("kinesis"), local_stack.aws.client("cloudwatch")
     before = cloudwatch.describe_alarms(AlarmNamePrefix=stack.name, StateValue="ALARM")["MetricAlarms"]
-    for alarm in before:  # other tests fail records too, and ministack's alarms ignore dimensions
+    for alarm in before:  # other tests make this stack's records fail too
         cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="the test begins")
     kinesis.put_record(StreamName=stack.output("StreamName"), Data=b"broken", PartitionKey="alarm")
     folder = f"{stack.output('BackupPrefix')}processing-failed/"

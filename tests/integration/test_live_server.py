@@ -21,8 +21,8 @@ from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import PROJECT
-from tests.delivery import until
 from tests.live_page import COUNTS, Failed, get, serving
+from tests.polling import until
 from tests.readings import make_index, readings
 
 

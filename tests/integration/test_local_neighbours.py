@@ -159,3 +159,23 @@ def test_no_way_around_the_signature(ministack: Ministack, treasure: str) -> Non
         assert status("GET", "/_ministack/ready") == 200
     stored = ministack.client("s3").get_object(Bucket=treasure, Key="document")["Body"].read()
     assert stored == b"a document"
+
+
+def test_an_alarm_is_about_the_metric_with_its_dimensions(ministack: Ministack) -> None:
+    """CloudWatch "treats each unique combination of dimensions as a separate metric" ("Metrics concepts")."""
+    cloudwatch = ministack.client("cloudwatch")
+
+    def dimensions(queue: str) -> list[dict[str, str]]:
+        return [{"Name": "Queue", "Value": queue}] if queue else []
+
+    for queue in ("full", "idle", ""):
+        cloudwatch.put_metric_alarm(
+            AlarmName=f"neighbours-{queue}", Namespace="Neighbours", MetricName="Depth", Dimensions=dimensions(queue),
+            Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+        )  # fmt: skip
+    for queue, value in (("full", 9), ("idle", 0)):
+        data = {"MetricName": "Depth", "Value": value, "Dimensions": dimensions(queue)}
+        cloudwatch.put_metric_data(Namespace="Neighbours", MetricData=[data])
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix="neighbours-")["MetricAlarms"]
+    states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
+    assert states == {"neighbours-full": "ALARM", "neighbours-idle": "OK", "neighbours-": "INSUFFICIENT_DATA"}

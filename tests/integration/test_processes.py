@@ -18,7 +18,7 @@ from iot_stream.errors import SetupError
 from iot_stream.local import processes
 from iot_stream.local.local_stack import LocalStack, Ports
 from iot_stream.local.processes import Process
-from tests.delivery import until
+from tests.polling import until
 
 
 def _start(tmp_path: Path, code: str) -> Process:
