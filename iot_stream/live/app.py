@@ -91,10 +91,14 @@ class Sources:
     reasons: Callable[[], Sequence[Reason]] = tuple
 
 
-def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> ASGIApp:
+def create_app(dashboard: Dashboard, sources: Sources, vega: Path, key: str = "") -> ASGIApp:
     """Return the page's ASGI application.
 
-    `vega` is the file with Vega's script, as `iot_stream.live.vega.bundle` makes it.
+    Args:
+        dashboard: what it shows.
+        sources: of its data.
+        vega: the file with Vega's script, as `iot_stream.live.vega.bundle` makes it.
+        key: that opens it, where the system does not say whose a connection is (`iot_stream.live.owner`).
     """
     page = _Page(dashboard, sources)
     routes = [
@@ -111,7 +115,7 @@ def create_app(dashboard: Dashboard, sources: Sources, vega: Path) -> ASGIApp:
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
     middleware = [
-        Middleware(OwnerOnly),
+        Middleware(OwnerOnly, key=key),
         Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
         Middleware(GZipMiddleware, minimum_size=1_000),
     ]

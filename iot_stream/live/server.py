@@ -16,6 +16,7 @@ from iot_stream.failure_objects import BackupLocation, FailureObjects
 from iot_stream.live.app import Sources, create_app
 from iot_stream.live.failures import Failures
 from iot_stream.live.function_log import FunctionLog
+from iot_stream.live.owner import owners_known, page_key
 from iot_stream.live.reader import Reader, connect
 from iot_stream.live.vega import bundle
 from iot_stream.local.local_stack import LocalStack
@@ -37,7 +38,8 @@ def serve(local_stack: LocalStack, port: int, say: Callable[[str], None]) -> Non
         StackError: the stack is not deployed.
     """
     claim_port(port, what="the live page", option="--port")
-    app = create_app(*stack_view(local_stack), bundle(LOCAL / "live"))
+    key = "" if owners_known() else page_key(local_stack.live_key_file)
+    app = create_app(*stack_view(local_stack), bundle(LOCAL / "live"), key)
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -47,7 +49,7 @@ def serve(local_stack: LocalStack, port: int, say: Callable[[str], None]) -> Non
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    server = _Server(config, lambda: say(f"http://127.0.0.1:{port}/"))
+    server = _Server(config, lambda: say(f"http://127.0.0.1:{port}/" + (f"?key={key}" if key else "")))
     threading.Thread(target=_keep_logs_bounded, args=(local_stack,), daemon=True).start()
     server.run()
 

@@ -115,9 +115,15 @@ class LocalStack:
         return any(process.alive for process in self.running if process.name == WORKER)
 
     @property
+    def live_key_file(self) -> Path:
+        """Return the file of the key that opens the live page, where the page needs one."""
+        return self.folder / "live.key"
+
+    @property
     def live_url(self) -> str:
-        """Return the live page's address."""
-        return f"http://127.0.0.1:{self.ports.live}/"
+        """Return the live page's address, with its key where it has one."""
+        key = self.live_key_file.read_text(encoding="ascii") if self.live_key_file.exists() else ""
+        return f"http://127.0.0.1:{self.ports.live}/" + (f"?key={key}" if key else "")
 
     def stack(self) -> Stack:
         """Return the deployed stack (raises StackError)."""

@@ -29,7 +29,7 @@ WRITTEN_BY_A_TEST = {"docs/commands.md"}  # `make docs`
 GLOBAL_OPTIONS = {"--query", "--output", "--region", "--profile", "--endpoint-url", "--cli-input-json"}
 # Commands that no service's model has as they are typed, with the options the AWS CLI's reference gives them.
 CLI_ONLY = {
-    "configure": {"get": set(), "": set()},
+    "configure": {"get": set(), "list-profiles": set(), "": set()},
     "sso": {"login": set()},
     "sns": {"subscribe": {"--topic-arn", "--protocol", "--notification-endpoint"}},  # the API's Endpoint, renamed
     "s3": {"mb": set(), "ls": {"--recursive", "--summarize"}, "rm": {"--recursive"}, "cp": {"--recursive"}},

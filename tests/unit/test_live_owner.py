@@ -1,10 +1,19 @@
-"""Whose a connection is, by lines as Linux writes them (captured from 6.x: `cat /proc/net/tcp /proc/net/tcp6`)."""
+"""Whose a connection is, by lines as Linux writes them (captured from 6.x: `cat /proc/net/tcp /proc/net/tcp6`).
 
+Elsewhere by a key in the address that is opened first, and by a cookie from then on.
+"""
+
+import stat
 import sys
+from pathlib import Path
 
 import pytest
+from starlette.responses import PlainTextResponse
 
-from iot_stream.live.owner import socket_owner
+from iot_stream.live import owner
+from iot_stream.live.owner import OwnerOnly, owners_known, page_key, socket_owner
+from iot_stream.local.local_stack import LocalStack, Ports
+from tests.asgi import get
 
 pytestmark = pytest.mark.skipif(sys.byteorder != "little", reason="the captured lines are of a little-endian machine")
 
@@ -48,3 +57,45 @@ def test_a_closed_socket_is_nobody_s() -> None:
         "  32: 0100007F:9A29 0100007F:2198 05 00000000:00000000 03:0000174B 00000000     0        0 0 3 0000003f054b46"
     )
     assert socket_owner([HEAD, row], CLIENT, SERVER) is None
+
+
+KEY = "k3y-that-opens-it"
+OPENED = OwnerOnly(PlainTextResponse("the page"), key=KEY)
+
+
+def test_the_address_with_the_key_gives_a_cookie_that_serves_everything_else() -> None:
+    """The browser shows the address without the key; scripts can't read the cookie, and other sites not send it."""
+    first = get(OPENED, "/", {"key": KEY})
+    assert (first.status, first.headers["location"]) == (303, "/")
+    cookie, *settings = first.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} == set(settings)
+    for path in ("/", "/api/data"):
+        assert get(OPENED, path, cookie=cookie).body == b"the page"
+
+
+@pytest.mark.parametrize(
+    ("query", "cookie"),
+    [
+        ({}, ""), ({"key": ""}, ""), ({"key": KEY + "x"}, ""), ({"key": "ключ"}, ""),
+        ({}, "iot-stream-80=no"), ({}, f"iot-stream-81={KEY}"),
+    ],
+    ids=["nothing", "an empty key", "another key", "not ASCII", "another cookie", "of another port"],
+)  # fmt: skip
+def test_whoever_has_not_the_key_is_told_where_it_is(query: dict[str, str], cookie: str) -> None:
+    """And learns nothing else."""
+    response = get(OPENED, "/", query, cookie=cookie)
+    assert (response.status, KEY.encode() in response.body) == (403, False)
+    assert "the address with its key" in response.json()["error"]
+
+
+def test_the_key_is_random_the_owner_s_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second page of the same stack has the same; the printed address has it, where there is one."""
+    stack = LocalStack(tmp_path, Ports(live=8600), tmp_path)
+    assert stack.live_url == "http://127.0.0.1:8600/"
+    key = page_key(stack.live_key_file)
+    assert len(key) == 32
+    assert page_key(stack.live_key_file) == key != page_key(tmp_path / "other")
+    assert stat.S_IMODE(stack.live_key_file.stat().st_mode) == 0o600
+    assert stack.live_url == f"http://127.0.0.1:8600/?key={key}"
+    monkeypatch.setattr(owner, "_TABLES", (tmp_path / "none",))
+    assert not owners_known()

@@ -10,6 +10,7 @@ from iot_stream.dashboards.definition import load
 from iot_stream.live import server
 from iot_stream.live.app import Sources
 from iot_stream.live.vega import bundle
+from iot_stream.local.local_stack import LocalStack, Ports
 
 
 class _Nothing:
@@ -22,6 +23,25 @@ class _Nothing:
     def payload(self, key: str, line: int) -> str:
         """Return nothing."""
         return key * 0 * line
+
+
+def test_where_the_system_does_not_say_whose_a_connection_is_a_key_opens_the_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on macOS; elsewhere there is none."""
+    keys: list[str] = []
+    monkeypatch.setattr(server, "claim_port", lambda *_, **__: None)
+    monkeypatch.setattr(server, "stack_view", lambda _: ())
+    monkeypatch.setattr(server, "bundle", lambda _: tmp_path / "vega.js")
+    monkeypatch.setattr(server, "_keep_logs_bounded", lambda _: None)
+    monkeypatch.setattr(server, "create_app", lambda *parts: keys.append(parts[-1]))
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)
+    stack = LocalStack(tmp_path, Ports(), tmp_path)
+    for known in (True, False):
+        monkeypatch.setattr(server, "owners_known", lambda known=known: known)
+        server.serve(stack, 8123, print)
+    assert keys == ["", stack.live_key_file.read_text()]
+    assert keys[1]
 
 
 def test_the_page_is_served_on_this_machine_without_a_log_of_addresses(
