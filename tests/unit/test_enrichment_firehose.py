@@ -28,6 +28,18 @@ def test_one_undecodable_record_does_not_hurt_the_499_beside_it():
     assert batch.failures == {Cause(Reason.NOT_BASE64): ["record-250"]}
 
 
+def test_failed_records_of_a_large_batch_keep_their_places():
+    """Records are handled a chunk at a time; the response is one list, in the order of the request."""
+    bad = [0, 1, 499, 500, 501, 1100, 1299]
+    event = firehose_event(*["{" if number in bad else device_reading(device_id=number) for number in range(1300)])
+    batch = transform(event)
+    assert [result["recordId"] for result in batch.results] == [f"record-{number}" for number in range(1300)]
+    failed = [number for number, result in enumerate(batch.results) if result["result"] == "ProcessingFailed"]
+    assert failed == bad
+    assert [document["device_id"] for document in documents(batch)] == [n for n in range(1300) if n not in bad]
+    assert batch.failures == {Cause(Reason.NOT_JSON): [f"record-{number}" for number in bad]}
+
+
 @pytest.mark.parametrize(
     "data",
     [

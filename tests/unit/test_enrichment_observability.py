@@ -51,7 +51,7 @@ def test_batch_line_has_counts_bytes_milliseconds_and_delay():
         failed=1,
     )
     batch.results = [{"recordId": name, "result": "Ok", "data": ""} for name in "abcd"]
-    line = batch_line(batch, NOW, 12.3456, SETTINGS)
+    line = batch_line(batch, NOW, 12_346, SETTINGS)
     assert assert_embedded_metrics(line, ["FunctionName"]) == {
         "RecordsIn": (4, "Count"),
         "RecordsOk": (3, "Count"),
@@ -67,14 +67,14 @@ def test_batch_line_has_counts_bytes_milliseconds_and_delay():
 
 def test_batch_without_documents_has_no_delay():
     """With no device time there is no delay: a zero would be a lie."""
-    line = batch_line(Batch([], [], 0, 0), NOW, 0.0, SETTINGS)
+    line = batch_line(Batch([], [], 0, 0), NOW, 0, SETTINGS)
     assert not {"DelayP50", "DelayMax"} & assert_embedded_metrics(line, ["FunctionName"]).keys()
 
 
 def test_batch_line_counts_dropped_fields_by_name():
     """What is not described is never lost without a trace: one metric, and the twenty names that were dropped most."""
     dropped = {f"field{number:03}": number + 1 for number in range(30)} | {"x" * 500: 1000, "\ud800": 900}
-    line = batch_line(Batch([], [], 0, 0, dropped=dropped), NOW, 0.0, SETTINGS)
+    line = batch_line(Batch([], [], 0, 0, dropped=dropped), NOW, 0, SETTINGS)
     assert assert_embedded_metrics(line, ["FunctionName"])["FieldsDropped"] == (sum(dropped.values()), "Count")
     assert list(line["droppedFields"].items())[:3] == [("x" * 100, 1000), ("?", 900), ("field029", 30)]
     assert len(line["droppedFields"]) == 20
@@ -89,7 +89,7 @@ def test_failure_lines_say_what_to_do():
 
 def test_device_clock_that_is_ahead_shows_as_negative_delay():
     """A delay below zero is told as it is: it means a device's clock, or its time zone, is wrong."""
-    line = batch_line(Batch([], ["2026-11-22T11:15:31.000"], 0, 0), NOW, 0.0, SETTINGS)
+    line = batch_line(Batch([], ["2026-11-22T11:15:31.000"], 0, 0), NOW, 0, SETTINGS)
     assert line["DelayMax"] == -3_600_000
 
 

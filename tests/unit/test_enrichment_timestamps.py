@@ -2,16 +2,17 @@
 
 import json
 import re
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from enrichment import timestamps
 from enrichment.description import TimeFormat
 from enrichment.reasons import Reason, UnusableError
-from enrichment.timestamps import from_device, from_epoch, from_number
+from enrichment.timestamps import from_device, from_devices, from_epoch, from_epochs, from_number
 from tests.builders import device_reading
 from tests.examples import examples
 from tests.slow_enrichment import Refusal, slow_document
@@ -128,6 +129,17 @@ def test_whatever_looks_like_a_device_time_is_read_as_the_slow_way_reads_it(text
             from_device(text, zone)
     else:
         assert from_device(text, zone) == expected
+
+
+def test_more_seconds_than_are_kept_are_still_right():
+    """Whole seconds are kept for the next reading, and no more of them than a few thousand."""
+    start = datetime(2026, 11, 22, tzinfo=UTC)
+    moments = [start + timedelta(seconds=second) for second in range(10_000)]
+    texts = [f"{moment:%Y-%m-%d %H:%M:%S}.123" for moment in moments]
+    expected = [f"{moment:%Y-%m-%dT%H:%M:%S}.123" for moment in moments]
+    assert from_devices(texts, UTC) == from_epochs([int(m.timestamp()) * 1000 + 123 for m in moments]) == expected
+    assert from_devices(texts[:1], UTC) == expected[:1]
+    assert len(timestamps._seconds_in(UTC)) <= timestamps._MOST_SECONDS
 
 
 def test_a_zone_called_utc_by_another_name_is_no_different():

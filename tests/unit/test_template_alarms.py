@@ -78,7 +78,7 @@ def _own_metrics() -> set[Metric]:
     settings = Settings.from_environment({"AWS_LAMBDA_FUNCTION_NAME": "f", "METRICS_NAMESPACE": "IotStream"})
     line = json.loads(
         describe_batch(
-            Batch(results=[], timestamps=[], bytes_in=0, bytes_out=0), datetime(2026, 1, 1, tzinfo=UTC), 0.0, settings
+            Batch(results=[], timestamps=[], bytes_in=0, bytes_out=0), datetime(2026, 1, 1, tzinfo=UTC), 0, settings
         )
     )
     [declared] = line["_aws"]["CloudWatchMetrics"]

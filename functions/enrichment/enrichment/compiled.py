@@ -5,7 +5,7 @@ from datetime import tzinfo
 from functools import partial
 from math import ceil, floor
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -13,9 +13,11 @@ from msgspec.structs import astuple
 
 from enrichment.description import INGESTED_AT, UNKNOWN_FIELDS, Description, Field, TimeFormat, Type, Unknown
 from enrichment.timestamps import from_devices
-from enrichment.values import LARGEST_WHOLE, bounds, derive, geo_point, ip, time
+from enrichment.values import LARGEST_TEXT, LARGEST_WHOLE, bounds, derive, geo_point, ip, time
 
 __all__ = ["Column", "compile_document", "compile_reading", "conversion"]
+
+_LARGEST_CHARACTER: Final = 4  # bytes of UTF-8
 
 Column = Sequence[Any]
 """The values of one field, of many readings."""
@@ -114,7 +116,9 @@ def _canonical(field: Field) -> Any:
             return str if field.format is TimeFormat.TEXT else int | float
         case Type.GEO_POINT:
             return Any
-        case Type.KEYWORD | Type.IP:
+        case Type.KEYWORD:
+            return Annotated[str, Meta(max_length=LARGEST_TEXT // _LARGEST_CHARACTER)]  # of a longer one, bytes count
+        case Type.IP:
             return str
 
 

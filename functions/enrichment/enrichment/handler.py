@@ -3,7 +3,7 @@
 import os
 import sys
 from datetime import UTC, datetime
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 from enrichment import firehose, metrics
@@ -34,11 +34,12 @@ def respond(event: dict[str, Any], enricher: Enricher) -> dict[str, list[firehos
     Raises:
         firehose.EventError: the event is not a Firehose transformation event.
     """
-    start = perf_counter()
+    start = perf_counter_ns()
     batch = firehose.transform(event, enricher)
-    milliseconds = (perf_counter() - start) * 1000
+    microseconds = (perf_counter_ns() - start) // 1000
     now = datetime.now(UTC)
-    sys.stdout.write(metrics.describe_batch(batch, now, milliseconds, _SETTINGS))
-    for failures in metrics.describe_failures(batch, now, _SETTINGS):
-        _LOGGER.warning("records failed", extra=failures)
+    sys.stdout.write(metrics.describe_batch(batch, now, microseconds, _SETTINGS))
+    if batch.failed:
+        for failures in metrics.describe_failures(batch, now, _SETTINGS):
+            _LOGGER.warning("records failed", extra=failures)
     return {"records": batch.results}

@@ -4,7 +4,7 @@ Contract: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
 a JSON line in the function's log; `_aws` says which of them are metrics.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import batched
@@ -19,7 +19,7 @@ from enrichment.settings import Settings
 __all__ = ["describe_batch", "describe_failures"]
 
 _IDS_A_LINE: Final = 200  # of about 160 characters each: far below the 256 KB of a log event
-_MILLISECOND: Final = timedelta(milliseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_NAMES: Final = 20  # of undescribed fields in a line
 _LONGEST_NAME: Final = 100  # characters
 _UNITS: Final = {
@@ -33,46 +33,68 @@ _UNITS: Final = {
     "DelayP50": "Milliseconds",
     "DelayMax": "Milliseconds",
 }
+_ALWAYS: Final = ("RecordsIn", "RecordsOk", "RecordsFailed", "BytesIn", "BytesOut", "BatchDuration")
+_OF_DROPPED_FIELDS: Final = ("FieldsDropped",)
+_OF_DOCUMENTS: Final = ("DelayP50", "DelayMax")
 
 _encode = msgspec.json.Encoder().encode
 
 
-def describe_batch(batch: Batch, now: datetime, milliseconds: float, settings: Settings) -> str:
+class _Metadata(msgspec.Struct, rename="pascal", gc=False):
+    timestamp: int
+    """Epoch milliseconds."""
+    cloud_watch_metrics: msgspec.Raw
+
+
+class _Line(msgspec.Struct, rename="pascal", omit_defaults=True, kw_only=True, gc=False):
+    """A batch's line, without what is None. A struct is encoded in a fraction of the time that a dict takes."""
+
+    message: str = msgspec.field(name="message")
+    function_name: str
+    records_in: int
+    records_ok: int
+    records_failed: int
+    bytes_in: int
+    bytes_out: int
+    batch_duration: float
+    fields_dropped: int | None = None
+    delay_p50: int | None = None
+    delay_max: int | None = None
+    metadata: _Metadata | None = msgspec.field(name="_aws", default=None)
+    dropped_fields: dict[str, int] | None = msgspec.field(name="droppedFields", default=None)
+
+
+def describe_batch(batch: Batch, now: datetime, microseconds: int, settings: Settings) -> str:
     """Return a batch's log line: JSON, newline-terminated.
 
     Args:
         batch: the result of the invocation.
         now: aware; delays are measured from the devices' own times to it, so a device whose clock is ahead has a
             negative delay.
-        milliseconds: how long the batch took.
+        microseconds: how long the batch took.
         settings: namespace and dimension of the metrics.
     """
-    figures: dict[str, float] = {
-        "RecordsIn": len(batch.results),
-        "RecordsOk": len(batch.results) - batch.failed,
-        "RecordsFailed": batch.failed,
-        "BytesIn": batch.bytes_in,
-        "BytesOut": batch.bytes_out,
-        "BatchDuration": round(milliseconds, 3),
-    }
+    figures: tuple[str, ...] = _ALWAYS
+    line = _Line(
+        message="batch",
+        function_name=settings.function_name,
+        records_in=len(batch.results),
+        records_ok=len(batch.results) - batch.failed,
+        records_failed=batch.failed,
+        bytes_in=batch.bytes_in,
+        bytes_out=batch.bytes_out,
+        batch_duration=microseconds / 1000,
+    )
     if batch.dropped:
-        figures["FieldsDropped"] = sum(batch.dropped.values())
+        figures += _OF_DROPPED_FIELDS
+        line.fields_dropped = sum(batch.dropped.values())
+        line.dropped_fields = _most_dropped(batch.dropped)
     if batch.timestamps:
+        figures += _OF_DOCUMENTS
         oldest_first = sorted(batch.timestamps)  # the text sorts as time does
-        utc = now.astimezone(UTC).replace(tzinfo=None)
-        figures["DelayP50"] = _delay(oldest_first[len(oldest_first) // 2], utc)
-        figures["DelayMax"] = _delay(oldest_first[0], utc)
-    line: dict[str, Any] = {
-        "message": "batch",
-        "FunctionName": settings.function_name,
-        **figures,
-        "_aws": {
-            "Timestamp": int(now.timestamp() * 1000),
-            "CloudWatchMetrics": _declare_as_json(settings.metrics_namespace, ("FunctionName",), tuple(figures)),
-        },
-    }
-    if batch.dropped:
-        line["droppedFields"] = _most_dropped(batch.dropped)
+        line.delay_p50 = _delay(oldest_first[len(oldest_first) // 2], now)
+        line.delay_max = _delay(oldest_first[0], now)
+    line.metadata = _Metadata(_milliseconds(now - _EPOCH), _declare_as_json(settings.metrics_namespace, figures))
     return _encode(line).decode() + "\n"
 
 
@@ -86,13 +108,19 @@ def describe_failures(batch: Batch, now: datetime, settings: Settings) -> Iterat
     for cause, record_ids in batch.failures.items():
         seen = counted.setdefault(cause.reason, set())
         for some_ids in batched(record_ids, _IDS_A_LINE, strict=False):
-            dimensions = {"FunctionName": settings.function_name, "Reason": str(cause.reason)}
             blamed = {"field": cause.field} if cause.field else {}
-            advice = {"advice": ADVICE[cause.reason]}
             new = len({*some_ids} - seen)
             seen.update(some_ids)
-            metric = _embed({"RecordsFailed": new}, dimensions, now, settings)
-            yield {**blamed, **advice, "recordIds": some_ids, **metric}
+            declared = _declare(settings.metrics_namespace, ["FunctionName", "Reason"], ["RecordsFailed"])
+            yield {
+                **blamed,
+                "advice": ADVICE[cause.reason],
+                "recordIds": some_ids,
+                "FunctionName": settings.function_name,
+                "Reason": str(cause.reason),
+                "RecordsFailed": new,
+                "_aws": {"Timestamp": _milliseconds(now - _EPOCH), "CloudWatchMetrics": declared},
+            }
 
 
 def _most_dropped(dropped: Mapping[str, int]) -> dict[str, int]:
@@ -102,27 +130,20 @@ def _most_dropped(dropped: Mapping[str, int]) -> dict[str, int]:
 
 
 def _delay(timestamp: str, now: datetime) -> int:
-    return (now - datetime.fromisoformat(timestamp)) // _MILLISECOND
+    return _milliseconds(now - datetime.fromisoformat(timestamp + "Z"))
 
 
-def _embed(
-    figures: Mapping[str, float], dimensions: Mapping[str, str], now: datetime, settings: Settings
-) -> dict[str, Any]:
-    declared = _declare(settings.metrics_namespace, tuple(dimensions), tuple(figures))
-    return {
-        **dimensions,
-        **figures,
-        "_aws": {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": declared},
-    }
+def _milliseconds(duration: timedelta) -> int:
+    """Return what `duration // timedelta(milliseconds=1)` is, in a third of its time."""
+    return duration.days * 86_400_000 + duration.seconds * 1000 + duration.microseconds // 1000
 
 
-@lru_cache(maxsize=8)  # the same for every batch, and half of the time that a line takes
-def _declare_as_json(namespace: str, dimensions: tuple[str, ...], figures: tuple[str, ...]) -> msgspec.Raw:
-    return msgspec.Raw(_encode(_declare(namespace, dimensions, figures)))
+@lru_cache(maxsize=4)  # the same for almost every batch, and most of what a line says
+def _declare_as_json(namespace: str, figures: tuple[str, ...]) -> msgspec.Raw:
+    return msgspec.Raw(_encode(_declare(namespace, ["FunctionName"], figures)))
 
 
-@lru_cache(maxsize=8)
-def _declare(namespace: str, dimensions: tuple[str, ...], figures: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return which keys of a line are metrics; shared between lines: do not change it."""
+def _declare(namespace: str, dimensions: list[str], figures: Iterable[str]) -> list[dict[str, Any]]:
+    """Return which keys of a line are metrics."""
     metrics = [{"Name": name, "Unit": _UNITS[name]} for name in figures]
-    return [{"Namespace": namespace, "Dimensions": [list(dimensions)], "Metrics": metrics}]
+    return [{"Namespace": namespace, "Dimensions": [dimensions], "Metrics": metrics}]

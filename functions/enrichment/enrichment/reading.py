@@ -5,8 +5,7 @@ then handled a chunk at a time: decoded by msgspec, taken apart into columns, co
 together as documents. What the typed decoder refuses goes to `lenient`, alone.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Any, Final, cast
 
@@ -19,7 +18,6 @@ from enrichment.lenient import LenientReader
 from enrichment.reasons import Cause, ReadingError, Reason, UnusableError
 from enrichment.timestamps import from_epochs
 from enrichment.undescribed import Undescribed
-from enrichment.values import LARGEST_TEXT
 
 __all__ = ["Enriched", "Enricher", "encode"]
 
@@ -56,7 +54,7 @@ class Enricher:
         self._time = self._names.index(description.time.name)
         self._keep = description.unknown is Unknown.KEEP
         strict, tolerant, self._take_apart = compile_reading(description)
-        self._decode: Callable[[str], Any] = msgspec.json.Decoder(strict).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(strict).decode
         self._decode_tolerant: Callable[[str], Any] = msgspec.json.Decoder(tolerant).decode
         self._conversions = [
             (position, convert)
@@ -82,15 +80,26 @@ class Enricher:
             raise ReadingError(enriched.causes[0])
         return enriched.documents[0]
 
-    def enrich_all(self, data: list[bytes | None], arrivals: list[object]) -> Enriched:
+    def enrich_all(self, data: Sequence[bytes | None], arrivals: list[object]) -> Enriched:
         """Return the documents of many readings, and why the others have none.
 
         Args:
             data: each record's data, None where it is not base64.
             arrivals: as `enrich` has it, of each record.
         """
+        try:
+            columns = self._take_apart([*map(self._decode, cast("Sequence[bytes]", data))])
+            for position, convert in self._conversions:
+                columns[position] = convert(columns[position])
+        except (*_REFUSED, UnusableError, TypeError):  # the last for None
+            return self._enrich_unusual(data, arrivals)
+        timestamps = [*columns[self._time]]
+        return Enriched([*map(self._document, *columns, from_epochs(arrivals))], timestamps, {}, {})
+
+    def _enrich_unusual(self, data: Sequence[bytes | None], arrivals: list[object]) -> Enriched:
+        """Do what `enrich_all` does where at least one reading is not in canonical form, or can't be converted."""
         unknown: dict[int, Any] = {}
-        good, readings, rest = self._decode_all(data, unknown)
+        good, readings, rest = self._decode_each(data, unknown)
         columns = self._take_apart(readings)
         bad: set[int] = set()
         for position, convert in self._conversions:
@@ -110,7 +119,7 @@ class Enricher:
                 for position, column in enumerate(columns)
             ]
         timestamps = [*columns[self._time]]
-        columns.append(from_epochs([arrivals[index] for index in good] if causes else arrivals))
+        columns.append(from_epochs([arrivals[index] for index in good]))
         if self._keep:
             columns.append([unknown.get(index) for index in good])
         dropped = (
@@ -118,24 +127,13 @@ class Enricher:
         )
         return Enriched([*map(self._document, *columns)], timestamps, causes, dropped)
 
-    def _decode_all(self, data: list[bytes | None], unknown: dict[int, Any]) -> tuple[list[int], list[Any], list[int]]:
+    def _decode_each(
+        self, data: Sequence[bytes | None], unknown: dict[int, Any]
+    ) -> tuple[list[int], list[Any], list[int]]:
         """Return positions and structs of the readings in canonical form, and the positions of the rest."""
-        decode = self._decode
-        all_bytes = cast("list[bytes]", data)  # the usual case; None is a TypeError
-        try:
-            if max(map(len, all_bytes), default=0) <= LARGEST_TEXT:
-                return [*range(len(data))], [decode(raw.decode()) for raw in all_bytes], []
-        except (*_REFUSED, TypeError):
-            pass
         good, readings, rest = [], [], []
         for index, raw in enumerate(data):
-            reading = None
-            if raw is not None and len(raw) <= LARGEST_TEXT:  # no text is longer than what it came in
-                if not unknown:  # once one reading has more than is described, the next ones will
-                    with suppress(*_REFUSED):
-                        reading = decode(raw.decode())
-                if reading is None:
-                    reading = self._decode_with_unknown(raw, index, unknown)
+            reading = None if raw is None else self._decode_one(raw, index, unknown)
             if reading is None:
                 rest.append(index)
             else:
@@ -143,8 +141,16 @@ class Enricher:
                 readings.append(reading)
         return good, readings, rest
 
+    def _decode_one(self, raw: bytes, index: int, unknown: dict[int, Any]) -> Any:
+        """Return the struct of a reading in canonical form, which may have undescribed fields; None of any other."""
+        if unknown:  # once one reading has more than is described, the next ones will
+            return self._decode_with_unknown(raw, index, unknown)
+        try:
+            return self._decode(raw)
+        except _REFUSED:
+            return self._decode_with_unknown(raw, index, unknown)
+
     def _decode_with_unknown(self, raw: bytes, index: int, unknown: dict[int, Any]) -> Any:
-        """Return the struct of a reading in canonical form but for undescribed fields; None of any other."""
         try:
             text = raw.decode()
             reading = self._decode_tolerant(text)
@@ -161,7 +167,7 @@ class Enricher:
 
     def _read_leniently(
         self,
-        data: list[bytes | None],
+        data: Sequence[bytes | None],
         indices: list[int],
         unknown: dict[int, Any],
         causes: dict[int, tuple[Cause, ...]],

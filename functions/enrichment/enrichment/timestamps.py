@@ -4,9 +4,9 @@ Milliseconds are cut, not rounded. The text sorts as time does.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, cast
 
 from enrichment.description import TimeFormat
@@ -16,10 +16,12 @@ __all__ = ["from_device", "from_devices", "from_epoch", "from_epochs", "from_num
 
 _SECONDS: Final = len("2026-11-22 10:15:30")
 _MILLISECONDS: Final = len("2026-11-22 10:15:30.123")
+_MILLISECOND_DIGITS: Final = 3
 _MOST_DIGITS: Final = 9  # of a fraction: nanoseconds
 _DIGITS: Final = frozenset("0123456789")
 _FRACTION: Final = tuple(f".{number:03d}" for number in range(1000))  # formatting takes longer than the rest
 _FRACTIONS: Final = frozenset(_FRACTION)
+_MOST_SECONDS: Final = 4096  # that a memo keeps: devices share their seconds, as the records of a batch do
 _DEVICE_TIME: Final = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})[Tt ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d{1,9}))?)?"
     r"(?: ?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)(?:\[[A-Za-z][A-Za-z0-9_+/-]*\])?)?",
@@ -31,6 +33,20 @@ _TO_MILLISECONDS: Final = {  # as powers of ten
     TimeFormat.EPOCH_MICROS: -3,
     TimeFormat.EPOCH_NANOS: -6,
 }
+
+
+class _Memo[Argument](dict[Argument, str]):
+    """A function's results by argument, as `lru_cache` keeps them, but found without a call: that saves a sixth."""
+
+    def __init__(self, function: Callable[[Argument], str]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, argument: Argument) -> str:
+        if len(self) >= _MOST_SECONDS:
+            self.clear()
+        result = self[argument] = self._function(argument)
+        return result
 
 
 def from_device(text: str, zone: tzinfo) -> str:
@@ -52,13 +68,13 @@ def from_devices(texts: Iterable[str], zone: tzinfo) -> list[str]:
     Raises:
         UnusableError: one of them is BAD_TIMESTAMP.
     """
+    seconds = _seconds_in(zone)
     try:
         return [
-            # No offset changes milliseconds, and devices share their seconds.
-            _second_of_device(text[:_SECONDS], offset, zone) + fraction
+            seconds[text[:_SECONDS] + offset] + fraction  # no offset changes milliseconds
             if (fraction := text[_SECONDS:_MILLISECONDS]) in _FRACTIONS
             and (not (offset := text[_MILLISECONDS:]) or offset[0] not in _DIGITS)
-            else _other_time(text, zone)
+            else _other_time(text, seconds, zone)
             for text in texts
         ]
     except (ValueError, OverflowError):
@@ -91,7 +107,7 @@ def from_epoch(milliseconds: object) -> str | None:
     if type(milliseconds) is not int:
         return None
     try:
-        return _second_of_epoch(milliseconds // 1000) + _FRACTION[milliseconds % 1000]
+        return _SECOND_OF_EPOCH[milliseconds // 1000] + _FRACTION[milliseconds % 1000]
     except (ValueError, OverflowError, OSError):  # beyond the calendar, or beyond the platform's clock
         return None
 
@@ -101,7 +117,7 @@ def from_epochs(milliseconds: list[object]) -> list[str | None]:
     if {*map(type, milliseconds)} == {int}:
         numbers = cast("list[int]", milliseconds)
         try:
-            return [_second_of_epoch(each // 1000) + _FRACTION[each % 1000] for each in numbers]
+            return [_SECOND_OF_EPOCH[each // 1000] + _FRACTION[each % 1000] for each in numbers]
         except (ValueError, OverflowError, OSError):
             pass
     return [from_epoch(each) for each in milliseconds]
@@ -136,12 +152,12 @@ def _to_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
-def _other_time(text: str, zone: tzinfo) -> str:
+def _other_time(text: str, seconds: _Memo[str], zone: tzinfo) -> str:
     """Return a time with another fraction than milliseconds."""
     fraction, rest = text[_SECONDS:_MILLISECONDS], text[_MILLISECONDS:]
     offset = rest.lstrip("0123456789")
-    if fraction in _FRACTIONS and _MILLISECONDS - _SECONDS + len(rest) - len(offset) <= 1 + _MOST_DIGITS:
-        return _second_of_device(text[:_SECONDS], offset, zone) + fraction
+    if fraction in _FRACTIONS and len(rest) - len(offset) <= _MOST_DIGITS - _MILLISECOND_DIGITS:
+        return seconds[text[:_SECONDS] + offset] + fraction
     return _whole_time(text, zone)
 
 
@@ -150,12 +166,19 @@ def _whole_time(text: str, zone: tzinfo) -> str:
     return _to_utc(_parse(text, zone))
 
 
-@lru_cache(maxsize=4096)
-def _second_of_device(text: str, offset: str, zone: tzinfo) -> str:
-    """Return `YYYY-MM-DDTHH:MM:SS` in UTC of the time that `text` becomes with a fraction and the offset."""
-    return _to_utc(_parse(text + _FRACTION[0] + offset, zone))[:_SECONDS]
+@lru_cache(maxsize=8)
+def _seconds_in(zone: tzinfo) -> _Memo[str]:
+    """Return UTC's `YYYY-MM-DDTHH:MM:SS` by a device's second with its offset: times without their fraction."""
+    return _Memo(partial(_second_of_device, zone=zone))
 
 
-@lru_cache(maxsize=1024)  # records of a batch arrive within the same few seconds
+def _second_of_device(text: str, zone: tzinfo) -> str:
+    with_fraction = text[:_SECONDS] + _FRACTION[0] + text[_SECONDS:]  # so that no other fraction can be there
+    return _to_utc(_parse(with_fraction, zone))[:_SECONDS]
+
+
 def _second_of_epoch(epoch: int) -> str:
     return datetime.fromtimestamp(epoch, UTC).replace(tzinfo=None).isoformat()
+
+
+_SECOND_OF_EPOCH: Final = _Memo(_second_of_epoch)
