@@ -19,6 +19,7 @@ from tests.examples import examples
 from tests.hostile import FOLDER, hostile_environment
 from tests.secrets import leaks
 from tests.walkthrough import is_shipped, load_walkthrough_by_default
+from tests.writes import refused, refusing, watch
 
 if TYPE_CHECKING:
     from iot_stream.local.local_stack import LocalStack
@@ -30,6 +31,7 @@ TESTS = Path(__file__).parent
 OTHER_DESCRIPTION = not is_shipped()
 if OTHER_DESCRIPTION:
     load_walkthrough_by_default()
+watch()
 # A unit test takes milliseconds, a property test seconds on a busy machine; a hanging loop ends with a traceback.
 _UNIT_SECONDS = 120
 
@@ -86,6 +88,14 @@ def pytest_report_header() -> list[str]:
 def _leave_out_chromium() -> bool:
     """Whether tests in a browser can't run here; in CI they must, so there they fail instead."""
     return chromium_path() is None and "CI" not in os.environ
+
+
+@pytest.fixture(autouse=True)
+def _project_stays_as_it_is() -> Iterator[None]:
+    """Fail a test that was to write a file of the project, also where it caught the refusal."""
+    with refusing():
+        yield
+    assert refused() == []
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ ANYWHERE = {"deliver"}
 STARTS = {"run", "up", "deploy"}
 UNTIL_STOPPED = {"down", "watch", "live"}  # or end processes; they take no --aws
 ARGUMENTS = {
+    "build": ["--check"],  # the project's files stay as they are
     "plan": ["--devices", "1", "--every", "1"],
     "send": ["--count", "1"],
     "snapshot": ["--out", "{folder}/out"],
