@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from iot_stream.dashboards.index_template import index_template
+from iot_stream.description import Description, Enricher, encode
+from iot_stream.description import load as load_description
+from iot_stream.generator.derived import template_of
+from iot_stream.generator.template.compiled import compile_template
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.paths import PROJECT
 
 ACTIVITIES = ("Running", "Sitting", "Traveling", "Walking", "Working")
-_TEMPLATE = PROJECT / "functions" / "role_mapper" / "opensearch" / "index-template.json"
 
 
 def readings(count: int, *, end: datetime, over: timedelta, seed: int = 1) -> list[dict[str, Any]]:
@@ -33,9 +36,21 @@ def _reading(chance: random.Random, at: datetime) -> dict[str, Any]:
     }
 
 
-def make_index(server: OpenSearch, index: str, documents: Iterable[dict[str, Any]] = ()) -> None:
-    """Create `index` with the project's mapping unless it exists, and index documents, searchable at once."""
-    mappings = json.loads(_TEMPLATE.read_text(encoding="utf-8"))["template"]["mappings"]
+def described(description: Description, count: int, *, end: datetime, over: timedelta) -> list[dict[str, Any]]:
+    """Return `count` documents of any description, evenly over the time before `end`, as the function makes them."""
+    ends = end.timestamp() * 1000
+    times = [int(ends - over.total_seconds() * 1000 * number / count) for number in range(count)]
+    made = compile_template(template_of(description), "derived", seed="1", zone=UTC).render(times)
+    enriched = Enricher(description, UTC).enrich_all([text.encode() for text in made], [time + 200 for time in times])
+    assert not enriched.causes
+    return [json.loads(line) for line in encode(enriched.documents)]
+
+
+def make_index(
+    server: OpenSearch, index: str, documents: Iterable[dict[str, Any]] = (), description: Description | None = None
+) -> None:
+    """Create `index` with a description's mapping unless it exists, and index documents, searchable at once."""
+    mappings = index_template(description or load_description())["template"]["mappings"]
     lines = [part for document in documents for part in ('{"create":{}}', json.dumps(document))]
     with server.admin_session() as session:
         if session.head(f"{server.url}/{index}").status_code == 404:

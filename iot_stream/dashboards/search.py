@@ -63,7 +63,7 @@ def fetch(search: Search, dashboard: Dashboard, context: Context) -> Responses:
         panels={panel.name: response for panel, response in zip(dashboard.panels, panels, strict=True)},
         latest=[hit["_source"] for hit in latest["hits"]["hits"]],
         choices={
-            entry["field"]: sorted(bucket["key"] for bucket in counts[entry["field"]]["buckets"]) if counts else []
+            entry["field"]: sorted(map(_choice, counts[entry["field"]]["buckets"])) if counts else []
             for entry in dashboard.filters
         },
         has_index=bool(counts),
@@ -73,6 +73,11 @@ def fetch(search: Search, dashboard: Dashboard, context: Context) -> Responses:
 def terms_filter(field: str, values: Sequence[str]) -> Body:
     """Return a query clause for documents whose `field` has one of `values`."""
     return {"terms": {field: list(values)}}
+
+
+def _choice(bucket: Mapping[str, Any]) -> Any:
+    """Return a bucket's value as a filter takes it: a boolean's key is 0 or 1, which OpenSearch refuses in a query."""
+    return bucket.get("key_as_string", bucket["key"])
 
 
 def _latest(dashboard: Dashboard) -> Query:

@@ -106,8 +106,12 @@ def _without_clicks(node: Any) -> Any:
         return node
     kept = {key: _without_clicks(value) for key, value in node.items() if key not in {"params", "values"}}
     kept |= {"values": node["values"]} if "values" in node else {}
-    values = [entry for entry in node.get("params", []) if "value" in entry]
-    return kept | ({"params": values} if values else {})
+    params = [entry for entry in node.get("params", []) if "value" in entry or _is_calculated(entry)]
+    return kept | ({"params": params} if params else {})
+
+
+def _is_calculated(parameter: Mapping[str, Any]) -> bool:
+    return "expr" in parameter and "opensearchDashboardsAddFilter" not in parameter["expr"]
 
 
 def _placed(svg: str, name: str, x: int, y: int) -> str:

@@ -1,9 +1,11 @@
 """Render the panels' templates: JSON with `{{tokens}}` that stand for what the description of a reading says. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from iot_stream.dashboards.decimals import number_format
 from iot_stream.description import Description, Field, Type
 
 __all__ = ["category_tokens", "common_tokens", "measure_tokens", "render", "slugs"]
@@ -13,6 +15,8 @@ type Tokens = Mapping[str, Any]
 _TOKEN = re.compile(r"\{\{([\w.]+)(\|expr)?\}\}")
 _WHEN = "$when"
 _FIGURES = 3  # measures among the key figures
+_OTHER_FIGURES = 4  # key figures of every description: see key-figures.json
+_LETTER, _BETWEEN, _WIDEST_FIGURE = 6.5, 14, 200  # pixels: of a label's letter, between two labels, of a figure
 _NUMBERS = {Type.LONG, Type.DOUBLE, Type.SCALED_FLOAT}
 
 
@@ -62,6 +66,8 @@ def common_tokens(description: Description, pattern: str, arrival: str) -> dict[
         "device_label": device.label,
         "device_format": "0" if device.type in _NUMBERS else None,  # exact text for ids beyond 2⁵³
         "figures": "".join(_figures(measure, alone=len(measures) == 1) for measure in measures),
+        "figure_count": _OTHER_FIGURES + 2 * len(measures),
+        "figure_width": _figure_width(description),
         "figure_aggs": {
             f"{measure.name}_{name}": {operation: {"field": measure.name}}
             for measure in measures
@@ -84,6 +90,7 @@ def measure_tokens(measure: Field, slug: str) -> dict[str, Any]:
         "measure.red_text": "; red beyond the threshold" if thresholds else "",
         "measure.alert_above": measure.alert_above,
         "measure.alert_below": measure.alert_below,
+        "measure.format": number_format(measure),
         "measure.extreme": extreme,
         "measure.extreme_name": name,
         "measure.extreme_title": name.capitalize(),
@@ -148,15 +155,32 @@ def _alert(measure: Field, value: str, prefix: str = "") -> str:
 
 def _figures(measure: Field, *, alone: bool) -> str:
     """Return the key figures of a measure as members of an array in a Vega expression, each with a comma behind."""
-    unit = f" {measure.unit}" if measure.unit else ""
+    unit = _text(f" {measure.unit}" if measure.unit else "", in_expression=True)
     parts = []
-    for name, title in (("average", "average"), ("extreme", _extreme(measure)[1])):
-        label = title.capitalize() if alone else f"{measure.label}, {title}"
+    for name, label in zip(("average", "extreme"), _figure_labels(measure, alone=alone), strict=True):
         value = f"datum.found.{measure.name}_{name}.value"
         known = f"datum.records > 0 && isValid({value})"
         parts.append(
             f"{{label: '{_text(label, in_expression=True)}', "
-            f"text: {known} ? format({value}, '.1f') + '{_text(unit, in_expression=True)}' : '\u2013', "
+            f"text: {known} ? format({value}, '{number_format(measure)}') + '{unit}' : '\u2013', "
             f"alert: datum.records > 0 && {_alert(measure, value, f'{measure.name}_')}}}, "
         )
     return "".join(parts)
+
+
+def _figure_labels(measure: Field, *, alone: bool) -> list[str]:
+    titles = ("average", _extreme(measure)[1])
+    return [title.capitalize() if alone else f"{measure.label}, {title}" for title in titles]
+
+
+def _figure_width(description: Description) -> int:
+    """Return how many pixels wide a key figure has to be, so that no label touches the next one."""
+    measures = description.measures[:_FIGURES]
+    labels = [label for measure in measures for label in _figure_labels(measure, alone=len(measures) == 1)]
+    labels += [f"{description.device.label}s", "Latest delivery"]
+    return min(round(max(map(_letters, labels)) * _LETTER) + _BETWEEN, _WIDEST_FIGURE)
+
+
+def _letters(text: str) -> int:
+    """Return how many letters wide a text is: those of East Asian scripts are twice as wide."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -28,6 +28,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError
+from iot_stream.dashboards.decimals import decimals_of
 from iot_stream.dashboards.definition import Dashboard
 from iot_stream.dashboards.search import BadQueryError, Search, fetch, terms_filter
 from iot_stream.errors import IotStreamError
@@ -194,6 +195,7 @@ class _Page:
                         "unit": each.unit,
                         "above": each.alert_above,
                         "below": each.alert_below,
+                        "decimals": decimals_of(each),
                     }
                     for each in shown.reading.measures
                 ],

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_stream.dashboards.context import Context, TimeRange
+from iot_stream.dashboards.decimals import decimals_of
 from iot_stream.dashboards.definition import Dashboard
 from iot_stream.dashboards.search import Responses, SearchError, fetch
 from iot_stream.description import Field
@@ -75,7 +76,7 @@ def frame(state: State, responses: Responses, dashboard: Dashboard) -> Group:
         if panel.kind == "records-per-second":
             buckets = _buckets(responses, panel.name)
             rates = [bucket["doc_count"] * 1000 / (after["key"] - bucket["key"]) for bucket, after in pairwise(buckets)]
-            parts.append(_Chart(panel.title, rates[1:], "{:.0f}/s"))  # the first interval is cut by the range
+            parts.append(_Chart(panel.title, rates[1:], "{:.0f}/s".format))  # the first interval is cut by the range
             if buckets:
                 begin, end = (datetime.fromtimestamp(buckets[place]["key"] / 1000, UTC) for place in (0, -1))
                 parts.append(Text(f"{begin:%H:%M:%S} to {end:%H:%M:%S} UTC", style="dim"))
@@ -87,13 +88,18 @@ def frame(state: State, responses: Responses, dashboard: Dashboard) -> Group:
 def _measure(measure: Field, buckets: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
     """Yield a measure's chart, and a line where it is beyond a threshold."""
     unit = f" {measure.unit}" if measure.unit else ""
-    yield _Chart(f"{measure.label}, average", [bucket["measure"]["avg"] for bucket in buckets], "{:.1f}" + unit)
+    decimals = decimals_of(measure)
+
+    def text(value: float) -> str:
+        return f"{value:,.{decimals}f}{unit}"
+
+    yield _Chart(f"{measure.label}, average", [bucket["measure"]["avg"] for bucket in buckets], text)
     highest = max((each for b in buckets if (each := b["measure"]["max"]) is not None), default=None)
     lowest = min((each for b in buckets if (each := b["measure"]["min"]) is not None), default=None)
     if highest is not None and measure.alert_above is not None and highest > measure.alert_above:
-        yield Text(f"▲ {measure.label}: maximum {highest:.1f}{unit}, above {measure.alert_above:g}{unit}", style="red")
+        yield Text(f"▲ {measure.label}: maximum {text(highest)}, above {measure.alert_above:,.9g}{unit}", style="red")
     if lowest is not None and measure.alert_below is not None and lowest < measure.alert_below:
-        yield Text(f"▼ {measure.label}: minimum {lowest:.1f}{unit}, below {measure.alert_below:g}{unit}", style="red")
+        yield Text(f"▼ {measure.label}: minimum {text(lowest)}, below {measure.alert_below:,.9g}{unit}", style="red")
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
@@ -120,19 +126,19 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
 class _Chart:
     """A titled sparkline as wide as the terminal, with its lowest, highest and newest value."""
 
-    def __init__(self, title: str, values: Sequence[float | None], style: str) -> None:
+    def __init__(self, title: str, values: Sequence[float | None], text: Callable[[float], str]) -> None:
         self._title = title
         self._values = values
-        self._style = style
+        self._text = text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         known = [value for value in self._values if value is not None]
         figures = "no values"
         if known:
-            low, high, newest = (self._style.format(value) for value in (min(known), max(known), known[-1]))
+            low, high, newest = (self._text(value) for value in (min(known), max(known), known[-1]))
             figures = f"{low} to {high}, now {newest}"
         line = Text(sparkline(self._values, options.max_width - 4) or " ", style="cyan")
-        yield Panel(line, title=f"{self._title}: {figures}", title_align="left")
+        yield Panel(line, title=Text(f"{self._title}: {figures}"), title_align="left")
 
 
 def _strip(state: State) -> Table:

@@ -1,5 +1,6 @@
 """The live page in a real browser over a real OpenSearch: what people see and can do."""
 
+import itertools
 import json
 import re
 import time
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from device_alerts.documents import Alert, Device, device_document_id
 from device_alerts.rules import parse as parse_rules
 from iot_stream.dashboards.alerts_template import alerts_template
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.search import SearchError
+from iot_stream.description import Description, Type, parse
 from iot_stream.description import load as load_description
 from iot_stream.live.app import Sources
 from iot_stream.live.reader import Reader, connect
@@ -23,8 +25,9 @@ from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.readings.alert_files import alert_rules
+from tests.enrichers import COLD_STORE, VENDOR
 from tests.live_page import COUNTS, Failed, Looked, chromium, serving
-from tests.readings import make_index, readings
+from tests.readings import described, make_index, readings
 
 pytestmark = pytest.mark.chromium
 
@@ -59,9 +62,15 @@ def look(browser: Browser, vega: Path, search: Reader) -> Iterator[Open]:
     opened: list[tuple[Looked, Any]] = []
 
     def open_page(
-        index: str, query: str = "", *, searching: Any = search, counts: Any = lambda: COUNTS, **context: Any
+        index: str,
+        query: str = "",
+        *,
+        searching: Any = search,
+        counts: Any = lambda: COUNTS,
+        reading: Description | None = None,
+        **context: Any,
     ) -> Looked:
-        server = serving(load().for_index(index), Sources(searching, counts, Failed()), vega)
+        server = serving(load(reading=reading).for_index(index), Sources(searching, counts, Failed()), vega)
         url = server.__enter__()
         looked = Looked(browser.new_context(**context).new_page(), url)
         opened.append((looked, server))
@@ -248,6 +257,47 @@ def test_a_phone_shows_all_without_sideways_scrolling(opensearch: OpenSearch, lo
     widths = [box["width"] for panel in looked.page.locator(".panel").all() if (box := panel.bounding_box())]
     assert len(widths) == 10
     assert all(300 < width <= 360 for width in widths)
+
+
+@pytest.mark.parametrize(("name", "text", "category"), [("cold", COLD_STORE, "door"), ("vendor", VENDOR, "motion")])
+def test_any_description_has_a_page_that_people_can_read(
+    opensearch: OpenSearch, look: Open, name: str, text: str, category: str
+) -> None:
+    """Points, booleans and what is absent are written as people do; ten key figures stand apart; a boolean filters."""
+    reading = parse(text)
+    documents = described(reading, 150, end=datetime.now(UTC), over=timedelta(minutes=10))
+    make_index(opensearch, f"browsed-{name}", documents, reading)
+    looked = look(f"browsed-{name}", reading=reading, viewport={"width": 1280, "height": 900})
+    page = looked.page
+    expect(looked.figure("Records")).to_have_text("150")
+    cells = page.locator("#latest-body td").all_inner_texts()
+    for field in reading.fields:
+        if field.type is Type.GEO_POINT:
+            assert re.fullmatch(r"[\d.]+, [\d.]+", cells[[*load(reading=reading).latest_columns].index(field.name) + 1])
+    assert not re.search(r"\[object|undefined|NaN|null", page.inner_text("body"))
+    assert_apart(page)
+    wanted = documents[0][category]
+    word = {True: "true", False: "false"}.get(wanted, wanted)
+    chooser = page.locator(f"#choose-{category}")
+    assert word in json.loads(chooser.get_attribute("data-options") or "")
+    chooser.fill(word)
+    page.keyboard.press("Enter")
+    expect(page.locator("#chips button")).to_contain_text(f"{category} {word} ")
+    expect(looked.figure("Records")).to_have_text(str(sum(each[category] == wanted for each in documents)))
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_function("window.panels.view('key-figures').signal('rows') > 3")
+    assert_apart(page)
+
+
+def assert_apart(page: Page) -> None:
+    """No text of the key figures touches another."""
+    texts = page.locator("[data-name=key-figures] .view svg text")
+    boxes = [box for each in texts.all() if (box := each.bounding_box()) is not None]
+    assert len(boxes) == 20
+    for one, other in itertools.combinations(boxes, 2):
+        beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        below = one["y"] + one["height"] <= other["y"] + 3 or other["y"] + other["height"] <= one["y"] + 3
+        assert beside or below, (one, other)
 
 
 @pytest.mark.parametrize(

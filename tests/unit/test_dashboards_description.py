@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from iot_stream.dashboards.decimals import number_format
 from iot_stream.dashboards.definition import Dashboard, load
 from iot_stream.dashboards.index_template import index_template, pattern_fields
 from iot_stream.dashboards.layout import Grid, arrange
@@ -200,3 +201,49 @@ def test_a_layout_fills_every_line(rows: list[list[tuple[int, int]]], left: int)
         assert sum(grid.w for grid in places) == 48 - places[0].x
         assert all(one.x + one.w == other.x for one, other in itertools.pairwise(places))
     assert bottom == max((grid.y + grid.h for grid in grids), default=0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ('type = "scaled_float"\ndecimals = 2\nalert_above = 38\nexamples = [28, 40]\nmax = 1e12', ".1f"),
+        ('type = "double"\nexamples = [0.08, 0.41]', ".3f"),  # water in soil, in m³/m³
+        ('type = "scaled_float"\ndecimals = 2\nexamples = [0.08, 0.41]', ".2f"),
+        ('type = "scaled_float"\ndecimals = 0\nexamples = [4, 9]', ".1f"),
+        ('type = "long"\nexamples = [2600, 3300]', ",.0f"),
+        ('type = "long"\nmin = 0\nmax = 9', ".1f"),
+        ('type = "double"\nmin = 0\nmax = 100', ".1f"),
+        ('type = "double"\nalert_below = -0.00002', ".6f"),
+        ('type = "double"', ".2f"),
+        ('type = "scaled_float"\ndecimals = 9', ".3f"),
+        ('type = "long"', ".1f"),
+    ],
+)
+def test_a_measure_is_shown_with_the_decimals_that_its_size_needs(keys: str, expected: str) -> None:
+    """Three digits of what is usual: 0.2 m³/m³ would say nothing, 2,955.3 mV too much."""
+    description = parse(f'{BARE}[fields.m]\nrole = "measure"\n{keys}\n')
+    assert number_format(description.measures[0]) == expected
+    for panel in load(reading=description).panels:
+        text = json.dumps(panel.spec)
+        assert "{{" not in text
+        assert (f'"{expected}"' in text or f"'{expected}'" in text) is (
+            panel.kind in {"key-figures", "measure-over-time", "devices-by-measure"}
+        )
+
+
+@pytest.mark.parametrize("width", [320, 960])
+@pytest.mark.parametrize("letter", ["n", "습"])
+def test_key_figures_stand_apart_however_many_they_are(width: int, letter: str) -> None:
+    """Ten of them, with long labels: they go on in the next row, and none is as wide as its place."""
+    measures = "".join(
+        f'[fields.m{number}]\ntype = "double"\nrole = "measure"\nlabel = "{letter * 9}"\n' for number in (1, 2, 3)
+    )
+    [panel] = [each for each in load(reading=parse(BARE + measures)).panels if each.kind == "key-figures"]
+    svg = panel_svg(panel, {"hits": {"hits": []}}, width=width, height=160)
+    label = f"{letter * 9}, average"
+    places = re.findall(rf'translate\(([\d.]+),([\d.]+)\)" font[^>]*font-size="([\d.]+)px"[^>]*>{label}<', svg)
+    assert len(places) == 3
+    wide = 2 if letter == "습" else 1
+    for (x, y, size), (other_x, other_y, _) in itertools.combinations(places, 2):
+        needed = (9 * wide + len(", average")) * float(size) * 0.5
+        assert abs(float(x) - float(other_x)) >= needed or abs(float(y) - float(other_y)) >= 2 * float(size)

@@ -1,6 +1,7 @@
 // What is wrong with devices, the table of all of them, and one or two of them over time.
 
 import { embed } from "./panels.js";
+import { written } from "./values.js";
 
 const number = new Intl.NumberFormat("en");
 const RULES = { too_high: "too high", too_low: "too low", silent: "silent", clock_wrong: "clock wrong", pipeline_late: "delivery late" };
@@ -173,15 +174,16 @@ export class Fleet {
     const caption = make("figcaption", { textContent: title });
     holder.append(caption, target);
     element("fleet-charts").append(holder);
-    return { measure, title, caption, result: await embed(target, lines(measure, chosen)) };
+    return { measure, title, caption, result: await embed(target, lines(measure, chosen, this.#dashboard.device.label)) };
   }
 }
 
 // A value beyond its threshold is marked at once; the state is that of alerts, which open when it has lasted.
-function valueCell({ above, below, unit }, value) {
-  const cell = make("td", { className: "number", textContent: value ?? "" });
+function valueCell({ above, below, unit, decimals }, value) {
+  const text = typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: decimals + 1 }) : written(value);
+  const cell = make("td", { className: "number", textContent: text });
   const beyond = above !== null && value > above ? `above ${above}` : below !== null && value < below ? `below ${below}` : "";
-  if (beyond) Object.assign(cell, { textContent: `▲ ${value}`, title: `${beyond}${unit ? ` ${unit}` : ""}` }).classList.add("beyond");
+  if (beyond) Object.assign(cell, { textContent: `▲ ${text}`, title: `${beyond}${unit ? ` ${unit}` : ""}` }).classList.add("beyond");
   return cell;
 }
 
@@ -189,7 +191,7 @@ function fill(list, texts) {
   list.replaceChildren(...(texts.length ? texts : ["none"]).map((textContent) => make("li", { textContent })));
 }
 
-function lines(measure, chosen) {
+function lines(measure, chosen, label) {
   const x = { field: "at", type: "temporal", title: null, scale: { type: "utc" }, axis: { format: "%H:%M:%S" } };
   const thresholds = [measure.above, measure.below].filter((value) => value !== null).map((value) => ({ value }));
   return {
@@ -207,8 +209,8 @@ function lines(measure, chosen) {
           y: { field: "value", type: "quantitative", title: measure.unit ?? measure.label, scale: { zero: false } },
           color: { field: "device", type: "nominal", title: null, scale: { domain: chosen, range: ["#4477AA", "#EE8866"] } },
           tooltip: [
-            { field: "device", type: "nominal", title: "Device" },
-            { field: "value", type: "quantitative", title: measure.label, format: ".2f" },
+            { field: "device", type: "nominal", title: label },
+            { field: "value", type: "quantitative", title: measure.label, format: `,.${measure.decimals + 1}f` },
             { field: "at", type: "temporal", title: "At (UTC)", format: "%H:%M:%S", scale: { type: "utc" } },
           ],
         },

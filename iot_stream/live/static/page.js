@@ -2,6 +2,7 @@
 
 import { Fleet } from "./fleet.js";
 import { Panels } from "./panels.js";
+import { written } from "./values.js";
 import { filterFailures, makeStrip, showFailures, showReasons, troubleOf, updateStrip } from "./strip.js";
 
 const element = (id) => document.getElementById(id);
@@ -261,7 +262,7 @@ function showLatest(readings) {
   element("latest-body").replaceChildren(
     ...readings.map((reading) => {
       const row = document.createElement("tr");
-      for (const column of columns) row.insertCell().textContent = reading[column] ?? "";
+      for (const column of columns) row.insertCell().textContent = written(reading[column]);
       return row;
     }),
   );

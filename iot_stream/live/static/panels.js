@@ -1,5 +1,7 @@
 // The panels: the same specifications that OpenSearch Dashboards shows, embedded once and then given new data.
 
+import { written } from "./values.js";
+
 // What OpenSearch Dashboards sets under a specification for its light and dark themes.
 const THEMES = {
   light: { text: "#343741", strong: "#17202a", lines: "#e3e8ee" },
@@ -84,6 +86,7 @@ export class Panels {
         if (rows) spec.data.values = [rows];
         const target = this.#holder.querySelector(`[data-name="${panel.name}"] .view`);
         const result = await embed(target, spec, theme, (query) => this.#filter(query));
+        if (spec.params?.some(({ name }) => name === "rows")) fitRows(target, result.view);
         return { panel, result, view: result.view };
       }),
     );
@@ -94,6 +97,16 @@ export class Panels {
     queueMicrotask(() => this.#onFilter(field, String(value))); // not inside Vega's own evaluation
     return null;
   }
+}
+
+// A panel that says how many rows it has is as high as they need. Vega measures its place again when the window resizes.
+function fitRows(target, view) {
+  const fit = (_, rows) => {
+    target.style.setProperty("--rows", rows);
+    dispatchEvent(new Event("resize"));
+  };
+  fit("rows", view.signal("rows"));
+  view.addSignalListener("rows", fit);
 }
 
 function figure(panel) {
@@ -138,7 +151,7 @@ function showTip(_, event, __, value) {
     for (const [name, text] of Object.entries(value)) {
       const row = table.insertRow();
       row.append(Object.assign(document.createElement("th"), { textContent: name }));
-      row.insertCell().textContent = text;
+      row.insertCell().textContent = written(text);
     }
     tip.replaceChildren(table);
   } else {
