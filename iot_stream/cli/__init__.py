@@ -4,6 +4,7 @@ Each family of commands is a module of this package, and this module only assemb
 room when it runs, so that `--help` and `status` stay fast.
 """
 
+import errno
 import io
 import os
 import sys
@@ -28,6 +29,8 @@ from iot_stream.cli.signals import treat_sigterm_as_ctrl_c
 from iot_stream.errors import IotStreamError
 
 __all__ = ["cli", "main"]
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -73,4 +76,9 @@ def main() -> None:
         cli(standalone_mode=True)
     except IotStreamError as error:
         click.echo(f"iot-stream: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        click.echo(f"iot-stream: {error}: free some space, or choose another folder", err=True)
         sys.exit(1)

@@ -16,13 +16,15 @@ import msgspec
 
 from iot_stream.delivery.core.commands import Command, Confirm, Index, Invoke, Store
 from iot_stream.delivery.core.settings import LogTarget, Settings
+from iot_stream.delivery.core.shard_reader import ShardBatch
 from iot_stream.delivery.core.state_machine import Delivery
+from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.core.transformation import Stream
 from iot_stream.delivery.edges import log
 from iot_stream.delivery.edges.aws import AwsClients, JsonApi
 from iot_stream.delivery.edges.cloudwatch import CloudWatch, log_fields
 from iot_stream.delivery.edges.describe import describe_delivery_stream, find_endpoint
-from iot_stream.delivery.edges.kinesis import ShardBatch, Source
+from iot_stream.delivery.edges.kinesis import Source
 from iot_stream.delivery.edges.lambda_ import Transform, pass_through
 from iot_stream.delivery.edges.memory import collect_rarely, limit_arenas
 from iot_stream.delivery.edges.opensearch import Domain, sign_in
@@ -116,7 +118,7 @@ class Worker:
             self._save()
         finally:
             behind = max(self._behind.values(), default=0)
-            self._state.save_status(msgspec.structs.replace(self._delivery.status(_now(), behind), state="stopped"))
+            self._save_status(msgspec.structs.replace(self._delivery.status(_now(), behind), state="stopped"))
             self._state.close()
             self._claim.close()
         # Last, because CloudWatch may be unreachable.
@@ -239,6 +241,8 @@ class Worker:
             metrics.add("DataReadFromKinesisStream.Bytes", sum(r.size for r in batch.records), "Bytes")
         if batch.restarted:
             self._delivery.restart_shard(batch.shard)
+        if batch.gap:
+            self._delivery.missed(batch.shard, batch.gap, now)
         if not self._stopping.is_set():
             self._delivery.arrived(batch.shard, batch.records, now, ended=batch.ended)
         if batch.ended:
@@ -272,13 +276,33 @@ class Worker:
     def _save_all(self, now: int) -> None:
         status = self._delivery.status(now, max(self._behind.values(), default=0))
         self._save()
-        self._state.save_status(status)
+        self._save_status(status)
 
     def _save(self) -> None:
+        """Save the progress; while that fails (a full disk), wait, for nothing may be delivered that it does not know.
+
+        Raises:
+            DeliveryError: it could not be saved until the worker was told to stop.
+        """
         progress = self._delivery.snapshot()
-        if progress != self._saved:
-            self._state.save_progress(progress)
-            self._saved = progress
+        while progress != self._saved:
+            try:
+                self._state.save_progress(progress)
+                self._saved = progress
+            except OSError as error:
+                if self._stopping.is_set():
+                    raise DeliveryError(
+                        f"the progress could not be saved ({error}): the next worker repeats what was delivered since "
+                        "it could, under the same ids"
+                    ) from error
+                _log.error("the progress can't be saved (%s): delivery waits until it can", error)
+                time.sleep(_SAVE_EVERY / 1000)
+
+    def _save_status(self, status: DeliveryStatus) -> None:
+        try:
+            self._state.save_status(status)
+        except OSError as error:
+            _log.warning("the status can't be saved (%s)", error)
 
     def _publish(self, now: int) -> None:
         if "metrics" not in self._occasional:  # else they are aggregated further

@@ -1,5 +1,7 @@
 """The command's words: what is wrong is one line that says what to do, and the exit code is not 0."""
 
+import errno
+import os
 import sys
 from io import StringIO
 from pathlib import Path
@@ -247,6 +249,29 @@ def test_an_expected_error_is_one_line_and_exit_code_1(
     with pytest.raises(SystemExit, match="1"):
         main()
     assert capsys.readouterr().err == "iot-stream: the bucket is full: empty it\n"
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever file it was that a command could not write. Other errors of the system keep their traceback."""
+    raised = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "run.accepted")
+
+    def fail(**_: object) -> NoReturn:
+        raise raised
+
+    monkeypatch.setattr(cli_module, "cli", fail)
+    monkeypatch.setattr(sys, "argv", ["iot-stream"])
+    monkeypatch.setattr(signals.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    error = capsys.readouterr().err
+    assert error.startswith("iot-stream: [Errno 28] No space left on device: 'run.accepted'")
+    assert error.endswith("free some space, or choose another folder\n")
+    assert error.count("\n") == 1
+    raised = OSError(errno.ENOTCONN, "not this kind")
+    with pytest.raises(OSError, match="not this kind"):
+        main()
 
 
 def test_a_local_stack_is_found_again_as_it_was_saved(tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 import requests
 from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 from requests.auth import AuthBase
 
 from iot_stream.delivery.core.commands import ErrorLogEntry
@@ -26,6 +30,7 @@ from iot_stream.delivery.edges.opensearch import BearerAuth, Domain, sign_in
 from iot_stream.delivery.edges.state_folder import StateFolder, read_status
 from iot_stream.delivery.errors import DeliveryError
 from tests.delivery_settings import make_settings
+from tests.examples import examples
 
 ROLE = "arn:aws:iam::000000000000:role/delivery"
 
@@ -94,6 +99,73 @@ def test_a_damaged_file_is_replaced_by_its_copy(
         assert state.load("arn", 1.0) == GOOD  # still: the damaged file did not take its place
     if content is not None:
         assert (tmp_path / "progress.damaged.json").read_bytes() == content
+
+
+def _cut(content: bytes, at: int, _: int) -> bytes:
+    return content[: at % len(content)]
+
+
+def _flipped(content: bytes, at: int, bit: int) -> bytes:
+    at %= len(content)
+    return content[:at] + bytes([content[at] ^ 1 << bit % 8]) + content[at + 1 :]
+
+
+def _other_digit(content: bytes, at: int, by: int) -> bytes:
+    """Return the file with one digit that is another: of a position, a shard, a count or the digest."""
+    digits = [index for index, byte in enumerate(content) if chr(byte).isdigit()]
+    at = digits[at % len(digits)]
+    digit = (content[at] - ord("0") + 1 + by % 9) % 10
+    return content[:at] + str(digit).encode() + content[at + 1 :]
+
+
+def _swapped_positions(content: bytes, *_: int) -> bytes:
+    return content.replace(b'"12"', b'"?"').replace(b'"13"', b'"12"').replace(b'"?"', b'"13"')
+
+
+def _swapped_shards(content: bytes, *_: int) -> bytes:
+    return content.replace(b"shardId-1", b"?").replace(b"shardId-2", b"shardId-1").replace(b"?", b"shardId-2")
+
+
+def _ended(content: bytes, *_: int) -> bytes:
+    return content.replace(b'"ended":false', b'"ended":true ')
+
+
+def _zeros(content: bytes, at: int, length: int) -> bytes:
+    """Return the file with a hole, as a file system leaves it after a power failure."""
+    at %= len(content)
+    return content[:at] + b"\0" * (length % 200 + 1) + content[at + length % 200 + 1 :]
+
+
+@given(
+    damage=st.sampled_from([_cut, _flipped, _other_digit, _swapped_positions, _swapped_shards, _ended, _zeros]),
+    at=st.integers(0, 10_000),
+    more=st.integers(0, 10_000),
+)
+@examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_change_of_the_file_passes_for_progress(
+    damage: Callable[[bytes, int, int], bytes], at: int, more: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever became of the file, what is loaded was saved: it, or its copy with one line that says so."""
+    older = Progress("arn", 1.0, {"shardId-1": ShardProgress("12"), "shardId-2": ShardProgress("7")})
+    newer = Progress("arn", 1.0, {"shardId-1": ShardProgress("12"), "shardId-2": ShardProgress("13")}, gaps=1)
+    caplog.clear()
+    with TemporaryDirectory() as folder, closing(StateFolder(Path(folder))) as state:
+        state.save_progress(older)
+        state.save_progress(newer)
+        path = Path(folder) / "progress.json"
+        saved = path.read_bytes()
+        path.write_bytes(damage(saved, at, more))
+        assert path.read_bytes() != saved
+        assert state.load("arn", 1.0) == older
+        assert len(caplog.messages) == 1
+        assert "continuing with its copy" in caplog.messages[0]
+
+
+def test_progress_of_an_earlier_version_is_continued(tmp_path: Path) -> None:
+    """Its file had no digest."""
+    (tmp_path / "progress.json").write_bytes(msgspec.json.encode(GOOD))
+    with closing(StateFolder(tmp_path)) as state:
+        assert state.load("arn", 1.0) == GOOD
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)

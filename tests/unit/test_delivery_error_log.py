@@ -17,10 +17,10 @@ MINUTE = 60_000
 def test_the_first_error_is_reported_at_once_and_its_repeats_once_a_minute() -> None:
     """Repeats are counted, and the latest message is reported with the count."""
     errors = ErrorLog()
-    errors.add(BUSY)
+    errors.add(BUSY, 0)
     assert errors.due(0) == [BUSY]
     for _ in range(500):
-        errors.add(BUSY)
+        errors.add(BUSY, 0)
         assert errors.due(MINUTE - 1) == []
     assert [entry.message for entry in errors.due(MINUTE)] == ["busy (500 times in 60 s)"]
     assert errors.due(10 * MINUTE) == []
@@ -31,16 +31,16 @@ def test_errors_of_another_code_or_log_do_not_wait() -> None:
     errors = ErrorLog()
     others = [BUSY, ErrorLogEntry("OS.503", "down"), ErrorLogEntry("OS.429", "busy", of_bucket=True)]
     for entry in others:
-        errors.add(entry)
+        errors.add(entry, 0)
     assert errors.due(0) == others
 
 
 def test_what_is_left_is_reported_at_the_end() -> None:
     """A worker that stops reports the repeats that were not due yet."""
     errors = ErrorLog()
-    errors.add(BUSY)
+    errors.add(BUSY, 0)
     assert errors.due(0) == [BUSY]
-    errors.add(BUSY)
+    errors.add(BUSY, 0)
     assert errors.due(1000, flush=True) == [BUSY]
     assert errors.due(1000, flush=True) == []
 
@@ -50,7 +50,7 @@ def test_the_number_of_entries_is_bounded(codes: list[int]) -> None:
     """However many codes there are, at most 100 are kept."""
     errors = ErrorLog()
     for code in codes:
-        errors.add(ErrorLogEntry(f"Lambda.{code}", "?"))
+        errors.add(ErrorLogEntry(f"Lambda.{code}", "?"), 0)
     assert len(errors.due(0)) == min(100, len(set(codes)))
 
 

@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -14,10 +15,12 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iot_stream.delivery.core.get_records import epoch_ms
 from iot_stream.delivery.core.progress import ShardProgress
 from iot_stream.delivery.core.record import Record
+from iot_stream.delivery.core.shard_reader import Gap, ShardBatch
 from iot_stream.delivery.edges import kinesis as kinesis_module
-from iot_stream.delivery.edges.kinesis import ShardBatch, Source
+from iot_stream.delivery.edges.kinesis import Source
 from iot_stream.delivery.errors import DECODE_ERRORS, ResponseError
 from tests.kpl import UserRecord, aggregate
 
@@ -38,6 +41,7 @@ class FakeKinesis:
         self.expired: set[str] = set()
         self.iterators = 0
         self.errors: list[str] = []
+        self.expired_records = 0  # of each shard, past the retention
         self.foreign = 0  # responses of something else before its own
 
     def call(self, operation: str, parameters: dict[str, Any], parse: Callable[[bytes], Any]) -> Any:
@@ -68,6 +72,7 @@ class FakeKinesis:
             raise ResponseError("no JSON") if code == "no JSON" else ClientError({"Error": {"Code": code}}, operation)
         assert parameters["Limit"] <= 10_000
         shard, start, _ = parameters["ShardIterator"].split(":")
+        start = str(max(int(start), self.expired_records))  # it continues with the oldest one that is left
         taken = self.shards[shard][int(start) : int(start) + 2]
         after = int(start) + len(taken)
         response: dict[str, Any] = {
@@ -202,6 +207,25 @@ def test_a_position_that_kinesis_rejects_is_read_from_the_start() -> None:
         assert [(record.sequence, batches[0].restarted) for record in records(batches)] == [("1", True)]
 
 
+def test_a_reader_that_was_away_for_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two days pass after the first read: the iterator has expired, and so have two records that nobody read."""
+    read_at = 1_700_000_000_500
+    monkeypatch.setattr(kinesis_module, "_now", lambda: read_at)
+    kinesis = FakeKinesis({"1": [b"a", b"b"]}, {}, set())
+
+    def pass_two_days(items: list[ShardBatch]) -> bool:
+        if len(records(items)) == 2 and not kinesis.expired_records:
+            monkeypatch.setattr(kinesis_module, "_now", lambda: read_at + 48 * 3_600_000)
+            kinesis.shards["1"] += [b"c", b"d", b"e"]
+            kinesis.expired_records = 4
+            kinesis.errors = ["ExpiredIteratorException"]
+        return len(records(items)) == 3
+
+    with reading(kinesis, pass_two_days) as batches:
+        assert [record.sequence for record in records(batches)] == ["1", "2", "5"]
+        assert [item.gap for item in batches if item.records] == [None, Gap(read_at, 1_700_000_000_123)]
+
+
 def test_progress_of_an_unknown_shard_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """A shard that the stream does not list is named once; the others are read."""
     with reading(FakeKinesis({"1": [b"a"]}, {}, set()), records, {"7": ShardProgress("3")}) as batches:
@@ -283,7 +307,7 @@ class _Moments(threading.Event):
 def read_twice(monkeypatch: pytest.MonkeyPatch, processed: threading.Event) -> tuple[list[ShardBatch], list[float]]:
     """Return the batches of a shard that is read until its second pause, at 100 ms a read, and the pauses."""
     now = itertools.count(1000.0, 0.1)
-    monkeypatch.setattr(kinesis_module, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(kinesis_module, "time", SimpleNamespace(monotonic=lambda: next(now), time_ns=time.time_ns))
     monkeypatch.setattr(kinesis_module, "_PAUSE", 0.25)
     kinesis = FakeKinesis({"1": [b"a", b"b", b"c", b"d", b"e"]}, {}, set())
     batches: list[ShardBatch] = []
@@ -341,4 +365,4 @@ def test_the_limit_is_what_fits() -> None:
 @given(milliseconds=st.integers(1_000_000_000_000, 4_000_000_000_000))
 def test_an_arrival_time_in_a_finer_unit_is_the_same_moment(factor: int, milliseconds: int) -> None:
     """AWS writes seconds with a fraction (Kinesis API reference, Record); others write milliseconds."""
-    assert abs(kinesis_module._epoch_ms(milliseconds / 1000 * factor) - milliseconds) <= 1
+    assert abs(epoch_ms(milliseconds / 1000 * factor) - milliseconds) <= 1

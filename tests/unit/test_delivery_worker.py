@@ -14,11 +14,13 @@ from iot_stream.delivery.core.bulk import IndexingError
 from iot_stream.delivery.core.commands import Store
 from iot_stream.delivery.core.record import Document, Record, record_id
 from iot_stream.delivery.core.settings import LogTarget
+from iot_stream.delivery.core.shard_reader import Gap, ShardBatch
 from iot_stream.delivery.core.status import DeliveryStatus
-from iot_stream.delivery.edges.kinesis import ShardBatch
 from iot_stream.delivery.edges.state_folder import read_status
+from iot_stream.delivery.errors import DeliveryError
 from iot_stream.delivery.worker import Options, Worker
 from tests.delivery_settings import make_settings
+from tests.polling import until
 
 SHARD: Final = "shardId-000000000000"
 
@@ -36,6 +38,7 @@ class Edges:
         self.entries: list[dict[str, Any]] = []
         self.metrics: list[str] = []
         self.described = 0
+        self.indexed = 0
         self.stored: list[Store] = []
         self.url = "https://domain"
         self.domain = self.bucket = self
@@ -64,6 +67,7 @@ class Edges:
 
     def index(self, documents: list[Document]) -> list[IndexingError | None]:
         """Return the error, or None for each document, as `Domain` does."""
+        self.indexed += len(documents)
         return [self.error] * len(documents)
 
     def put(self, store: Store) -> None:
@@ -97,16 +101,33 @@ class Running:
         self.folder = folder
         self.sequence = 0
         self.worker = Worker(Options("d", folder, "eu-west-1"))
-        self.thread = threading.Thread(target=self.worker.run)
+        self.error: DeliveryError | None = None
+        self.thread = threading.Thread(target=self._run)
         self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.worker.run()
+        except DeliveryError as error:
+            self.error = error
 
     def read(self, count: int, behind: int = 0) -> None:
         """Post records and wait until the worker has taken them."""
+        assert self.edges.post(self.batch(count, behind)).wait(10)
+
+    def batch(self, count: int, behind: int = 0) -> ShardBatch:
+        """Return the next records."""
         names = [f"{self.sequence + n:020d}" for n in range(count)]
         self.sequence += count
         now = time.time_ns() // 1_000_000
         records = [Record(SHARD, name, None, "k", now, "e30=", record_id(SHARD, name, None), 2) for name in names]
-        assert self.edges.post(ShardBatch(SHARD, records, behind, ended=False)).wait(10)
+        return ShardBatch(SHARD, records, behind, ended=False)
+
+    def stop(self) -> None:
+        """Stop it and wait for its end."""
+        self.worker.stop()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
 
     def until(self, condition: Callable[[DeliveryStatus], bool]) -> DeliveryStatus:
         """Return the first status for which the condition holds."""
@@ -145,9 +166,7 @@ def running(edges: Edges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     yield started
     edges.cloudwatch_works.set()
     edges.describe_works.set()
-    started.worker.stop()
-    started.thread.join(20)
-    assert not started.thread.is_alive()
+    started.stop()
 
 
 def test_the_status_tells_how_far_reading_is_behind(running: Running) -> None:
@@ -187,7 +206,53 @@ def test_errors_are_reported_when_cloudwatch_is_back(edges: Edges, running: Runn
     for _ in range(5):
         running.read(1)
     running.until(lambda status: status.failed == 5)
-    running.worker.stop()
-    running.thread.join(20)
+    running.stop()
     assert [entry["errorCode"] for entry in edges.entries] in (["OS.429"], ["OS.429", "OS.429"])
     assert "DeliveryToAmazonOpenSearchService.Success" in edges.metrics
+
+
+def test_records_that_may_have_expired_unread_are_counted_and_reported(edges: Edges, running: Running) -> None:
+    """One entry of the error log names the shard and the time; the count outlives the worker."""
+    gap = Gap(1_700_000_000_000, 1_700_100_000_000)
+    assert edges.post(ShardBatch(SHARD, [], 0, ended=False, gap=gap)).wait(10)
+    running.until(lambda status: status.gaps == 1)
+    until(lambda: edges.entries, what="the entry of the error log")
+    [entry] = edges.entries
+    assert entry["errorCode"] == "Kinesis.RecordsExpired"
+    assert entry["message"] == (
+        f"records of {SHARD} that arrived after 2023-11-14T22:13Z and before 2023-11-16T02:00Z may have left the "
+        "stream unread"
+    )
+    running.stop()
+    later = Running(edges, running.folder)
+    try:
+        assert later.until(lambda status: status.state == "running").gaps == 1
+    finally:
+        later.stop()
+
+
+def test_a_full_disk_delays_delivery_and_loses_nothing(
+    edges: Edges, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No document is sent that the saved progress does not know; when there is space again, delivery continues."""
+    running.until(lambda status: status.state == "running")
+    blocked = running.folder / ".progress.json.new"
+    blocked.mkdir()  # as good as a full disk: the file can't be written
+    assert edges.post(running.batch(3)).wait(10)
+    until(lambda: "can't be saved" in caplog.text, what="a line in the log")
+    assert edges.indexed == 0
+    blocked.rmdir()
+    running.until(lambda status: status.delivered == 3)
+    assert edges.indexed == 3
+    assert "Traceback" not in caplog.text
+
+
+def test_a_worker_that_is_stopped_on_a_full_disk_says_what_follows(edges: Edges, running: Running) -> None:
+    """It ends with one line, and without having delivered what it could not save."""
+    running.until(lambda status: status.state == "running")
+    (running.folder / ".progress.json.new").mkdir()
+    (running.folder / ".status.json.new").mkdir()
+    assert edges.post(running.batch(3)).wait(10)
+    running.stop()
+    assert "the progress could not be saved" in str(running.error)
+    assert edges.indexed == 0

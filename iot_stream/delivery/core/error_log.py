@@ -1,7 +1,7 @@
 """The delivery stream's error log: the first error of a kind is reported at once, its repeats once a minute."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from iot_stream.delivery.core.commands import ErrorLogEntry
 
@@ -23,14 +23,27 @@ class _Repeats:
         return self.count > 0 and (self.reported_at is None or now - self.reported_at >= _INTERVAL)
 
 
+class LastError(NamedTuple):
+    """The last entry as one line, and when it was added (epoch ms)."""
+
+    text: str
+    at: int
+
+
 class ErrorLog:
-    """Collects entries by error code; takes bounded memory, however often an error repeats."""
+    """Collects entries by error code; takes bounded memory, however often an error repeats.
+
+    Attributes:
+        last: the last entry that was added.
+    """
 
     def __init__(self) -> None:
+        self.last: LastError | None = None
         self._repeats: dict[_Kind, _Repeats] = {}
 
-    def add(self, entry: ErrorLogEntry) -> None:
+    def add(self, entry: ErrorLogEntry, now: int) -> None:
         """Add an entry; the latest one of its code is reported."""
+        self.last = LastError(f"{entry.code}: {entry.message}", now)
         kind = (entry.code, entry.of_bucket)
         known = self._repeats.pop(kind, None) or _Repeats(entry)
         known.entry = entry

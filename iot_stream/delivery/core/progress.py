@@ -1,5 +1,6 @@
 """What the worker keeps on disk, so that a later worker continues where this one stopped."""
 
+import hashlib
 import re
 from typing import Final
 
@@ -9,7 +10,7 @@ from iot_stream.delivery.core.naming import IndexNaming
 from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.record import Outcome
 
-__all__ = ["IndexDecision", "Intent", "Position", "Progress", "ShardProgress", "decode_progress"]
+__all__ = ["IndexDecision", "Intent", "Position", "Progress", "ShardProgress", "decode_progress", "encode_progress"]
 
 # The API's pattern is `0|([1-9]\d{0,128})` (SequenceNumber, Kinesis API reference); ministack pads with zeros.
 _SEQUENCE_NUMBER: Final = re.compile(r"[0-9]{1,129}")
@@ -65,6 +66,7 @@ class Progress(msgspec.Struct):
         outcomes: how many of the records before the shards' positions have each outcome.
         stored: outcomes of records behind the positions that are in failure objects already, by record id.
         intents: by object key.
+        gaps: how often records may have left the stream unread.
     """
 
     stream: str
@@ -73,16 +75,38 @@ class Progress(msgspec.Struct):
     outcomes: dict[Outcome, int] = {}
     stored: dict[str, Outcome] = {}
     intents: dict[str, Intent] = {}
+    gaps: int = 0
+
+
+class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
+    """A progress file: the progress, and the SHA-256 of its bytes."""
+
+    sha256: str
+    progress: msgspec.Raw
+
+
+def encode_progress(progress: Progress) -> bytes:
+    """Encode a progress file; with its digest no other position, shard or count can pass for what was saved."""
+    content = msgspec.json.encode(progress)
+    return msgspec.json.encode(_Sealed(_digest(content), msgspec.Raw(content)))
 
 
 def decode_progress(content: bytes) -> Progress:
-    """Decode a progress file.
+    """Decode a progress file, or one that an earlier version saved without a digest.
 
     Raises:
-        msgspec.DecodeError: it is not JSON, has another shape, or a position that is not a sequence number.
+        msgspec.DecodeError: it is not JSON, has another shape, was changed since it was saved, or has a position that
+            is not a sequence number.
         UnicodeDecodeError, RecursionError: for some bytes that are not JSON.
     """
-    progress = msgspec.json.decode(content, type=Progress)
+    try:
+        sealed = msgspec.json.decode(content, type=_Sealed)
+    except msgspec.ValidationError:  # another shape
+        progress = msgspec.json.decode(content, type=Progress)
+    else:
+        if _digest(bytes(sealed.progress)) != sealed.sha256:
+            raise msgspec.ValidationError("it was changed since it was saved")
+        progress = msgspec.json.decode(sealed.progress, type=Progress)
     decided = [decision.last for shard in progress.shards.values() for decision in shard.decisions]
     positions = [shard.position for shard in progress.shards.values() if shard.position is not None]
     backed_up = [shard.backed_up for shard in progress.shards.values() if shard.backed_up is not None]
@@ -91,3 +115,7 @@ def decode_progress(content: bytes) -> Progress:
         if not _SEQUENCE_NUMBER.fullmatch(sequence):
             raise msgspec.ValidationError(f"{sequence[:129]!r} is not a sequence number")
     return progress
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -25,6 +25,7 @@ from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.progress import Progress
 from iot_stream.delivery.core.record import Document, Outcome, Record
 from iot_stream.delivery.core.settings import Settings
+from iot_stream.delivery.core.shard_reader import Gap
 from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.core.transformation import DROPPED, FLAGGED, ProcessingError, Verdict
 
@@ -76,8 +77,7 @@ class Delivery:
         self._index_at = 0  # when the next batch of documents may begin while the domain refuses
         self._transformed = 0  # of the records in flight
         self._processing_failed = 0  # of the records in flight
-        self._last_error: str | None = None
-        self._last_error_at = 0
+        self._gaps = progress.gaps
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -110,6 +110,11 @@ class Delivery:
         """Forget a shard's saved positions, which do not exist in the stream; its records arrive from the start."""
         self._checkpoint.restart(shard)
 
+    def missed(self, shard: str, gap: Gap, now: int) -> None:
+        """Report that records of a shard may have left the stream before they were read."""
+        self._gaps += 1
+        self.error_log.add(ErrorLogEntry("Kinesis.RecordsExpired", gap.describe(shard)), now)
+
     def transformed(self, done: Invoke, result: list[Verdict] | ProcessingError, now: int, duration: float = 0) -> None:
         """Take in the result of an invocation: a verdict for each record, or an error for the whole batch.
 
@@ -123,7 +128,7 @@ class Delivery:
         self.metrics.add("ExecuteProcessing.Success", 0 if isinstance(result, ProcessingError) else 1)
         self.metrics.add("ExecuteProcessing.Duration", duration, "Milliseconds")
         if isinstance(result, ProcessingError):
-            self._report(ErrorLogEntry(result.code, result.message, of_function=True), now)
+            self.error_log.add(ErrorLogEntry(result.code, result.message, of_function=True), now)
             if function and done.attempt <= function.retries:
                 self._retry(replace(done, attempt=done.attempt + 1), now + backoff.INVOKE.wait(done.attempt))
                 return
@@ -142,7 +147,7 @@ class Delivery:
                 self._fail_processing(record, verdict, done.attempt, now)
         errors = {verdict for verdict in result if isinstance(verdict, ProcessingError) and verdict is not FLAGGED}
         for error in sorted(errors):
-            self._report(ErrorLogEntry(error.code, error.message, of_function=True), now)
+            self.error_log.add(ErrorLogEntry(error.code, error.message, of_function=True), now)
         self.metrics.add("SucceedProcessing.Records", succeeded)
         self.metrics.add("SucceedProcessing.Bytes", size, "Bytes")
 
@@ -172,7 +177,7 @@ class Delivery:
             self._retry(Index(retry, done.since, done.attempt + 1), at)
         self._refused = len(retry) == len(done.documents)
         for code, error in by_code.items():
-            self._report(ErrorLogEntry(code, error.summary or error.message), now)
+            self.error_log.add(ErrorLogEntry(code, error.summary or error.message), now)
         responses = [error for error in by_code.values() if error.status is not None]
         self.metrics.add(f"{INDEX}.AuthFailure", int(any(error.unauthorized for error in responses)))
         self.metrics.add(f"{INDEX}.DeliveryRejected", int(any(not error.unauthorized for error in responses)))
@@ -186,7 +191,7 @@ class Delivery:
         """Take in the result of a put: None when the object is written, else the error; it is retried for ever."""
         self.metrics.add(f"{BACKUP}.Success", 0 if error else 1)
         if error:
-            self._report(error, now)
+            self.error_log.add(error, now)
             self._retry(replace(done, attempt=done.attempt + 1), now + backoff.STORE.wait(done.attempt))
             return
         self._backup.stored(done)
@@ -208,7 +213,7 @@ class Delivery:
     def confirmed(self, done: Confirm, result: bool | ErrorLogEntry, now: int) -> None:  # noqa: FBT001 - a response, not a switch
         """Take in whether an object exists, or the error that left it unknown."""
         if isinstance(result, ErrorLogEntry):
-            self._report(result, now)
+            self.error_log.add(result, now)
             self._retry(Confirm(done.key, done.attempt + 1), now + backoff.STORE.wait(done.attempt))
             return
         intent = self._backup.confirmed(done.key)
@@ -275,13 +280,16 @@ class Delivery:
             self._checkpoint.committed(),
             dict(self._checkpoint.stored),
             dict(self._backup.intents),
+            self._gaps,
         )
 
     def status(self, now: int, behind: int = 0) -> DeliveryStatus:
         """Return the status; `behind` is how far reading is behind the tip of the stream (ms)."""
         checkpoint = self._checkpoint
         oldest = checkpoint.oldest()
-        lasting = oldest is not None and oldest <= self._last_error_at
+        last = self.error_log.last
+        # Once all that had arrived before it has an outcome, it is cured: what it cost is in the counts.
+        lasting = last is not None and oldest is not None and oldest <= last.at
         outcomes = checkpoint.outcomes
         documents_failed = outcomes[Outcome.DOCUMENT_FAILED]
         return DeliveryStatus(
@@ -292,11 +300,11 @@ class Delivery:
             delivered=outcomes[Outcome.INDEXED],
             failed=outcomes[Outcome.PROCESSING_FAILED] + documents_failed,
             pending=checkpoint.pending,
+            gaps=self._gaps,
             lag_ms=max(behind, 0 if oldest is None else now - oldest),
             oldest_undelivered=oldest,
-            # Once all that had arrived before it has an outcome, it is cured: what it cost is in the counts.
-            last_error=self._last_error if lasting else None,
-            last_error_at=self._last_error_at if lasting and self._last_error else None,
+            last_error=last.text if last and lasting else None,
+            last_error_at=last.at if last and lasting else None,
             updated_at=now,
             version=self.settings.version,
             state="running" if self.room() > 0 else "paused",
@@ -345,10 +353,6 @@ class Delivery:
 
     def _retry(self, command: Command, at: int) -> None:
         heapq.heappush(self._waiting, (at, next(self._order), command))
-
-    def _report(self, entry: ErrorLogEntry, now: int) -> None:
-        self._last_error, self._last_error_at = f"{entry.code}: {entry.message}", now
-        self.error_log.add(entry)
 
 
 def _known(time: int | None) -> list[int]:

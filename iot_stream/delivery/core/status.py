@@ -16,6 +16,7 @@ class DeliveryStatus(msgspec.Struct, frozen=True):
         delivered: indexed.
         failed: in failure objects, of both kinds.
         pending: read, without an outcome yet.
+        gaps: how often records may have left the stream unread, past its retention.
         lag_ms: age of the oldest pending record, or how far reading is behind the tip of the stream, whichever is
             greater; 0 when there is nothing to do.
         oldest_undelivered: arrival of the oldest pending record, epoch milliseconds.
@@ -33,6 +34,7 @@ class DeliveryStatus(msgspec.Struct, frozen=True):
     delivered: int = 0
     failed: int = 0
     pending: int = 0
+    gaps: int = 0
     lag_ms: int = 0
     oldest_undelivered: int | None = None
     last_error: str | None = None

@@ -4,19 +4,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from botocore.exceptions import ClientError
 
-from iot_stream.delivery.core import backoff, kpl
+from iot_stream.delivery.core import backoff
 from iot_stream.delivery.core.checkpoint import footprint
+from iot_stream.delivery.core.get_records import GetRecordsResponse
 from iot_stream.delivery.core.progress import ShardProgress
-from iot_stream.delivery.core.record import Record, record_id
+from iot_stream.delivery.core.record import Record
+from iot_stream.delivery.core.shard_reader import ShardBatch, ShardReader
 from iot_stream.delivery.core.shards import Shard, readable
 from iot_stream.delivery.edges.aws import AWS_ERRORS, JsonApi, error_code
 
-__all__ = ["ShardBatch", "Source"]
+__all__ = ["Source"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,18 +27,9 @@ _PAUSE: Final = 0.25
 _LIST_PAUSE: Final = 5.0
 _LIMIT: Final = 10_000  # records of one GetRecords …
 _BYTES: Final = 10 * 1024 * 1024  # … and bytes: Kinesis enforces it, ministack does not
-_FIRST_LIMIT: Final = 100  # while the records' size is unknown
 _THROTTLED: Final = {"ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException"}
 _NOT_FOUND: Final = "ResourceNotFoundException"
 _INVALID: Final = {"InvalidArgumentException", "ValidationException"}
-_FINER_UNIT = 1e11
-
-
-class _KinesisRecord(msgspec.Struct):
-    SequenceNumber: str
-    ApproximateArrivalTimestamp: float
-    Data: str
-    PartitionKey: str
 
 
 class _ListedShard(msgspec.Struct):
@@ -54,35 +47,9 @@ class _GetShardIteratorResponse(msgspec.Struct):
     ShardIterator: str
 
 
-class _GetRecordsResponse(msgspec.Struct):
-    Records: list[_KinesisRecord]
-    NextShardIterator: str | None = None
-    MillisBehindLatest: int = 0
-
-
 _parse_shards = msgspec.json.Decoder(_ListShardsResponse).decode
 _parse_iterator = msgspec.json.Decoder(_GetShardIteratorResponse).decode
-_parse_records = msgspec.json.Decoder(_GetRecordsResponse).decode
-
-
-class ShardBatch(NamedTuple):
-    """The result of one GetRecords.
-
-    Attributes:
-        shard: the shard's id.
-        records: its user records, in order.
-        behind: MillisBehindLatest.
-        ended: whether the shard is closed and these are its last records.
-        throttled: the operation that Kinesis throttled (GetRecords or GetShardIterator), with nothing read.
-        restarted: whether the shard has no record at its saved position, so that it is read from the start again.
-    """
-
-    shard: str
-    records: list[Record]
-    behind: int
-    ended: bool
-    throttled: str | None = None
-    restarted: bool = False
+_parse_records = msgspec.json.Decoder(GetRecordsResponse).decode
 
 
 class Source:
@@ -176,20 +143,26 @@ class Source:
     def _read_shard(self, shard: str) -> None:
         """Read one shard to its end."""
         progress = self._progress.get(shard)
-        reader = _Reader(shard, progress.position if progress else None)
+        reader = ShardReader(shard, progress.position if progress else None)
         while not self._stopped.is_set():
             if not self._has_room.wait(1) or self._stopped.is_set():
                 continue
             began = time.monotonic()
             response = self._get_records(reader)
-            if response is None or not reader.accept(response):
+            if response is None or not reader.accept(response, _now()):
                 continue
             if reader.iterator is None:
                 self._finished.add(shard)
-            records = _to_records(shard, response)
-            processed = self._post(reader.batch(records, response.MillisBehindLatest))
-            if records:
-                reader.limit = self._next_limit(response, records)
+            batch = reader.batch(response)
+            if batch.restarted:
+                _log.warning(
+                    "%s has no record at its saved position, which is wrong or past the retention: "
+                    "reading from the delivery stream's start",
+                    shard,
+                )
+            processed = self._post(batch)
+            if batch.records:
+                reader.limit = self._next_limit(response, batch.records)
             while not processed.wait(1):
                 if self._stopped.is_set():
                     return
@@ -198,7 +171,7 @@ class Source:
                 return
             self._stopped.wait(_PAUSE - (time.monotonic() - began))
 
-    def _get_records(self, reader: "_Reader") -> _GetRecordsResponse | None:
+    def _get_records(self, reader: ShardReader) -> GetRecordsResponse | None:
         """Read on; return None, after a wait, when that failed and has to be retried."""
         try:
             reader.iterator = reader.iterator or self._get_iterator(reader)
@@ -207,13 +180,14 @@ class Source:
         except AWS_ERRORS as error:
             code = error_code(error)
             if code in _INVALID and not reader.verified:
-                return _GetRecordsResponse([])
+                reader.reject(_now())
+                return None
             if code == _NOT_FOUND and self._has_expired(reader.shard):
                 _log.warning("%s is past the stream's retention", reader.shard)
-                reader.verified = True
-                return _GetRecordsResponse([])
+                reader.expire(_now())
+                return GetRecordsResponse([])
             reader.attempt += 1
-            reader.iterator = None  # it may have expired: a new one continues after the last record
+            reader.lose_iterator()  # it may have expired
             if code in _THROTTLED:
                 self._post(ShardBatch(reader.shard, [], 0, ended=False, throttled=_operation(error))).wait()
             _log.warning("reading %s failed (%s): retrying", reader.shard, code)
@@ -229,14 +203,14 @@ class Source:
         except AWS_ERRORS:
             return False
 
-    def _next_limit(self, response: _GetRecordsResponse, records: list[Record]) -> int:
+    def _next_limit(self, response: GetRecordsResponse, records: list[Record]) -> int:
         """Return how many Kinesis records like the last ones fit into one response, and into memory."""
         count = len(response.Records)
         in_response = _BYTES * count // max(1, sum(len(record.Data) for record in response.Records))
         in_memory = self._room * count // sum(map(footprint, records))
         return max(1, min(_LIMIT, in_response, in_memory))
 
-    def _get_iterator(self, reader: "_Reader") -> str:
+    def _get_iterator(self, reader: ShardReader) -> str:
         request: dict[str, Any] = {"StreamARN": self._stream_arn, "ShardId": reader.shard}
         if reader.after is None:
             # LATEST at the moment the delivery stream became ACTIVE, whenever this worker started.
@@ -247,79 +221,9 @@ class Source:
         return self._api.call("GetShardIterator", request, _parse_iterator).ShardIterator
 
 
-class _Reader:
-    """How far the reading of one shard is.
-
-    A saved position is verified by reading its record again: Kinesis accepts any position, and what lies before a wrong
-    one would be skipped in silence. Where the record is past the stream's retention, the start reads the same as the
-    position would; where the position is wrong, records are repeated under the same ids.
-    """
-
-    def __init__(self, shard: str, after: str | None) -> None:
-        self.shard = shard
-        self.after = after
-        self.verified = after is None
-        self.iterator: str | None = None
-        self.limit = _FIRST_LIMIT
-        self.attempt = 0
-        self._restarted = False
-
-    def accept(self, response: _GetRecordsResponse) -> bool:
-        """Take a response's position, and drop the record at the saved position from it.
-
-        Returns:
-            False when the shard has no record at the saved position: then it is read from the start.
-        """
-        self.iterator = response.NextShardIterator
-        if not self.verified:
-            if response.Records and response.Records[0].SequenceNumber == self.after:
-                self.verified = True
-                del response.Records[0]
-            elif response.Records or response.MillisBehindLatest == 0:
-                _log.warning(
-                    "%s has no record at its saved position, which is wrong or past the retention: "
-                    "reading from the delivery stream's start",
-                    self.shard,
-                )
-                self.after, self.iterator, self.verified, self._restarted = None, None, True, True
-                return False
-        if response.Records:
-            self.after = response.Records[-1].SequenceNumber
-        return True
-
-    def batch(self, records: list[Record], behind: int) -> ShardBatch:
-        """Return what was read."""
-        restarted, self._restarted = self._restarted, False
-        return ShardBatch(self.shard, records, behind, self.iterator is None, restarted=restarted)
-
-
-def _to_records(shard: str, response: _GetRecordsResponse) -> list[Record]:
-    """Return the user records in a response, with aggregated KPL records deaggregated."""
-    records: list[Record] = []
-    for kinesis in response.Records:
-        sequence, data = kinesis.SequenceNumber, kinesis.Data
-        arrived = _epoch_ms(kinesis.ApproximateArrivalTimestamp)
-        users = kpl.deaggregate(data) if kpl.looks_aggregated(data) else None
-        if users is None:
-            size = len(data) // 4 * 3 - data.count("=", -2)
-            name = record_id(shard, sequence, None)
-            records.append(Record(shard, sequence, None, kinesis.PartitionKey, arrived, data, name, size))
-            continue
-        for number, user in enumerate(users):
-            text, name = kpl.encode(user.data), record_id(shard, sequence, number)
-            records.append(Record(shard, sequence, number, user.partition_key, arrived, text, name, len(user.data)))
-    return records
-
-
-def _epoch_ms(timestamp: float) -> int:
-    """Return a timestamp in milliseconds; AWS's are in seconds, those of other implementations in finer units too.
-
-    More than 100 billion seconds would be beyond the year 5000, as many milliseconds are in 1973.
-    """
-    while abs(timestamp) >= _FINER_UNIT:
-        timestamp /= 1000
-    return round(timestamp * 1000)
-
-
 def _operation(error: Exception) -> str:
     return error.operation_name if isinstance(error, ClientError) else "GetRecords"
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -59,6 +59,9 @@ class RotatingHandler(logging.StreamHandler[TextIO]):
         with contextlib.suppress(OSError, ValueError, StopIteration, psutil.Error):
             self._rotate()
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Drop a line that can't be written (a full disk); logging would write a traceback to the same file."""
+
     def _rotate(self) -> None:
         number = self.stream.fileno()
         status = os.fstat(number)

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import msgspec
 
-from iot_stream.delivery.core.progress import Progress, decode_progress
+from iot_stream.delivery.core.progress import Progress, decode_progress, encode_progress
 from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.errors import DECODE_ERRORS, DeliveryError
 
@@ -149,13 +149,16 @@ class StateFolder:
         It survives the end of the process, however it ends. It is not synced to the disk: twice a second, that would
         make delivery as slow as the disk at its worst; after a power failure, an older position only repeats
         deliveries. The file before it is kept as a copy, in case this one is damaged later.
+
+        Raises:
+            OSError: it can't be written (a full disk); the last good file or its copy is still there.
         """
         with contextlib.suppress(FileNotFoundError):
             (self._folder / _PROGRESS).replace(self._folder / _COPY)
-        self._replace(_PROGRESS, msgspec.json.encode(progress))
+        self._replace(_PROGRESS, encode_progress(progress))
 
     def save_status(self, status: DeliveryStatus) -> None:
-        """Save the status."""
+        """Save the status (raises OSError)."""
         self._replace(_STATUS, msgspec.json.encode(status))
 
     def close(self) -> None:
