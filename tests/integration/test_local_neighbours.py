@@ -1,5 +1,7 @@
 """The local stand-ins behave as the parts of AWS that the pipeline relies on, and serve nobody but their owner."""
 
+import json
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +12,11 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from iot_stream.local import ministack as ministack_module
 from iot_stream.local.ministack import ACCOUNT, Ministack
 from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.processes import clean_environment
+from iot_stream.paths import MINISTACK_PYTHON
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/neighbours-test"
 
@@ -179,3 +184,48 @@ def test_an_alarm_is_about_the_metric_with_its_dimensions(ministack: Ministack) 
     alarms = cloudwatch.describe_alarms(AlarmNamePrefix="neighbours-")["MetricAlarms"]
     states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
     assert states == {"neighbours-full": "ALARM", "neighbours-idle": "OK", "neighbours-": "INSUFFICIENT_DATA"}
+
+
+# A record and a read every hour for three days, in ministack's own interpreter, where the hours take no time.
+_THREE_DAYS = """
+import base64, json, runpy, sys, time
+hours = 0
+began, time.time = time.time(), lambda: began + hours * 3600
+runpy.run_path(sys.argv[1])
+from ministack.services import kinesis
+
+def call(operation, **parameters):
+    status, _, body = operation(parameters)
+    assert status == 200, body
+    return json.loads(body or "{}")
+
+shard = "shardId-000000000000"
+call(kinesis._create_stream, StreamName="s", ShardCount=1)
+kinesis._streams["s"]["StreamStatus"] = "ACTIVE"
+start = dict(StreamName="s", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+iterator = call(kinesis._get_shard_iterator, **start)["ShardIterator"]
+read = []
+for hours in range(72):
+    sent = base64.b64encode(str(hours).encode()).decode()
+    call(kinesis._put_record, StreamName="s", PartitionKey="k", Data=sent)
+    response = call(kinesis._get_records, ShardIterator=iterator)
+    kinesis._shard_iterators[response["NextShardIterator"]]["created_at"] += 3600
+    iterator = response["NextShardIterator"]
+    read += [int(base64.b64decode(record["Data"])) for record in response["Records"]]
+kept = [record["Data"] for record in kinesis._streams["s"]["shards"][shard]["records"]]
+print(json.dumps({"read": read, "kept": len(kept)}))
+"""
+
+
+def test_a_stream_is_read_on_while_old_records_expire() -> None:
+    """Each record is read once, however long the local stack runs; the stream keeps those of 24 hours."""
+    done = subprocess.run(
+        [str(MINISTACK_PYTHON), "-P", "-c", _THREE_DAYS, str(ministack_module._SERVER)],
+        env=clean_environment(AWS_ACCESS_KEY_ID="AKIATEST"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"read": list(range(72)), "kept": 25}

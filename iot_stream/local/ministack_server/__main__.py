@@ -10,6 +10,9 @@ of the signer, or the reason for a refusal.
 
 An alarm of AWS is about one metric: a name with one set of dimensions. Of ministack's it is about every metric of its
 name, so that the failure of one function or delivery stream would raise the alarms of all others.
+
+A shard iterator of AWS continues after a record. One of ministack's is a position in a list from whose beginning
+expired records are removed, so that from a day after the first record on it would skip one for each that expires.
 """
 
 import contextlib
@@ -18,13 +21,15 @@ import json
 import os
 import re
 import secrets
+import time
+from bisect import bisect_left
 from types import FunctionType
 from typing import Any
 from urllib.parse import parse_qs, quote
 
 import ministack.app as server
 from ministack.core import iam_evaluator, lambda_runtime, responses, router, sigv4
-from ministack.services import cloudwatch, iam, lambda_svc
+from ministack.services import cloudwatch, iam, kinesis, lambda_svc
 
 PATH = "/_iot_stream/authenticate"
 _INVALID = "The security token included in the request is invalid."
@@ -58,6 +63,25 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
 
 _evaluate_any_metric = cloudwatch._evaluate_alarm  # noqa: SLF001
 cloudwatch._evaluate_alarm = _evaluate_alarm  # noqa: SLF001
+
+
+def _expire_records(stream: dict[str, Any]) -> None:
+    """Remove the records past the retention, and move the iterators of their shards by as many.
+
+    Records are in the order of their arrival; ministack looked at every one for each GetRecords and PutRecords.
+    """
+    cutoff = time.time() - stream["RetentionPeriodHours"] * 3600
+    for name, shard in stream["shards"].items():
+        records = shard["records"]
+        expired = bisect_left(records, cutoff, key=lambda record: record["ApproximateArrivalTimestamp"])
+        if expired:
+            shard["records"] = records[expired:]
+            for iterator in list(kinesis._shard_iterators.values()):  # noqa: SLF001
+                if (iterator["stream_arn"], iterator["shard_id"]) == (stream["StreamARN"], name):
+                    iterator["position"] = max(0, iterator["position"] - expired)
+
+
+kinesis._expire_records = _expire_records  # noqa: SLF001
 
 
 def authenticate(question: dict[str, str]) -> tuple[int, dict[str, str]]:
