@@ -96,7 +96,7 @@ def template() -> None:
 @readings.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a built file is not up to date.")
 def build(*, check: bool) -> None:
-    """Build the index template, the dashboard's saved objects and the tables of docs/fields.md from the description."""
+    """Build what follows from the description: templates, saved objects, rules of alerts, docs/readings.md."""
     from iot_stream.readings.built_files import write
 
     paths = [] if check else write(options.load_description())

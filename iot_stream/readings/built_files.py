@@ -1,4 +1,4 @@
-"""The files that are built from the description: templates, saved objects, rules of alerts, docs/fields.md."""
+"""The files that are built from the description: templates, saved objects, rules of alerts, docs/readings.md."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from iot_stream.errors import SetupError
 from iot_stream.generator.derived import sample_of
 from iot_stream.paths import PROJECT
 from iot_stream.readings.alert_files import RULES, alert_rules, rules_json
-from iot_stream.readings.field_tables import DOCUMENT, with_tables
+from iot_stream.readings.reading_page import DOCUMENT, page
 
 __all__ = ["built_files", "check", "outdated", "write"]
 
@@ -26,8 +26,7 @@ def built_files(reading: Description) -> dict[Path, str]:
     """Return the content that each built file should have.
 
     Raises:
-        SetupError: a template of the dashboard can't be read, docs/fields.md has no place for a table, or a field's
-            name is taken.
+        SetupError: a template of the dashboard can't be read, or a field's name is taken.
     """
     dashboard = load(reading=reading)
     return {
@@ -36,7 +35,7 @@ def built_files(reading: Description) -> dict[Path, str]:
         ALERTS_TEMPLATE: rules_json(alerts_template(reading)),
         SAMPLE: f"{sample_of(reading)}\n",
         FILE: to_ndjson([*build(dashboard), *build_devices(dashboard)]),
-        DOCUMENT: with_tables(DOCUMENT.read_text(encoding="utf-8"), reading),
+        DOCUMENT: page(reading),
     }
 
 

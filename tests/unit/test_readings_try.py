@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from enrichment.firehose import transform
 from iot_stream.cli import cli
+from iot_stream.description import parse
 from iot_stream.paths import PROJECT
 from iot_stream.readings.sample import split
+from iot_stream.readings.trial import try_readings
 from tests.builders import device_reading, firehose_event
 from tests.enrichers import enricher
 
@@ -44,8 +47,14 @@ def test_a_bad_reading_s_reasons_are_shown_with_what_to_do() -> None:
     assert result.exit_code == 1
     assert result.output.splitlines()[2:] == [
         "reading 2 fails:",
-        "  number_out_of_range: device_temp - check the device, or the bounds in readings.toml",
-        "  wrong_type: track_id - send the type that readings.toml has for the field, or change it there",
+        (
+            "  number_out_of_range: device_temp - check the device, or the bounds in readings.toml:"
+            " from \N{MINUS SIGN}273.15 to 1,000,000,000,000"
+        ),
+        (
+            "  wrong_type: track_id - send a whole number from \N{MINUS SIGN}2⁶³ to 2⁶³ \N{MINUS SIGN} 1,"
+            " or change the field's type in readings.toml"
+        ),
         "  field_missing: activity_type - send the field, or make it optional in readings.toml",
         "2 readings, 1 failed",
     ]
@@ -131,3 +140,27 @@ def test_no_sample_raises_or_disappears(data: bytes) -> None:
     assert pieces
     left = b"".join(pieces)
     assert [byte for byte in data if byte not in b" \t\r\n,[]"] == [byte for byte in left if byte not in b" \t\r\n,[]"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "advice"),
+    [
+        ('type = "keyword"', 4, "send text, or"),
+        ('type = "boolean"', "yes", "send true or false, or"),
+        ('type = "double"\nunit = "V"\nmin = 0', "x", "send a number in V from 0 on, or"),
+        ('type = "date"', 5, "send a time as text, or"),
+        (
+            'type = "date"\nformat = "epoch_millis"',
+            True,
+            "send a time as a number of milliseconds since 1970-01-01 UTC, or",
+        ),
+        ('type = "ip"', 5, "send an IPv4 or IPv6 address, or"),
+    ],
+)
+def test_a_wrong_value_is_told_what_is_wanted(keys: str, value: object, advice: str) -> None:
+    """By the field's own type, unit and bounds, not only that there is one."""
+    roles = '[fields.d]\ntype = "keyword"\nrole = "device"\n[fields.t]\ntype = "date"\nrole = "time"\n'
+    reading = json.dumps({"d": "a", "t": "2026-01-01T00:00:00Z", "x": value}).encode()
+    [trial] = try_readings([reading], parse(f"{roles}[fields.x]\n{keys}\n"), UTC, None)
+    assert [str(cause) for cause in trial.causes] == ["wrong_type: x"]
+    assert trial.advice[0].startswith(advice)

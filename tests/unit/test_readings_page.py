@@ -1,33 +1,21 @@
-"""docs/fields.md's tables follow from the description, whatever it is."""
+"""docs/readings.md follows from the description, whatever it is."""
+
+import re
+from datetime import UTC
 
 import pytest
 
 from iot_stream.dashboards.index_template import index_template
-from iot_stream.description import Description, load, parse
-from iot_stream.errors import SetupError
-from iot_stream.readings.field_tables import DOCUMENT, with_tables
-from tests.enrichers import COLD_STORE, VENDOR
+from iot_stream.description import Description, Enricher, load, parse
+from iot_stream.readings.reading_page import DOCUMENT, page
+from tests.enrichers import COLD_STORE, VENDOR, WALKTHROUGH
 from tests.walkthrough import PROJECT_FILE
-
-PAGE = """\
-# Fields
-
-<!-- reading: built by `iot-stream readings build` -->
-old
-<!-- end -->
-text
-
-<!-- document: built by `iot-stream readings build` -->
-<!-- end -->
-last
-"""
 
 
 def tables(description: Description) -> tuple[list[list[str]], list[list[str]]]:
     """Return the cells of both tables' rows."""
-    text = with_tables(PAGE, description)
-    assert "old" not in text
-    parts = [text.partition(header)[2].partition("<!-- end")[0] for header in ("|---|---|\n", "|---|---|---|\n")]
+    text = page(description)
+    parts = [text.partition(header)[2].partition("\n\n")[0] for header in ("|---|---|\n", "|---|---|---|\n")]
     reading, document = (
         [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines()] for part in parts
     )
@@ -39,17 +27,20 @@ def test_what_a_reading_may_hold() -> None:
     assert tables(parse(COLD_STORE))[0] == [
         ["`sensor`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit of a keyword"],
         ["`site`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit of a keyword"],
-        ["`at`", "[a time](#times)"],
+        ["`at`", "[a time](fields.md#times) as text"],
         ["`temp_c`", "a number in °C from \N{MINUS SIGN}60 to 60"],
         ["`humidity`", "a number in % from 0 to 100; optional"],
         ["`battery_mv`", "a whole number in mV from 0 to 10,000; optional"],
         ["`door`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit of a keyword; optional"],
     ]
     vendor = dict(tables(parse(VENDOR))[0])
-    assert vendor["`uplink.payload.measured`"] == "[a time](#times) in milliseconds since 1970-01-01 UTC; optional"
+    assert (
+        vendor["`uplink.payload.measured`"]
+        == "[a time](fields.md#times) as a number of milliseconds since 1970-01-01 UTC; optional"
+    )
     assert vendor["`uplink.counter`"] == "a whole number from 0 on"
     assert vendor["`uplink.payload.light`"] == "a number in lx; optional"
-    assert vendor["`end_device.location`"] == "[a point](#types); optional"
+    assert vendor["`end_device.location`"] == "[a point](fields.md#types); optional"
 
 
 @pytest.mark.parametrize("text", [COLD_STORE, VENDOR])
@@ -73,12 +64,18 @@ def test_a_derived_field_shows_its_formula() -> None:
 
 def test_the_page_has_the_tables_of_its_description() -> None:
     """Else run `iot-stream readings build`."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    assert with_tables(text, load(PROJECT_FILE)) == text
+    assert DOCUMENT.read_text(encoding="utf-8") == page(load(PROJECT_FILE))
 
 
-@pytest.mark.parametrize("page", ["", PAGE.replace("<!-- end -->", ""), PAGE.replace("document: built", "built")])
-def test_a_page_without_a_place_for_a_table_is_an_error(page: str) -> None:
-    """It says which lines to put where."""
-    with pytest.raises(SetupError, match=r"docs/fields.md has no place for the table .*: put the lines <!-- .*"):
-        with_tables(page, load())
+@pytest.mark.parametrize("text", [WALKTHROUGH, COLD_STORE, VENDOR])
+def test_the_example_is_a_reading_and_every_link_leads_somewhere(text: str) -> None:
+    """The function takes it; what is not described is told; anchors are headings of docs/fields.md."""
+    description = parse(text)
+    shown = page(description)
+    [example] = re.findall(r"^```json\n(.*?)^```$", shown, re.MULTILINE | re.DOTALL)
+    assert Enricher(description, UTC).enrich(example.encode())
+    assert ("is kept in `unknown_fields`" in shown) is (text == VENDOR)
+    assert f"silent after {description.silent_after:,} s" in shown
+    rules = (DOCUMENT.parent / "fields.md").read_text(encoding="utf-8")
+    anchors = {line.lstrip("# ").lower().replace(" ", "-") for line in rules.splitlines() if line.startswith("#")}
+    assert set(re.findall(r"\(fields\.md#([\w-]+)\)", shown)) <= anchors
