@@ -8,6 +8,7 @@ from iot_stream.doctor.finding import Finding, State
 __all__ = ["judge_concurrency", "judge_function", "judge_invocation"]
 
 _FEW_INVOCATIONS: Final = 50  # of a whole account: new accounts have 10
+_ABOVE_INFO: Final = {"WARN", "ERROR", "FATAL"}
 
 
 def judge_function(configuration: Mapping[str, Any] | None, function: str) -> Iterator[Finding]:
@@ -27,6 +28,11 @@ def judge_function(configuration: Mapping[str, Any] | None, function: str) -> It
         wait = f"aws lambda wait published-version-active --function-name {function}"
         cure = wait if state == "Pending" else "sam build && sam deploy"  # nothing to mend in one that is being made
         yield _refuses("function", text, cure, "processingfailurealarm")
+    level = configuration.get("LoggingConfig", {}).get("ApplicationLogLevel")
+    if level in _ABOVE_INFO:
+        text = f"its log level is {level}: its metrics are log lines of level INFO, which Lambda leaves out then"
+        cure = "set its application log level to INFO, then sam build && sam deploy"
+        yield Finding("function", State.WARNING, text, cure, "transformfailurealarm")
 
 
 def judge_concurrency(reserved: int | None, account: int | None, function: str) -> Iterator[Finding]:

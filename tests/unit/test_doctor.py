@@ -378,6 +378,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
       }.items()),
     ("no function", "lambda.GetFunctionConfiguration", Refusal("ResourceNotFoundException"), "function", State.REFUSES, "was deleted", "processingfailurealarm"),
     ("a failed function", "lambda.GetFunctionConfiguration", {"State": "Failed", "StateReason": "why"}, "function", State.REFUSES, "Failed: why", "processingfailurealarm"),
+    ("a silenced function", "lambda.GetFunctionConfiguration", {"LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "WARN"}}, "function", State.WARNING, "log level is WARN", "transformfailurealarm"),
     ("no concurrency", "lambda.GetFunctionConcurrency", {"ReservedConcurrentExecutions": 0}, "function", State.REFUSES, "concurrency is 0", "functionthrottlesalarm"),
     ("a new account", "lambda.GetAccountSettings", {"AccountLimit": {"ConcurrentExecutions": 10}}, "function", State.WARNING, "10 functions at a time", "quotas"),
     ("a throttled function", "cloudwatch.GetMetricStatistics", metrics(Throttles=3), "function", State.WARNING, "refused 3 invocations", "functionthrottlesalarm"),

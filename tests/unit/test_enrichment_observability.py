@@ -128,7 +128,7 @@ def test_failure_lines_stay_below_the_size_of_a_log_event():
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.CRITICAL], ids=logging.getLevelName)
 def test_good_batch_has_one_line_at_any_log_level(level, caplog, capsys):
-    """When all is well a batch is one line of metrics, whatever its size, which no log level silences."""
+    """When all is well a batch is one line of metrics, whatever its size, which no level of the logger silences."""
     with caplog.at_level(level):
         handler.lambda_handler(firehose_event(*[device_reading()] * 500), None)
     [line] = capsys.readouterr().out.splitlines()

@@ -114,6 +114,14 @@ def test_a_function_has_a_log_group_that_forgets(name: str) -> None:
     assert RESOURCES[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
+def test_the_function_s_metrics_pass_its_log_level() -> None:
+    """Its metrics are log lines, of which Lambda sends those of the log level and above; one without a level is INFO.
+
+    Source: AWS Lambda Developer Guide, "Log-level filtering".
+    """
+    assert RESOURCES["EnrichmentFunction"]["Properties"]["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
+
+
 @pytest.mark.parametrize("statement", list(_statements()))
 def test_a_role_may_do_named_things_to_named_resources(statement: dict[str, Any]) -> None:
     """No statement is on all resources, and none allows a whole service but the domain's HTTP methods.

@@ -28,8 +28,8 @@ def respond(event: dict[str, Any], enricher: Enricher) -> dict[str, list[firehos
     """Transform a Firehose event: return each record once, in order, as `Ok` or `ProcessingFailed`.
 
     `Ok` holds the document, `ProcessingFailed` the record's original data. Write one line of metrics for each batch,
-    and log a warning for each reason of failure. The metrics bypass the logger, so that no log level or format
-    suppresses them, and the line takes a fifth of the time.
+    and log a warning for each reason of failure. The batch's line bypasses the logger: it is the same in every log
+    format, and takes a fifth of the time.
 
     Raises:
         firehose.EventError: the event is not a Firehose transformation event.
