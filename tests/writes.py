@@ -12,7 +12,8 @@ from iot_stream.paths import PROJECT
 __all__ = ["refused", "refusing", "watch"]
 
 _WRITING: Final = os.O_WRONLY | os.O_RDWR
-_ARGUMENTS: Final = {"open": 0, "os.remove": 0, "os.rename": 1}  # which one is the file that changes
+# Which argument is the file that changes, and which one is the descriptor of the folder it is in (-1: none).
+_ARGUMENTS: Final = {"open": (0, None), "os.remove": (0, 1), "os.rename": (1, 3)}
 
 _refused: list[str] = []
 _is_refusing = False
@@ -47,11 +48,13 @@ def refused() -> list[str]:
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _is_refusing:
         return
-    place = _ARGUMENTS.get(event)
-    if place is None or (event == "open" and not arguments[2] & _WRITING):
+    if event not in _ARGUMENTS or (event == "open" and not arguments[2] & _WRITING):
         return
+    place, folder = _ARGUMENTS[event]
     path = arguments[place]
     if not isinstance(path, str | bytes | os.PathLike):  # a descriptor that is open already
+        return
+    if folder is not None and arguments[folder] != -1:  # shutil.rmtree: the name alone says nothing
         return
     name = Path(os.fsdecode(path)).absolute()
     if not name.is_relative_to(PROJECT):

@@ -9,7 +9,6 @@ from iot_stream.description import (
     UNKNOWN_FIELDS,
     Description,
     Field,
-    TimeFormat,
     Type,
     Unknown,
 )

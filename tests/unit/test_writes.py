@@ -35,11 +35,14 @@ def test_a_test_can_not_change_a_file_of_the_project(change: Callable[[Path], ob
     assert [path.stat().st_mtime_ns for path in (README, DESCRIPTION)] == before
 
 
-def test_what_is_built_and_cached_is_free() -> None:
-    """Folders that git leaves alone, and files that are read."""
+def test_what_is_built_and_cached_is_free(tmp_path: Path) -> None:
+    """Folders that git leaves alone, files that are read, and what is elsewhere."""
     (PROJECT / "build").mkdir(exist_ok=True)
     trace = PROJECT / "build" / "test-writes"
     trace.touch()
     trace.unlink()
     assert README.read_text(encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "README.md").touch()
+    shutil.rmtree(tmp_path / "folder")  # by a descriptor of the folder, and names alone
     assert refused() == []
