@@ -72,6 +72,8 @@ DOCUMENTED: dict[tuple[str, tuple[str, ...]], set[str]] = {
         "ProvisionedConcurrencySpilloverInvocations",
         "Throttles",
     },
+    # Working with Lambda function metrics: "By Executed Version: metrics for a combination of alias and version"
+    ("AWS/Lambda", ("ExecutedVersion", "FunctionName", "Resource")): {"Duration", "Errors", "Invocations", "Throttles"},
     # Monitoring Amazon EventBridge, "EventBridge metrics"
     ("AWS/Events", ("RuleName",)): {
         "DeadLetterInvocations",

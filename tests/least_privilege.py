@@ -90,6 +90,7 @@ CALLS: Mapping[str, Mapping[str, Call]] = {
         )
     },
     "EnrichmentRole": {},
+    "EnrichmentDeploymentRole": {},
     "DeviceAlertsRole": {
         "sns:Publish": lambda client, at: client("sns").publish(TopicArn=at.topic_arn, Message="least privilege")
     },
@@ -136,6 +137,15 @@ DOCUMENTED: Mapping[str, Mapping[str, str]] = {
     ),
     "DeploymentCheckRole": _LOGS,
     "EnrichmentRole": _LOGS | _INTERFACES,
+    "EnrichmentDeploymentRole": dict.fromkeys(  # ministack has no CodeDeploy
+        [
+            "cloudwatch:DescribeAlarms",
+            "lambda:GetAlias",
+            "lambda:GetProvisionedConcurrencyConfig",
+            "lambda:UpdateAlias",
+        ],
+        "AWS managed policies: AWSCodeDeployRoleForLambdaLimited",
+    ),
     "DeviceAlertsRole": _LOGS
     | _INTERFACES
     | dict.fromkeys(

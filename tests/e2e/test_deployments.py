@@ -139,9 +139,11 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second
 
     with pytest.raises(StackError, match=r"DeploymentCheck: .*BackupMode can't be changed"):
         deploy(second, parameters | {"BackupMode": "AllDocuments"})
+    moved = _events(second, "EnrichmentFunctionAliaslive")
     with pytest.raises(StackError, match=r"DeploymentCheck: .*the enrichment function fails: .*Europe/Berln"):
         deploy(second, parameters | {"DeviceTimeZone": "Europe/Berln"})
     assert second.stack().parameters["DeviceTimeZone"] == "UTC", "rolled back"
+    assert _events(second, "EnrichmentFunctionAliaslive") == moved, "no batch met the version that was refused"
     renames = {"DeviceTimeZone": "Europe/Berlin", "EnrichmentFunctionName": "renamed", "IndexName": "renamed"}
     deploy(second, parameters | renames)
     with second.opensearch.admin_session() as admin:
@@ -191,6 +193,7 @@ def _update_every_parameter(second: LocalStack) -> None:
     assert function["Environment"]["Variables"] == {
         "DEVICE_TIME_ZONE": "Europe/Berlin",
         "METRICS_NAMESPACE": "Changed",
+        "METRICS_BY_VERSION": "false",
     }, "the alias has the version with the new settings"
     text = _described_delivery_stream(second, "changed")
     for setting in ("'changed/'", "'OneDay'", "'DurationInSeconds': 60", "'NO_DOCUMENT_ID'", "function:changed:live"):
@@ -217,6 +220,14 @@ def _update_every_parameter(second: LocalStack) -> None:
     assert role["index_permissions"][0]["index_patterns"] == ["changed-*"]
     assert CHANGED["AdminRoleArn"] in administrators
     assert template["index_template"]["template"]["settings"]["index"]["number_of_shards"] == "2"
+
+
+def _events(stack: LocalStack, resource: str) -> list[str]:
+    pages = (
+        stack.aws.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack.stack_name)
+    )
+    events = [event for page in pages for event in page["StackEvents"] if event["LogicalResourceId"] == resource]
+    return [event["ResourceStatus"] for event in events]
 
 
 def _functions(stack: LocalStack) -> list[str]:

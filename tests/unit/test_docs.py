@@ -54,7 +54,7 @@ def test_every_environment_variable_is_described() -> None:
     resources = load_template()["Resources"].values()
     environments = [resource.get("Properties", {}).get("Environment", {}) for resource in resources]
     given = {name for environment in environments for name in environment.get("Variables", {})}
-    runtime = {"AWS_LAMBDA_FUNCTION_NAME", "AWS_REGION", "AWS_ENDPOINT_URL", "UTC"}
+    runtime = {"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_REGION", "AWS_ENDPOINT_URL", "UTC"}
     assert functions - runtime == given
     for folder, named in (("functions", functions), ("iot_stream", commands)):
         for path in (PROJECT / folder).rglob("*.py"):

@@ -5,6 +5,7 @@ What CloudFormation itself can check (types, values, references) is `sam validat
 
 import copy
 import itertools
+import json
 import re
 import tomllib
 import zoneinfo
@@ -226,7 +227,10 @@ def test_each_processor_parameter_is_one_that_firehose_knows() -> None:
 
 
 def test_firehose_invokes_the_alias_and_each_setting_makes_a_version() -> None:
-    """SAM's hash leaves parameters unresolved; a Version's Description is create-only, so it names them all."""
+    """SAM's hash leaves parameters unresolved; a Version's Description is create-only, so it names them all.
+
+    The alias is the one whose version the check returns, not SAM's own, which moves before the check has run.
+    """
     function = RESOURCES["EnrichmentFunction"]["Properties"]
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::Version").schema
     assert "/properties/Description" in schema["createOnlyProperties"]
@@ -235,7 +239,11 @@ def test_firehose_invokes_the_alias_and_each_setting_makes_a_version() -> None:
     assert {each["Ref"] for each in settings} | {"Architecture", "SubnetIds"} == described
     [processor] = DESTINATION["ProcessingConfiguration"]["Processors"]
     named = {each["ParameterName"]: each["ParameterValue"] for each in processor["Parameters"]}
-    assert named["LambdaArn"] == {"Ref": "EnrichmentFunction.Alias"}
+    assert named["LambdaArn"] == {"Ref": "EnrichmentFunctionAliaslive"}
+    alias = RESOURCES["EnrichmentFunctionAliaslive"]["Properties"]
+    assert alias["FunctionVersion"] == {"GetAtt": "DeploymentCheck.EnrichmentVersion"}
+    assert RESOURCES["DeploymentCheck"]["Properties"]["EnrichmentFunction"] == {"Ref": "EnrichmentFunction.Version"}
+    assert function["AutoPublishAlias"] != alias["Name"]
 
 
 def test_the_longest_settings_fit_into_a_versions_description() -> None:
@@ -245,10 +253,11 @@ def test_the_longest_settings_fit_into_a_versions_description() -> None:
         "DeviceTimeZone": "z" * 32,
         "DomainName": "d" * 28,
         "EnrichmentMemorySize": "10240",
+        "GradualDeployment": "false",
         "MetricsNamespace": "n" * 128,
         "SubnetIds": ",".join(["subnet-0123456789abcdef0"] * 3),
     }
-    for name in longest.keys() - {"EnrichmentMemorySize"}:
+    for name in longest.keys() - {"EnrichmentMemorySize", "GradualDeployment"}:
         pattern = PARAMETERS[name]["AllowedPattern"]
         assert re.fullmatch(pattern, longest[name])
         assert not re.fullmatch(pattern, longest[name] + longest[name][-1]), "nothing longer is accepted"
@@ -263,9 +272,30 @@ def test_the_longest_settings_fit_into_a_versions_description() -> None:
     assert max(map(len, described)) <= limit, described
 
 
-@pytest.mark.parametrize("gradual", ["true", "false"])
-def test_a_gradual_deployment_rolls_back_on_the_functions_alarms(gradual: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SAM, given the parameter, makes CodeDeploy's resources or leaves them out."""
+def test_a_gradual_deployment_rolls_back_on_the_new_versions_alarms() -> None:
+    """CodeDeploy stops at an alarm that is raised before it begins: so none may be about the version that is replaced.
+
+    "CodeDeploy: Monitoring deployments with Amazon CloudWatch alarms"; Fn::If may stand in an update policy ("Condition
+    functions"), which CloudFormation uses when an alias's version changes ("CodeDeployLambdaAliasUpdate").
+    """
+    condition, policy, otherwise = RESOURCES["EnrichmentFunctionAliaslive"]["UpdatePolicy"]["If"]
+    assert (condition, otherwise) == ("NewVersionsAreGradual", {"Ref": "AWS::NoValue"})
+    named = policy["CodeDeployLambdaAliasUpdate"]
+    group = RESOURCES[named["DeploymentGroupName"]["Ref"]]["Properties"]
+    assert named["ApplicationName"] == group["ApplicationName"]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    made = [each["If"][1] if "If" in each else each for each in group["AlarmConfiguration"]["Alarms"]]
+    for name in (each["Name"]["Ref"] for each in made):
+        alarm = RESOURCES[name]["Properties"]
+        metrics = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each] or [alarm]
+        for metric in metrics:
+            assert {"GetAtt": "DeploymentCheck.EnrichmentVersion"} in [each["Value"] for each in metric["Dimensions"]]
+        periods = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each}
+        assert (periods or {alarm["Period"]}) == {60}, "the first tenth is tried for five minutes"
+
+
+def test_sam_publishes_versions_and_leaves_the_alias_to_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the function SAM makes a version and an alias that nobody invokes; the version survives its successor."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # SAM asks for the partition's region
     template = copy.deepcopy(load_template())
     for function in (each for each in template["Resources"].values() if each["Type"] == "AWS::Serverless::Function"):
@@ -275,11 +305,15 @@ def test_a_gradual_deployment_rolls_back_on_the_functions_alarms(gradual: str, m
             if short in node:
                 value = node.pop(short)
                 node[f"Fn::{short}"] = value.split(".", 1) if short == "GetAtt" else value
-    made = transform(template, {"GradualDeployment": gradual}, ManagedPolicyLoader(None))["Resources"]
-    groups = [each["Properties"] for each in made.values() if each["Type"] == "AWS::CodeDeploy::DeploymentGroup"]
-    assert len(groups) == (gradual == "true")
-    for group in groups:
-        assert {"Name": {"Ref": "FunctionErrorsAlarm"}} in group["AlarmConfiguration"]["Alarms"]
+    made = transform(template, {}, ManagedPolicyLoader(None))["Resources"]
+    [(version, published)] = [
+        each for each in made.items() if re.fullmatch(r"EnrichmentFunctionVersion[0-9a-f]{10}", each[0])
+    ]
+    assert published["DeletionPolicy"] == "Retain", "a rollback finds it"
+    assert made["DeploymentCheck"]["Properties"]["EnrichmentFunction"] == {"Ref": version}
+    invoked = json.dumps([made["DeliveryStream"], made["DeploymentCheck"], made["TransformPolicy"]])
+    assert "EnrichmentFunctionAliascandidate" in made
+    assert "EnrichmentFunctionAliascandidate" not in invoked
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:

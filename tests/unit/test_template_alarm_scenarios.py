@@ -18,7 +18,7 @@ from iot_stream.delivery.core.record import Record, record_id
 from iot_stream.delivery.core.settings import Function
 from iot_stream.delivery.core.state_machine import Delivery
 from iot_stream.delivery.core.transformation import FLAGGED, FUNCTION_ERROR, NOT_FOUND, ProcessingError, Verdict
-from tests.alarms import Points, calculate, is_made, rings, state
+from tests.alarms import Lookup, Points, calculate, is_made, rings, state
 from tests.delivery_settings import MB, make_settings
 from tests.template import PROJECT, load_template
 
@@ -310,9 +310,14 @@ SINGLE = {
     "DomainProcessorAlarm": ([20, 80, 90, 80], [99, 99, 79]),
     "DomainCreditAlarm": ([100, 4, 4], [100, 4, 5]),
     "DomainSnapshotAlarm": ([0, 1], [0, 0]),
-    "DomainWriteRejectionAlarm": ([7, 8, 9], [7, 7, 9, 9]),
+    "DomainMasterUnreachableAlarm": ([1, 0], [1, None, 1]),
+    "DomainMasterMemoryAlarm": ([50, 95, 95, 95], [95, 95, 94]),
+    "DomainMasterProcessorAlarm": ([20, 50, 50, 50], [60, 60, 49]),
+    # one burst, then a node restarts, then one is not counted for a minute: "All cumulative metrics … will lose state"
+    "DomainWriteRejectionAlarm": ([7, 8, 8, 9, 9, 9, 12], [7, 90, 90, 5, 5, 5, 3, 5, 5, 5]),
     "DomainKeyErrorAlarm": ([None, 1], [None, None]),
     "DomainKeyInaccessibleAlarm": ([None, 1], [None, None]),
+    "NewVersionErrorsAlarm": ([0, 1], [0, 0, None]),
 }
 
 
@@ -322,6 +327,16 @@ def test_an_alarm_of_one_metric_keeps_its_limit(name: str) -> None:
     ill, well = SINGLE[name]
     assert rings(name, DEFAULTS, lambda *_: ill)[-1]
     assert not any(rings(name, DEFAULTS, lambda *_: well))
+
+
+def test_a_new_version_that_refuses_is_rolled_back() -> None:
+    """The share of what the version itself was given, by the minute; a minute without a batch says nothing."""
+
+    def lookup(failed: Points) -> Lookup:
+        return lambda _space, name, _statistic, _period: {"RecordsIn": [100, None, 100], "RecordsFailed": failed}[name]
+
+    assert rings("NewVersionRefusalsAlarm", DEFAULTS, lookup([1, None, 2]))[-1]
+    assert not any(rings("NewVersionRefusalsAlarm", DEFAULTS, lookup([1, None, 1])))
 
 
 def test_silence_rings_where_it_is_asked_for() -> None:
@@ -342,7 +357,8 @@ def test_missing_data_does_not_end_an_alarm(name: str) -> None:
 def test_every_alarm_was_seen_to_ring() -> None:
     """None is left whose definition could be one that never rings."""
     seen = {name for _, names in ROWS.values() for name in names} | SINGLE.keys()
-    assert seen | {"SilenceAlarm", "TransformFailureAlarm", "FailedRecordsAlarm"} == set(ALARMS)
+    apart = {"SilenceAlarm", "TransformFailureAlarm", "FailedRecordsAlarm", "NewVersionRefusalsAlarm"}
+    assert seen | apart == set(ALARMS)
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,19 @@ def _dashboard_metrics() -> Iterator[Metric]:
 
 def _own_metrics() -> set[Metric]:
     """Return what the enrichment function and the metric filter emit."""
-    settings = Settings.from_environment({"AWS_LAMBDA_FUNCTION_NAME": "f", "METRICS_NAMESPACE": "IotStream"})
+    environment = {"METRICS_NAMESPACE": "IotStream", "METRICS_BY_VERSION": "true", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
+    settings = Settings.from_environment(environment)
     line = json.loads(
         describe_batch(
             Batch(results=[], timestamps=[], bytes_in=0, bytes_out=0), datetime(2026, 1, 1, tzinfo=UTC), 0, settings
         )
     )
-    [declared] = line["_aws"]["CloudWatchMetrics"]
-    emitted = {(declared["Namespace"], metric["Name"], ("FunctionName",)) for metric in declared["Metrics"]}
+    emitted = {
+        (declared["Namespace"], metric["Name"], tuple(sorted(dimensions)))
+        for declared in line["_aws"]["CloudWatchMetrics"]
+        for dimensions in declared["Dimensions"]
+        for metric in declared["Metrics"]
+    }
     [filtered] = RESOURCES["DeliveryErrorsFilter"]["Properties"]["MetricTransformations"]
     return emitted | {(_text(filtered["MetricNamespace"]), _text(filtered["MetricName"]), ())}
 

@@ -192,6 +192,7 @@ def test_every_action_exists() -> None:
         "logs": "logs",
         "secretsmanager": "secretsmanager",
         "kms": "kms",
+        "cloudwatch": "cloudwatch",
     }
     without_operation = {
         *(

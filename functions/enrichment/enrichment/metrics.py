@@ -36,6 +36,7 @@ _UNITS: Final = {
 _ALWAYS: Final = ("RecordsIn", "RecordsOk", "RecordsFailed", "BytesIn", "BytesOut", "BatchDuration")
 _OF_DROPPED_FIELDS: Final = ("FieldsDropped",)
 _OF_DOCUMENTS: Final = ("DelayP50", "DelayMax")
+_BY_VERSION: Final = ("RecordsIn", "RecordsFailed")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -51,6 +52,7 @@ class _Line(msgspec.Struct, rename="pascal", omit_defaults=True, kw_only=True, g
 
     message: str = msgspec.field(name="message")
     function_name: str
+    function_version: str | None = None
     records_in: int
     records_ok: int
     records_failed: int
@@ -72,12 +74,13 @@ def describe_batch(batch: Batch, now: datetime, microseconds: int, settings: Set
         now: aware; delays are measured from the devices' own times to it, so a device whose clock is ahead has a
             negative delay.
         microseconds: how long the batch took.
-        settings: namespace and dimension of the metrics.
+        settings: namespace and dimensions of the metrics; with a version, its readings are counted by it as well.
     """
     figures: tuple[str, ...] = _ALWAYS
     line = _Line(
         message="batch",
         function_name=settings.function_name,
+        function_version=settings.function_version or None,
         records_in=len(batch.results),
         records_ok=len(batch.results) - batch.failed,
         records_failed=batch.failed,
@@ -94,7 +97,9 @@ def describe_batch(batch: Batch, now: datetime, microseconds: int, settings: Set
         oldest_first = sorted(batch.timestamps)  # the text sorts as time does
         line.delay_p50 = _delay(oldest_first[len(oldest_first) // 2], now)
         line.delay_max = _delay(oldest_first[0], now)
-    line.metadata = _Metadata(_milliseconds(now - _EPOCH), _declare_as_json(settings.metrics_namespace, figures))
+    by_version = _BY_VERSION if settings.function_version else ()
+    declared = _declare_as_json(settings.metrics_namespace, figures, by_version)
+    line.metadata = _Metadata(_milliseconds(now - _EPOCH), declared)
     return _encode(line).decode() + "\n"
 
 
@@ -139,8 +144,11 @@ def _milliseconds(duration: timedelta) -> int:
 
 
 @lru_cache(maxsize=4)  # the same for almost every batch, and most of what a line says
-def _declare_as_json(namespace: str, figures: tuple[str, ...]) -> msgspec.Raw:
-    return msgspec.Raw(_encode(_declare(namespace, ["FunctionName"], figures)))
+def _declare_as_json(namespace: str, figures: tuple[str, ...], by_version: tuple[str, ...]) -> msgspec.Raw:
+    declared = _declare(namespace, ["FunctionName"], figures)
+    if by_version:
+        declared += _declare(namespace, ["FunctionName", "FunctionVersion"], by_version)
+    return msgspec.Raw(_encode(declared))
 
 
 def _declare(namespace: str, dimensions: list[str], figures: Iterable[str]) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True):
     """CloudWatch namespace of the metrics: METRICS_NAMESPACE."""
     function_name: str = "iot-enrichment"
     """Dimension FunctionName of the metrics: AWS_LAMBDA_FUNCTION_NAME, which Lambda sets."""
+    function_version: str = ""
+    """Dimension FunctionVersion: AWS_LAMBDA_FUNCTION_VERSION, which Lambda sets; empty unless METRICS_BY_VERSION."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -30,10 +32,12 @@ class Settings(msgspec.Struct, frozen=True):
         Raises:
             SettingsError: the time zone is unknown.
         """
+        by_version = environment.get("METRICS_BY_VERSION") == "true"
         return cls(
             device_time_zone=_zone(environment.get("DEVICE_TIME_ZONE") or "UTC"),
             metrics_namespace=environment.get("METRICS_NAMESPACE") or "IotStream",
             function_name=environment.get("AWS_LAMBDA_FUNCTION_NAME") or "iot-enrichment",
+            function_version=environment.get("AWS_LAMBDA_FUNCTION_VERSION", "") if by_version else "",
         )
 
 

@@ -2,7 +2,8 @@
 
 It invokes the enrichment function with a sample reading as Firehose would ("Data transformation flow") and expects a
 document: an unknown time zone, packages of another architecture or a broken description fail here, with the
-function's own words, and not in every batch. In an update the alias moves meanwhile, and returns with the rollback.
+function's own words, and not in every batch. It returns the number of the version that it has checked. The alias that
+the delivery stream invokes takes its version from there, so no batch reaches one that was not checked.
 
 CloudFormation sends an Update with the earlier properties when it rolls back. So the earlier values are those of the
 physical id, which changes only when a check succeeded: a rollback is never compared with what was just refused.
@@ -60,7 +61,8 @@ def handle(request: Request, deadline: Deadline) -> Response:
     sample = parameters.get("SampleReading") or sample_reading()
     client = boto3.client("lambda", config=_CONFIG)
     deadline.retry(lambda: _expect_document(client, function, sample))
-    return Response("SUCCESS", _physical_id(remembered(parameters)), data=derived(parameters))
+    data = {**derived(parameters), "EnrichmentVersion": function.rpartition(":")[2]}
+    return Response("SUCCESS", _physical_id(remembered(parameters)), data=data)
 
 
 def _expect_document(client: Any, function: str, sample: str) -> None:
