@@ -69,9 +69,9 @@ def test_batch_line_counts_readings_by_version_where_versions_are_compared():
     """What a gradual deployment rolls back on: the readings of one version, apart from those of the other one."""
     variables = {"METRICS_NAMESPACE": "Test", "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
     batch = Batch([{"recordId": "a", "result": "ProcessingFailed", "data": ""}], [], 0, 0, failed=1)
-    plain = batch_line(batch, NOW, 0.0, Settings.from_environment(variables))
+    plain = batch_line(batch, NOW, 0, Settings.from_environment(variables))
     assert_embedded_metrics(plain, ["FunctionName"])
-    line = batch_line(batch, NOW, 0.0, Settings.from_environment(variables | {"METRICS_BY_VERSION": "true"}))
+    line = batch_line(batch, NOW, 0, Settings.from_environment(variables | {"METRICS_BY_VERSION": "true"}))
     every, by_version = line["_aws"]["CloudWatchMetrics"]
     assert [every] == plain["_aws"]["CloudWatchMetrics"]
     assert by_version["Dimensions"] == [["FunctionName", "FunctionVersion"]]
