@@ -10,7 +10,7 @@ import pytest
 from iot_stream import domain_objects
 from iot_stream.errors import StackError
 from iot_stream.local.local_stack import LocalStack, Ports, deploy
-from iot_stream.local.ministack import Ministack
+from iot_stream.local.ministack import ACCOUNT, Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.paths import PROJECT
 from tests.secrets import make_secret
@@ -92,6 +92,7 @@ UNCHANGED = {
     "GradualDeployment": "ministack has no CodeDeploy",
     "MasterUserMode": "test_role_mapper_deployments.py deploys it",
     "RefusedReadingsPercent": "above 0 it needs metric math",
+    "RetainData": "it is prod's, deployed and deleted above",
     "SampleReading": "it goes with functions/enrichment/readings.toml",
     "StreamWarmThroughputMiBps": "refused with shards",
     **dict.fromkeys(["DashboardsCidr", "SubnetIds", "VpcId"], "refused on a domain that exists"),
@@ -153,8 +154,20 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second
     assert function == "renamed", "the old one went once the new one was in use"
 
     _delete(second)
+    _delete_what_was_retained(second)
     assert deploy(second, NAMES | INSIDE).outputs.keys() == stack.outputs.keys()
     _update_every_parameter(second)
+
+
+def _delete_what_was_retained(second: LocalStack) -> None:
+    """See that `RetainData=true` left stream, bucket and domain, and delete them as docs/operations.md has it."""
+    bucket = f"{ACCOUNT}-second"
+    second.aws.client("kinesis").delete_stream(StreamName="second")
+    s3 = second.aws.client("s3")
+    for version in s3.list_object_versions(Bucket=bucket).get("Versions", []):
+        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
+    second.aws.client("opensearch").delete_domain(DomainName="second")
 
 
 def _rotate_the_password(second: LocalStack) -> None:

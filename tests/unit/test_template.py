@@ -16,6 +16,7 @@ from typing import Any
 import botocore.session
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 
@@ -152,9 +153,33 @@ def test_nothing_is_delivered_before_the_role_is_mapped() -> None:
 
 @pytest.mark.parametrize("name", ["Stream", "BackupBucket", "Domain"])
 def test_a_changed_name_deletes_no_data(name: str) -> None:
-    """What a replacement would delete is left behind; only the stack's own deletion deletes it."""
+    """What a replacement would delete is left behind; only the stack's own deletion deletes it, unless RetainData."""
     assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
-    assert RESOURCES[name]["DeletionPolicy"] == "Delete"
+    assert RESOURCES[name]["DeletionPolicy"] == {"If": ["DataIsRetained", "RetainExceptOnCreate", "Delete"]}
+
+
+def test_only_resources_without_a_condition_choose_their_deletion_policy() -> None:
+    """The transform refuses the others (cfn-language-discussion #124), and it comes before SAM's.
+
+    CloudFormation User Guide, "Intrinsic function references in DeletionPolicy and UpdateReplacePolicy attributes" and
+    "AWS::LanguageExtensions transform".
+    """
+    assert load_template()["Transform"] == ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
+    for name, resource in RESOURCES.items():
+        if isinstance(resource.get("DeletionPolicy"), dict):
+            assert "Condition" not in resource, name
+        assert isinstance(resource.get("UpdateReplacePolicy", ""), str), name
+
+
+@pytest.mark.parametrize("retain", ["true", "false"])
+def test_awss_own_expansion_takes_the_template(retain: str) -> None:
+    """SAM CLI has the transform's rules: it leaves SAM's references alone and chooses the policies."""
+    template = _long_forms(copy.deepcopy(load_template()))
+    values = {name: str(each["Default"]) for name, each in PARAMETERS.items()} | {"RetainData": retain}
+    made = expand_language_extensions(template, values, enabled=True).expanded_template["Resources"]
+    policies = {made[name]["DeletionPolicy"] for name in ("Stream", "BackupBucket", "Domain")}
+    assert policies == {"RetainExceptOnCreate" if retain == "true" else "Delete"}
+    assert made["DeploymentCheck"]["Properties"]["EnrichmentFunction"] == {"Ref": "EnrichmentFunction.Version"}
 
 
 def test_the_key_outlives_what_it_encrypts() -> None:
@@ -297,14 +322,9 @@ def test_a_gradual_deployment_rolls_back_on_the_new_versions_alarms() -> None:
 def test_sam_publishes_versions_and_leaves_the_alias_to_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the function SAM makes a version and an alias that nobody invokes; the version survives its successor."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # SAM asks for the partition's region
-    template = copy.deepcopy(load_template())
+    template = _long_forms(copy.deepcopy(load_template()))
     for function in (each for each in template["Resources"].values() if each["Type"] == "AWS::Serverless::Function"):
         function["Properties"]["CodeUri"] = "s3://bucket/key"
-    for node in _nodes(template):  # SAM knows the long forms only
-        for short in ("If", "Sub", "GetAtt", "Equals", "Not", "Or", "And", "Join", "Contains"):
-            if short in node:
-                value = node.pop(short)
-                node[f"Fn::{short}"] = value.split(".", 1) if short == "GetAtt" else value
     made = transform(template, {}, ManagedPolicyLoader(None))["Resources"]
     [(version, published)] = [
         each for each in made.items() if re.fullmatch(r"EnrichmentFunctionVersion[0-9a-f]{10}", each[0])
@@ -314,6 +334,16 @@ def test_sam_publishes_versions_and_leaves_the_alias_to_the_template(monkeypatch
     invoked = json.dumps([made["DeliveryStream"], made["DeploymentCheck"], made["TransformPolicy"]])
     assert "EnrichmentFunctionAliascandidate" in made
     assert "EnrichmentFunctionAliascandidate" not in invoked
+
+
+def _long_forms(template: dict[str, Any]) -> dict[str, Any]:
+    """Return a template with `Fn::Sub` for `Sub`: AWS's own packages know the long forms only."""
+    for node in _nodes(template):
+        for short in ("If", "Sub", "GetAtt", "Equals", "Not", "Or", "And", "Join", "Contains", "Split"):
+            if short in node:
+                value = node.pop(short)
+                node[f"Fn::{short}"] = value.split(".", 1) if short == "GetAtt" else value
+    return template
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
