@@ -27,7 +27,7 @@ from iot_stream.delivery.edges.describe import describe_delivery_stream, find_en
 from iot_stream.delivery.edges.kinesis import Source
 from iot_stream.delivery.edges.lambda_ import Transform, pass_through
 from iot_stream.delivery.edges.memory import collect_rarely, limit_arenas
-from iot_stream.delivery.edges.opensearch import Domain, sign_in
+from iot_stream.delivery.edges.opensearch import Domain, check_sign_in, sign_in
 from iot_stream.delivery.edges.s3 import BackupBucket
 from iot_stream.delivery.edges.state_folder import StateFolder, claim
 from iot_stream.delivery.errors import DeliveryError, SettingsError
@@ -79,6 +79,7 @@ class Worker:
     """
 
     def __init__(self, options: Options) -> None:
+        check_sign_in(options.sign_in, options.domain_url, options.ca_file)
         self._options = options
         self._state = StateFolder(options.state)
         self._describe_api = JsonApi(AwsClients(options.region, options.endpoint_url), "firehose")

@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import msgspec
@@ -26,7 +26,7 @@ from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.edges.aws import AwsClients, JsonApi, _parse_error, error_code
 from iot_stream.delivery.edges.cloudwatch import log_fields
 from iot_stream.delivery.edges.describe import describe_delivery_stream, find_endpoint
-from iot_stream.delivery.edges.opensearch import BearerAuth, Domain, sign_in
+from iot_stream.delivery.edges.opensearch import BearerAuth, Domain, check_sign_in, sign_in
 from iot_stream.delivery.edges.state_folder import StateFolder, read_status
 from iot_stream.delivery.errors import DeliveryError
 from tests.delivery_settings import make_settings
@@ -143,16 +143,21 @@ def _zeros(content: bytes, at: int, length: int) -> bytes:
 )
 @examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_change_of_the_file_passes_for_progress(
-    damage: Callable[[bytes, int, int], bytes], at: int, more: int, caplog: pytest.LogCaptureFixture
+    damage: Callable[[bytes, int, int], bytes],
+    at: int,
+    more: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whatever became of the file, what is loaded was saved: it, or its copy with one line that says so."""
     older = Progress("arn", 1.0, {"shardId-1": ShardProgress("12"), "shardId-2": ShardProgress("7")})
     newer = Progress("arn", 1.0, {"shardId-1": ShardProgress("12"), "shardId-2": ShardProgress("13")}, gaps=1)
     caplog.clear()
-    with TemporaryDirectory() as folder, closing(StateFolder(Path(folder))) as state:
+    folder = tmp_path_factory.mktemp("state")
+    with closing(StateFolder(folder)) as state:
         state.save_progress(older)
         state.save_progress(newer)
-        path = Path(folder) / "progress.json"
+        path = folder / "progress.json"
         saved = path.read_bytes()
         path.write_bytes(damage(saved, at, more))
         assert path.read_bytes() != saved
@@ -269,6 +274,47 @@ def test_sign_in_reports_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("OPENSEARCH_USER", "writer")
     assert sign_in("basic", access, ROLE, "eu-west-1") == ("writer", "secret")
     assert sign_in("none", access, ROLE, "eu-west-1") is None
+
+
+@pytest.mark.parametrize("method", ["basic", "jwt"])
+def test_no_password_goes_to_whichever_server_the_delivery_stream_names(method: str) -> None:
+    """The caller names the domain, or the authority of its certificate; a signature is of no use to others."""
+    with pytest.raises(DeliveryError, match=f"--sign-in {method} needs --domain-url or --ca"):
+        check_sign_in(method, None, None)
+    check_sign_in(method, "https://domain", None)
+    check_sign_in(method, None, Path("ca.pem"))
+    check_sign_in("sigv4", None, None)
+
+
+def test_an_endpoint_without_tls_is_refused() -> None:
+    """Anyone on the way could read the documents, and the password."""
+    response = described()
+    [destination] = response["DeliveryStreamDescription"]["Destinations"]
+    destination["AmazonOpenSearchDestinationDescription"]["ClusterEndpoint"] = "http://domain"
+    with pytest.raises(DeliveryError, match=r"'http://domain' is not https://…: pass --domain-url"):
+        find_endpoint(AwsClients("eu-west-1", None), describe(response))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No document goes to the host that it names; the request counts as one without a response, and is retried."""
+    asked: list[str] = []
+
+    def send(_: object, request: requests.PreparedRequest, **__: object) -> requests.Response:
+        asked.append(request.url or "")
+        response = requests.Response()
+        response.status_code, response.request, response.url = status, request, request.url or ""
+        response.headers["Location"] = "https://elsewhere.example/_bulk"
+        response._content = b""
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    document = Document(Record("shardId-1", "9", None, "key", 1000, "e30=", "1.9.0", 2), b"{}", "i")
+    [error] = Domain("https://domain", ("user", "password"), None, with_ids=True).index([document])
+    assert [urlsplit(url).hostname for url in asked] == ["domain"]
+    assert error
+    assert error.retryable
+    assert error.message == f"the domain redirects ({status})"
 
 
 class FakeFirehose:

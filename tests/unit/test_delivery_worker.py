@@ -256,3 +256,10 @@ def test_a_worker_that_is_stopped_on_a_full_disk_says_what_follows(edges: Edges,
     running.stop()
     assert "the progress could not be saved" in str(running.error)
     assert edges.indexed == 0
+
+
+def test_a_worker_with_a_password_and_no_named_domain_does_not_start(tmp_path: Path) -> None:
+    """Before anything is asked or written."""
+    with pytest.raises(DeliveryError, match="needs --domain-url or --ca"):
+        Worker(Options("d", tmp_path / "state", "eu-west-1", sign_in="basic"))
+    assert not (tmp_path / "state").exists()

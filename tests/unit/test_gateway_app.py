@@ -226,3 +226,13 @@ def test_a_local_aws_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(requests.Session, "post", post)
     with pytest.raises(gateway_app.UnavailableError, match=r"local AWS does not respond \(Timeout\)"):
         gateway_app.ask_local_aws("http://127.0.0.1:1")(CLAIM)
+
+
+@pytest.mark.parametrize(
+    "target", ["@127.0.0.1:8080/x", ".evil.example/", ":8080/x", "*", "", "http://evil.example/x", "x@evil.example/"]
+)
+def test_a_target_that_is_no_path_goes_nowhere(gateway: ASGIApp, upstream: Upstream, target: str) -> None:
+    """Appended to OpenSearch's address, it would name another host: anyone could make the gateway connect to it."""
+    response = ask(gateway, "GET", target, {})
+    assert response.status == 400
+    assert upstream.got == []

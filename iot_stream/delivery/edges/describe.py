@@ -44,9 +44,14 @@ def find_endpoint(clients: AwsClients, settings: Settings) -> str:
     that is allowed it.
 
     Raises:
-        DeliveryError: the domain does not exist, or has no endpoint yet.
+        DeliveryError: the domain does not exist, has no endpoint yet, or an endpoint without TLS (the API's pattern of
+            ClusterEndpoint is `https:.*`).
     """
     if settings.endpoint:
+        if not settings.endpoint.startswith("https://"):
+            raise DeliveryError(
+                f"the ClusterEndpoint {settings.endpoint!r} is not https://…: pass --domain-url to use it"
+            )
         return settings.endpoint.rstrip("/")
     name = (settings.domain_arn or "").rpartition("/")[2]
     try:

@@ -17,7 +17,7 @@ from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
 from iot_stream.delivery.errors import DeliveryError
 from iot_stream.role_token import role_token
 
-__all__ = ["SIGN_INS", "BearerAuth", "Domain", "sign_in"]
+__all__ = ["SIGN_INS", "BearerAuth", "Domain", "check_sign_in", "sign_in"]
 
 SIGN_INS: Final = ("sigv4", "jwt", "basic", "none")
 _TOKEN_SECONDS: Final = 3600
@@ -41,6 +41,22 @@ class BearerAuth(AuthBase):
             self._renew_at = now + _TOKEN_SECONDS / 2
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def check_sign_in(method: str, domain_url: str | None, ca_file: Path | None) -> None:
+    """Refuse to send a password or a token to whichever server the delivery stream names.
+
+    Whoever may change the delivery stream may name a server of their own. A signature is good for one host and five
+    minutes, a password for all and for ever.
+
+    Raises:
+        DeliveryError: the caller has named neither the domain nor the authority that its certificate must be from.
+    """
+    if method in {"basic", "jwt"} and not (domain_url or ca_file):
+        raise DeliveryError(
+            f"--sign-in {method} needs --domain-url or --ca: otherwise whoever may change the delivery stream could "
+            "have the credentials sent to a server of their own"
+        )
 
 
 def sign_in(
@@ -101,12 +117,17 @@ class Domain:
         self._session.headers["Content-Type"] = "application/x-ndjson"
 
     def index(self, documents: list[Document]) -> list[IndexingError | None]:
-        """Send one bulk request; return None for each document that is indexed, else the error."""
+        """Send one bulk request; return None for each document that is indexed, else the error.
+
+        Redirects are not followed: documents go to the domain, and to nobody whom it names.
+        """
         body = bulk.build_body(documents, with_ids=self._with_ids)
         try:
-            response = self._session.post(self._url + bulk.PATH, data=body, timeout=_TIMEOUT)
+            response = self._session.post(self._url + bulk.PATH, data=body, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
             return [IndexingError(None, f"no response from the domain ({type(error).__name__})")] * len(documents)
         except AWS_ERRORS as error:  # the delivery role's credentials are fetched on use
             return [IndexingError(None, f"no credentials to sign in with ({error_code(error)})")] * len(documents)
+        if response.is_redirect:
+            return [IndexingError(None, f"the domain redirects ({response.status_code})")] * len(documents)
         return bulk.parse_response(len(documents), response.status_code, response.content)

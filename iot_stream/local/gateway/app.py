@@ -109,6 +109,8 @@ class Gateway:
 
     def respond(self, request: Request) -> Response:
         """Return OpenSearch's response, or why the request may not be passed on."""
+        if not request.path.startswith("/"):  # "@host/" would make OpenSearch's address a user name of another one
+            return _message(400, "the request's target must be a path")
         try:
             return self._forward(self.authenticated(request) if is_signed(request) else request)
         except SignatureError as error:
