@@ -47,7 +47,8 @@ DOMAIN_ARN = f"arn:aws:es:us-east-1:{ACCOUNT}:domain/builders"
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
 STACK_ID = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/iot-stream/guid"
 NOW = datetime.now(UTC)
-SECTIONS = re.findall(r"^### (\w+Alarm)$", (PROJECT / "docs" / "operations.md").read_text("utf-8"), re.MULTILINE)
+RUNBOOK = (PROJECT / "docs" / "operations.md").read_text("utf-8")
+SECTIONS = re.findall(r"^### (\w+Alarm)$", RUNBOOK, re.MULTILINE)
 POLICIES = ("IngestPolicy", "TransformPolicy", "IndexPolicy", "BackupPolicy")
 
 OUTPUTS = {
@@ -652,6 +653,60 @@ def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place, part: s
     """Before anything else, with what mends it: the local AWS, whose state is in memory, can't be started again."""
     found = examine(replace(place, parts={"OpenSearch": True, part: False}))
     assert found[0] == Finding("local parts", State.REFUSES, f"{part} is not running", mends)
+
+
+# ---- every cause of docs/operations.md -------------------------------------------------------------------------------
+
+BY_ITS_ALARM_ALONE = {
+    "SilenceAlarm": "that devices are silent is theirs to say; the marked reading shows that the way is free",
+    "RefusedRateAlarm": "the same readings as TransformFailureAlarm's, in another number",
+    "NothingDeliveredAlarm": "its cure is that of the function, the role or the domain, which have checks",
+    "FailedRecordsAlarm": "the same objects as FailureObjectAlarm's",
+    "DomainSnapshotAlarm": "the domain's own snapshots can't be listed by everybody who may examine the rest",
+    "DeviceAlertsErrorsAlarm": "beside the way of a reading",
+    "DeviceAlertsThrottlesAlarm": "beside the way of a reading",
+    "DeviceAlertsMissedAlarm": "beside the way of a reading",
+    "DataLossAlarm": "it is raised by others",
+}
+"""Causes that the doctor names because their alarm is raised, and why it does not look for them itself."""
+
+
+def _sections_of(test: Any) -> set[str]:
+    """Return the sections of the runbook that the table of a test names."""
+    [rows] = [mark.args[1] for mark in test.pytestmark if mark.name == "parametrize"]
+    return {cell for row in rows for cell in row if isinstance(cell, str)} & {each.lower() for each in SECTIONS}
+
+
+def test_every_cause_of_the_runbook_has_a_check_and_every_check_a_test() -> None:
+    """An alarm's section is named by a table above, beside "is raised"; or it is listed with the reason why not."""
+    broken_here = {each[6] for each in CAUSES if "is raised" not in each[0]}
+    for test in (
+        test_what_the_function_makes_of_one_reading_is_judged,
+        test_what_ails_the_domain_is_named,
+        test_the_stack_s_own_key_is_examined,
+    ):
+        broken_here |= _sections_of(test)
+    assert {each for each in SECTIONS if each.lower() not in broken_here} == BY_ITS_ALARM_ALONE.keys()
+    raised = {each[6] for each in CAUSES if "is raised" in each[0]}
+    assert raised == {each.lower() for each in SECTIONS}
+
+
+def test_every_section_that_the_doctor_names_is_one_that_a_test_breaks() -> None:
+    """And the other way round: no check of the doctor's code is without a test here."""
+    code = "".join(path.read_text("utf-8") for path in sorted((PROJECT / "iot_stream" / "doctor").glob("*.py")))
+    tested = {each[6] for each in CAUSES} | _sections_of(test_what_ails_the_domain_is_named)
+    tested |= _sections_of(test_what_the_function_makes_of_one_reading_is_judged)
+    tested |= _sections_of(test_the_stack_s_own_key_is_examined)
+    assert set(re.findall(r'"(\w+alarm)"', code)) <= tested
+
+
+@pytest.mark.parametrize("status", re.findall(r"`((?:CREATE|UPDATE|ROLLBACK|DELETE|REVIEW)_[A-Z_]+)`", RUNBOOK))
+def test_every_state_of_a_stack_that_the_runbook_knows_is_judged(aws: ModelledAws, place: Place, status: str) -> None:
+    """The section "Stuck stacks"."""
+    aws.responses["cloudformation.DescribeStacks"] = described_stack(status)
+    named = [each for each in examine(place) if each.layer == "stack"]
+    assert named[0].state in {State.REFUSES, State.WARNING}
+    assert (named[0].section, status in named[0].what or "failed" in named[0].what) == ("stuck-stacks", True)
 
 
 # ---- the marked reading ---------------------------------------------------------------------------------------------
