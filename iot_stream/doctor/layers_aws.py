@@ -45,13 +45,13 @@ def local_parts(case: Case) -> _Findings:
 def credentials(case: Case) -> _Findings:
     """Examine whether AWS knows the caller, and in which region."""
     try:
-        client = case.place.client("sts")
-        arn = client.get_caller_identity()["Arn"]
+        region = case.place.client("cloudformation").meta.region_name  # STS can do without
+        arn = case.place.client("sts").get_caller_identity()["Arn"]
     except (ClientError, BotoCoreError) as error:
         cure = remedy(error) or "aws configure, or aws sso login"
         yield Finding("credentials", State.REFUSES, f"AWS can't be asked: {str(error).rstrip('.')}", cure)
     else:
-        yield Finding("credentials", State.OK, f"{arn} in {client.meta.region_name}")
+        yield Finding("credentials", State.OK, f"{arn} in {region}")
 
 
 def stack(case: Case) -> _Findings:

@@ -72,7 +72,7 @@ class Place:
     def region(self) -> str:
         """Return the region that calls go to; empty where there is none."""
         try:
-            return str(self.client("sts").meta.region_name or "")
+            return str(self.client("cloudformation").meta.region_name or "")
         except BotoCoreError:
             return ""
 

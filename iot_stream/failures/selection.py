@@ -30,6 +30,9 @@ class Selection:
         codes: AWS's error codes.
         reasons: reasons, each whole (`field_missing: device_ts`) or without its field (`field_missing`).
         kind: processing failures or failed documents only.
+
+    Raises:
+        SelectionError: no time is both.
     """
 
     since_ms: int | None = None
@@ -37,6 +40,10 @@ class Selection:
     codes: frozenset[str] = frozenset()
     reasons: frozenset[str] = frozenset()
     kind: FailureKind | None = None
+
+    def __post_init__(self) -> None:
+        if self.since_ms is not None and self.until_ms is not None and self.since_ms >= self.until_ms:
+            raise SelectionError("--since is not before --until: of two ages, --since is the larger one")
 
     def takes(self, record: FailedRecord, reasons: Callable[[FailedRecord], tuple[str, ...]]) -> bool:
         """Return whether `record` is meant; its reasons are only recomputed where they are asked for."""

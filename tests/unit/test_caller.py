@@ -84,14 +84,32 @@ def test_every_command_with_aws_says_what_to_set(
         raise result.exception
 
 
-def test_the_doctor_says_the_same_of_the_credentials(caller: Callable[..., None]) -> None:
-    """As what mends the first layer that refuses."""
-    caller(AWS_PROFILE="nosuch")
+@pytest.mark.parametrize(
+    ("variables", "what", "cure"),
+    [
+        (
+            {"AWS_PROFILE": "nosuch"},
+            "The config profile (nosuch) could not be found",
+            "export AWS_PROFILE=… of `aws configure list-profiles`, or unset it",
+        ),
+        (
+            KEY | {"AWS_SECRET_ACCESS_KEY": "x"},
+            "You must specify a region",
+            "export AWS_DEFAULT_REGION=…, for example eu-central-1, or `aws configure`",
+        ),
+    ],
+    ids=["no such profile", "no region"],
+)
+def test_the_doctor_says_the_same_of_the_credentials(
+    caller: Callable[..., None], variables: dict[str, str], what: str, cure: str
+) -> None:
+    """As what mends the first layer that refuses; that STS has an endpoint without a region hides nothing."""
+    caller(**variables)
     result = CliRunner(mix_stderr=False).invoke(cli, ["doctor", "--aws"])
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert "first to refuse: credentials: AWS can't be asked: The config profile (nosuch) could not be found" in lines
-    assert "to mend it: export AWS_PROFILE=… of `aws configure list-profiles`, or unset it" in lines
+    assert f"first to refuse: credentials: AWS can't be asked: {what}" in lines
+    assert f"to mend it: {cure}" in lines
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "AccessDenied"])

@@ -119,6 +119,13 @@ def test_times(text: str, expected: int) -> None:
     assert parse_time(text, NOW) == expected
 
 
+def test_a_time_that_ends_before_it_begins_is_refused() -> None:
+    """It would select nothing, and a replay of nothing looks like a success."""
+    with pytest.raises(SelectionError, match="--since is not before --until"):
+        Selection(since_ms=2, until_ms=2)
+    assert Selection(since_ms=1, until_ms=2)
+
+
 @given(st.text(max_size=12) | st.sampled_from(["999999999w", "yesterday", "2026-13-01", "-1h", ""]))
 def test_anything_else_is_one_error(text: str) -> None:
     """With what to write instead."""
