@@ -17,6 +17,7 @@ __all__ = [
     "alarms",
     "cluster",
     "dashboards",
+    "device_alerts",
     "domain",
     "failures",
     "live_index",
@@ -100,6 +101,24 @@ def retention(case: Case) -> _Findings:
 def dashboards(case: Case) -> _Findings:
     """Examine the dashboards."""
     yield from index.judge_objects(case.objects, "dashboards")
+
+
+def device_alerts(case: Case) -> Iterator[Finding]:
+    """Examine the function that watches the devices, and the rule that invokes it, where the stack has them."""
+    if case.parameter("DeviceAlerts") != "true":
+        return
+    client, rule = case.place.client, case.resources["DeviceAlertsRule"]
+    name = case.resources["DeviceAlertsFunction"]
+    counts = {
+        metric: aws_facts.highest(client("cloudwatch"), "AWS/Lambda", metric, {"FunctionName": name}, "Sum") or 0.0
+        for metric in ("Errors", "Throttles")
+    }
+    yield from watch.judge_device_alerts(
+        rule,
+        aws_facts.unless_missing(lambda: client("events").describe_rule(Name=rule)),
+        aws_facts.unless_missing(lambda: client("lambda").get_function_configuration(FunctionName=name)),
+        counts,
+    )
 
 
 def alarms(case: Case) -> _Findings:

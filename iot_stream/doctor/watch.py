@@ -7,7 +7,7 @@ from typing import Any, Final
 from iot_stream.alarms import MISSING, Alarm
 from iot_stream.doctor.finding import Finding, State
 
-__all__ = ["judge_alarms", "judge_failures", "judge_topic"]
+__all__ = ["judge_alarms", "judge_device_alerts", "judge_failures", "judge_topic"]
 
 _PUBLISHERS: Final = {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
 _UNCONFIRMED: Final = {"PendingConfirmation", "Deleted"}  # in place of an ARN (SNS, ListSubscriptionsByTopic)
@@ -46,6 +46,41 @@ def judge_topic(topic: str, policy: str | None, subscriptions: Collection[Mappin
         waits = " (a subscription waits for its confirmation)" if subscriptions else ""
         cure = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint you@example.org"
         yield Finding("alarms", State.WARNING, f"nobody is told of an alarm{waits}", cure, "who-is-told")
+
+
+def judge_device_alerts(
+    name: str, rule: Mapping[str, Any] | None, function: Mapping[str, Any] | None, counts: Mapping[str, float]
+) -> Iterator[Finding]:
+    """Judge what watches the devices. Readings get through without it; but nobody is told of a device.
+
+    Args:
+        name: of its rule.
+        rule: DescribeRule of EventBridge; None: there is none.
+        function: GetFunctionConfiguration; None: there is none.
+        counts: Errors and Throttles of a quarter of an hour (`AWS/Lambda`).
+    """
+    layer, found = "device alerts", []
+    if function is None:
+        text = "the function that watches the devices does not exist: it was deleted"
+        found.append(Finding(layer, State.WARNING, text, "sam build && sam deploy", "devicealertserrorsalarm"))
+    if rule is None:
+        text = f"rule {name}, which invokes it, does not exist: it was deleted"
+        found.append(Finding(layer, State.WARNING, text, "sam build && sam deploy", "devicealertsmissedalarm"))
+    elif rule.get("State") == "DISABLED":
+        cure = f"aws events enable-rule --name {name}"
+        found.append(
+            Finding(
+                layer, State.WARNING, f"rule {name} is disabled: no device is watched", cure, "devicealertsmissedalarm"
+            )
+        )
+    if counts.get("Errors"):
+        text = f"the function that watches the devices failed {counts['Errors']:,.0f} times in a quarter of an hour"
+        found.append(Finding(layer, State.WARNING, text, "iot-stream domain apply", "devicealertserrorsalarm"))
+    if counts.get("Throttles"):
+        text = f"Lambda refused {counts['Throttles']:,.0f} of its invocations: the account's concurrency is used up"
+        cure = "ask for a higher quota, Concurrent executions"
+        found.append(Finding(layer, State.WARNING, text, cure, "devicealertsthrottlesalarm"))
+    yield from found or [Finding(layer, State.OK, f"rule {name} is enabled")]
 
 
 def judge_failures(counts: Mapping[str, int], *, more: bool) -> Iterator[Finding]:

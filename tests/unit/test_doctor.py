@@ -244,6 +244,8 @@ RESOURCES = [
     *(("AWS::CloudWatch::CompositeAlarm" if each == "DataLossAlarm" else "AWS::CloudWatch::Alarm", each, alarm_name(each)) for each in SECTIONS),
     *(("AWS::IAM::ManagedPolicy", each, f"arn:aws:iam::{ACCOUNT}:policy/{each}") for each in POLICIES),
     ("AWS::KMS::Key", "Key", "key-1"),
+    ("AWS::Events::Rule", "DeviceAlertsRule", "rule"),
+    ("AWS::Lambda::Function", "DeviceAlertsFunction", "device-alerts"),
 ]  # fmt: skip
 ENRICHER = Enricher(load(), ZoneInfo("UTC"))
 TEMPLATE = index_template(load())["template"]["mappings"]["properties"]
@@ -271,6 +273,7 @@ GOOD: dict[str, Any] = {
     "lambda.GetFunctionConcurrency": {},
     "lambda.GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 1000}},
     "lambda.Invoke": invoked,
+    "events.DescribeRule": {"Name": "rule", "State": "ENABLED"},
     "opensearch.DescribeDomain": domain_status(),
     "secretsmanager.GetSecretValue": {"SecretString": json.dumps({"username": "admin", "password": "x"})},
     "sns.GetTopicAttributes": topic_attributes(["cloudwatch.amazonaws.com", "events.amazonaws.com"]),
@@ -395,6 +398,9 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("another action", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy(action="es:ESHttpGet")), "access policy", State.REFUSES, "does not allow", "deliveryauthfailurealarm"),
     ("no policy", "opensearch.DescribeDomain", domain_status(AccessPolicies=""), "access policy", State.REFUSES, "does not allow", "deliveryauthfailurealarm"),
     ("a condition", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})), "access policy", State.WARNING, "under conditions", "deliveryauthfailurealarm"),
+    ("no rule of alerts", "events.DescribeRule", Refusal("ResourceNotFoundException"), "device alerts", State.WARNING, "was deleted", "devicealertsmissedalarm"),
+    ("a disabled rule", "events.DescribeRule", {"Name": "rule", "State": "DISABLED"}, "device alerts", State.WARNING, "is disabled", "devicealertsmissedalarm"),
+    ("failing alerts", "cloudwatch.GetMetricStatistics", metrics(Errors=2), "device alerts", State.WARNING, "failed 2 times", "devicealertserrorsalarm"),
     ("no topic", "sns.GetTopicAttributes", Refusal("NotFound"), "alarms", State.WARNING, "does not exist", "who-is-told"),
     ("a closed topic", "sns.GetTopicAttributes", topic_attributes(["cloudwatch.amazonaws.com"]), "alarms", State.WARNING, "events.amazonaws.com", "failuremessagealarm"),
     ("nobody", "sns.ListSubscriptionsByTopic", {"Subscriptions": []}, "alarms", State.WARNING, "nobody is told", "who-is-told"),
@@ -655,6 +661,25 @@ def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place, part: s
     assert found[0] == Finding("local parts", State.REFUSES, f"{part} is not running", mends)
 
 
+def test_throttled_or_missing_functions_of_alerts_are_warnings(aws: ModelledAws, place: Place) -> None:
+    """Beside what the enrichment function's own metrics say."""
+    aws.responses["cloudwatch.GetMetricStatistics"] = metrics(Throttles=3)
+
+    def configuration(params: Mapping[str, Any]) -> Any:
+        gone = params["FunctionName"] == "device-alerts"
+        return Refusal("ResourceNotFoundException") if gone else GOOD["lambda.GetFunctionConfiguration"]
+
+    aws.responses["lambda.GetFunctionConfiguration"] = configuration
+    found = [each for each in examine(place) if each.layer == "device alerts"]
+    assert [(each.state, each.section) for each in found] == [
+        (State.WARNING, "devicealertserrorsalarm"),
+        (State.WARNING, "devicealertsthrottlesalarm"),
+    ]
+    assert "does not exist" in found[0].what
+    aws.responses["cloudformation.DescribeStacks"] = described_stack(DeviceAlerts="false")
+    assert "device alerts" not in {each.layer for each in examine(place)}
+
+
 # ---- every cause of docs/operations.md -------------------------------------------------------------------------------
 
 BY_ITS_ALARM_ALONE = {
@@ -663,9 +688,6 @@ BY_ITS_ALARM_ALONE = {
     "NothingDeliveredAlarm": "its cure is that of the function, the role or the domain, which have checks",
     "FailedRecordsAlarm": "the same objects as FailureObjectAlarm's",
     "DomainSnapshotAlarm": "the domain's own snapshots can't be listed by everybody who may examine the rest",
-    "DeviceAlertsErrorsAlarm": "beside the way of a reading",
-    "DeviceAlertsThrottlesAlarm": "beside the way of a reading",
-    "DeviceAlertsMissedAlarm": "beside the way of a reading",
     "DataLossAlarm": "it is raised by others",
 }
 """Causes that the doctor names because their alarm is raised, and why it does not look for them itself."""
@@ -686,6 +708,7 @@ def test_every_cause_of_the_runbook_has_a_check_and_every_check_a_test() -> None
         test_the_stack_s_own_key_is_examined,
     ):
         broken_here |= _sections_of(test)
+    broken_here.add("devicealertsthrottlesalarm")  # by test_throttled_or_missing_functions_of_alerts_are_warnings
     assert {each for each in SECTIONS if each.lower() not in broken_here} == BY_ITS_ALARM_ALONE.keys()
     raised = {each[6] for each in CAUSES if "is raised" in each[0]}
     assert raised == {each.lower() for each in SECTIONS}
@@ -697,6 +720,7 @@ def test_every_section_that_the_doctor_names_is_one_that_a_test_breaks() -> None
     tested = {each[6] for each in CAUSES} | _sections_of(test_what_ails_the_domain_is_named)
     tested |= _sections_of(test_what_the_function_makes_of_one_reading_is_judged)
     tested |= _sections_of(test_the_stack_s_own_key_is_examined)
+    tested.add("devicealertsthrottlesalarm")  # the same
     assert set(re.findall(r'"(\w+alarm)"', code)) <= tested
 
 
