@@ -11,10 +11,13 @@ import click
 import psutil
 import pytest
 import requests
+import urllib3.util.connection
+import uvicorn
 from botocore.awsrequest import AWSResponse
 from click.testing import CliRunner
 
 from iot_stream.cli import cli
+from iot_stream.live import server
 from iot_stream.local import ministack
 from iot_stream.local.local_stack import LocalStack, Ports
 from iot_stream.local.processes import Process
@@ -25,12 +28,13 @@ from tests.template import load_template
 ANYWHERE = {"deliver"}
 # These take the environment apart before they call anything; tests/unit/test_local_parts.py holds theirs.
 STARTS = {"run", "up", "deploy"}
-UNTIL_STOPPED = {"down", "watch", "live"}  # or end processes; they take no --aws
+STOPS = {"down"}  # processes, of which this is one here; it calls nobody
 ARGUMENTS = {
     "build": ["--check"],  # the project's files stay as they are
     "plan": ["--devices", "1", "--every", "1"],
     "send": ["--count", "1"],
     "snapshot": ["--out", "{folder}/out"],
+    "watch": ["--once"],
 }
 CLOUDFORMATION = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
@@ -40,7 +44,7 @@ def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[t
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
-        elif name not in ANYWHERE | STARTS | UNTIL_STOPPED:
+        elif name not in ANYWHERE | STARTS | STOPS:
             yield (*path, name)
 
 
@@ -66,7 +70,11 @@ def described_stack() -> bytes:
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The hosts to which anything is sent, by boto3 or requests; CloudFormation describes a stack, all else fails."""
+    """The hosts to which anything is sent; CloudFormation describes a stack, all else fails.
+
+    boto3 and requests are heard before they look at proxies, and what else speaks HTTP here (OpenSearch's client) where
+    it connects.
+    """
     for name, value in HOSTILE.items():
         monkeypatch.setenv(name, value)
     seen: list[str] = []
@@ -86,7 +94,15 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         raise requests.ConnectionError("no network in unit tests")
 
     monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", of_boto3)
+
+    def of_others(address: tuple[str, int], *_: Any, **__: Any) -> Any:
+        seen.append(address[0])
+        raise OSError("no network in unit tests")
+
     monkeypatch.setattr(requests.Session, "send", of_requests)
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", of_others)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)  # of the live page, until Ctrl-C
+    monkeypatch.setattr(server, "claim_port", lambda *_, **__: None)
     me = psutil.Process()
     running = [Process(ministack.NAME, me.pid, me.create_time(), "/nonexistent")]
     stack = LocalStack(tmp_path, Ports(), tmp_path, running=running)
@@ -108,5 +124,5 @@ def test_a_command_without_aws_calls_this_machine_only(
     state = ["--state", str(tmp_path)] if "--state" in names else []
     CliRunner().invoke(cli, [*words, *state, *arguments])
     assert set(hosts) <= {"127.0.0.1"}
-    if "--aws" in names:
+    if names & {"--aws", "--once"} or words == ("live",):
         assert hosts, "it was to ask the local stack"
