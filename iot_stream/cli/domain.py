@@ -30,6 +30,10 @@ def _add(action: str, help_text: str) -> None:
         from iot_stream.domain_objects import invoke
 
         target = options.resolve_target(state, stack_name, aws=aws)
+        if aws and action != "show":
+            click.echo(
+                f"{action}: in domain {target.stack.output('DomainEndpoint')} of {target.stack.stack_id}", err=True
+            )
         click.echo(invoke(target.client("lambda"), target.stack, action).table())
 
 

@@ -52,6 +52,13 @@ def send(
     readings = open_readings(sending.choice, description, seed=sending.seed, zone=zone)
     for note in notes_on(sending.choice, description, zone=zone, now=int(time.time() * 1000)):
         click.echo(f"note: {note}", err=True)
+    if aws:
+        end = f"{count:,} records" if count else f"{sending.seconds:g} s" if sending.seconds else "until Ctrl-C"
+        click.echo(
+            f"sending {sending.rate:g} records per second ({end}) to stream {target.stack.output('StreamName')} of "
+            f"{target.stack.stack_id}",
+            err=True,
+        )
     wait_until_active(target.client("firehose"), target.stack.output("DeliveryStreamName"))
     due = sending.due
     total = count or (int(due(sending.seconds)) if sending.seconds else None)

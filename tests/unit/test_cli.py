@@ -28,6 +28,8 @@ from iot_stream.target import Target
 from tests.aws_clients import aws_client
 from tests.commands import PAGE, page
 
+STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/prod/1"
+TO_STREAM = f"to stream devices of {STACK_ID}"
 COUNTS = Counts(
     sent=3000,
     transformed=2990,
@@ -403,3 +405,38 @@ def test_the_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert stop()
     with pytest.raises(KeyboardInterrupt):
         handlers[signals.signal.SIGTERM](15, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["send", "--rate", "50", "--count", "9"], f"sending 50 records per second (9 records) {TO_STREAM}"),
+        (["send", "--for", "60"], f"sending 100 records per second (60 s) {TO_STREAM}"),
+        (["send"], f"sending 100 records per second (until Ctrl-C) {TO_STREAM}"),
+        (["domain", "apply"], f"apply: in domain search-x of {STACK_ID}"),
+        (["domain", "remove"], f"remove: in domain search-x of {STACK_ID}"),
+        (
+            ["failures", "replay"],
+            "sending failed readings of s3://backup to stream devices, failed documents to search-x (AWS)",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_is_done_to_aws_is_said_before_it_is_done(
+    arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole name of the stack has its account and region."""
+
+    class ReachedError(Exception):
+        """AWS would be called now."""
+
+    def client(*_: object, **__: object) -> NoReturn:
+        raise ReachedError
+
+    names = ("DeliveryStreamName", "BackupPrefix", "RoleMapperFunctionArn")
+    outputs = {"StreamName": "devices", "DomainEndpoint": "search-x", "BackupBucketName": "backup"}
+    stack = Stack("prod", STACK_ID, dict.fromkeys(names, "x/") | outputs, {"DeviceTimeZone": "UTC"})
+    monkeypatch.setattr(Target, "on_aws", classmethod(lambda *_: Target(stack, client, None)))
+    result = CliRunner(mix_stderr=False).invoke(cli, [*arguments, "--aws"])
+    assert isinstance(result.exception, ReachedError), result.exception
+    assert result.stderr.splitlines()[-1] == words
