@@ -330,6 +330,23 @@ def test_what_failed_is_listed_and_a_record_is_fetched_only_when_asked_for(opens
     assert looked.count("/api/failures/payload") == 0
     dialog.get_by_role("button", name="Show").press("Enter")
     expect(dialog.locator("pre")).to_have_text("the record")
+    expect(dialog.locator("code")).to_have_text("iot-stream failures replay")
+    commands = looked.page.evaluate(
+        """async (failures) => {
+          const { filterFailures, showFailures } = await import("/static/strip.js");
+          const list = document.createElement("div");
+          showFailures(list, failures, null);
+          return ["", "first", "second", "third", "no such text"].map((text) => filterFailures(list, text));
+        }""",
+        [
+            {"code": "Lambda.FunctionError", "message": "the first", "step": "Transform", "arrived_ms": 1},
+            {"code": "it's; odd", "message": "the second", "step": "Index", "arrived_ms": 1},
+            {"code": "OS.400", "message": "the third", "step": "Index", "arrived_ms": 1},
+        ],
+    )
+    replay = "iot-stream failures replay"
+    codes = ("Lambda.FunctionError", "'it'\\''s; odd'", "OS.400")
+    assert commands == [replay, *(f"{replay} --code {code}" for code in codes), replay]
     looked.page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
 

@@ -84,7 +84,7 @@ function listen() {
     }
   });
   element("failures-more").addEventListener("click", () => listFailures(Number(element("failures-more").value)));
-  element("failures-filter").addEventListener("input", ({ target }) => filterFailures(element("failures-list"), target.value));
+  element("failures-filter").addEventListener("input", narrowFailures);
   document.addEventListener("visibilitychange", () => !document.hidden && !chosen.paused && refresh());
 }
 
@@ -92,9 +92,14 @@ async function listFailures(limit) {
   const { failures, reasons } = await get(`/api/failures?${new URLSearchParams({ limit })}`);
   showReasons(element("reasons"), reasons);
   showFailures(element("failures-list"), failures, payload);
-  filterFailures(element("failures-list"), element("failures-filter").value);
+  narrowFailures();
   element("failures-more").hidden = failures.length < limit || limit >= MOST_FAILURES;
   element("failures-more").value = limit + FAILURES;
+}
+
+function narrowFailures() {
+  const command = filterFailures(element("failures-list"), element("failures-filter").value);
+  element("failures-replay").textContent = command;
 }
 
 function choose(change) {

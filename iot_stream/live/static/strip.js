@@ -70,11 +70,21 @@ export function showReasons(holder, reasons) {
   holder.textContent = `Reasons given by the function in the last hour: ${parts.join(" · ")}`;
 }
 
-// Show only the failures whose row has a text.
+// Show only the failures whose row has a text; return the command that replays those, as far as their code tells.
 export function filterFailures(holder, text) {
-  for (const row of holder.querySelectorAll("tbody tr")) {
+  const codes = new Set();
+  const rows = [...holder.querySelectorAll("tbody tr")];
+  for (const row of rows) {
     row.hidden = !row.textContent.toLowerCase().includes(text.trim().toLowerCase());
+    if (!row.hidden) codes.add(row.dataset.code);
   }
+  const all = rows.every((row) => !row.hidden) || codes.size !== 1;
+  return `iot-stream failures replay${all ? "" : ` --code ${quoted([...codes][0])}`}`;
+}
+
+// A code is what stands in the bucket: quoted for a shell unless it is as AWS's are.
+function quoted(text) {
+  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 // Fill the dialog with the newest failures; a record is fetched when its button is pressed.
@@ -91,6 +101,7 @@ export function showFailures(holder, failures, fetchPayload) {
   const body = table.createTBody();
   for (const failure of failures) {
     const row = body.insertRow();
+    row.dataset.code = failure.code;
     row.insertCell().textContent = utc(failure.arrived_ms);
     row.insertCell().textContent = failure.step;
     const why = row.insertCell();
