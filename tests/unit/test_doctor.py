@@ -688,6 +688,13 @@ BY_ITS_ALARM_ALONE = {
     "NothingDeliveredAlarm": "its cure is that of the function, the role or the domain, which have checks",
     "FailedRecordsAlarm": "the same objects as FailureObjectAlarm's",
     "DomainSnapshotAlarm": "the domain's own snapshots can't be listed by everybody who may examine the rest",
+    **dict.fromkeys(
+        ["NewVersionErrorsAlarm", "NewVersionRefusalsAlarm"], "they roll a deployment back while it is going on"
+    ),
+    **dict.fromkeys(
+        ["DomainMasterMemoryAlarm", "DomainMasterProcessorAlarm", "DomainMasterUnreachableAlarm"],
+        "CloudWatch alone tells dedicated masters from the domain's other nodes",
+    ),
     "DataLossAlarm": "it is raised by others",
 }
 """Causes that the doctor names because their alarm is raised, and why it does not look for them itself."""
