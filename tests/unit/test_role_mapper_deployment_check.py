@@ -152,6 +152,8 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"VolumeSizeGiB": "101"}, "VolumeSizeGiB=101 is too large: t3.small.search takes 100 GiB at most"),
         ({"InstanceType": "m6g.large.search", "VolumeSizeGiB": "1025"}, "m6g.large.search takes 1024 GiB at most"),
         ({"InstanceType": "c6g.large.search", "VolumeSizeGiB": "257"}, "c6g.large.search takes 256 GiB at most"),
+        ({"VolumeIops": "2999"}, "VolumeIops=2999 is less than every gp3 volume has: use 0, or 3000 or more"),
+        ({"VolumeThroughput": "100"}, "VolumeThroughput=100 is less than every gp3 volume has"),
         (
             {"InstanceCount": "11", "DedicatedMasters": "true", "DedicatedMasterType": "t3.medium.search"},
             "manages 10 data nodes at most",
@@ -196,6 +198,7 @@ def test_a_contradiction_is_refused(changed: dict[str, str], words: str) -> None
         {"AlarmDelaySeconds": "121"},
         {"InstanceType": "m7g.large.search", "VolumeSizeGiB": "500"},
         {"InstanceType": "t3.medium.search", "VolumeSizeGiB": "200"},
+        {"VolumeIops": "3000", "VolumeThroughput": "125"},
         {"InstanceType": "r6g.12xlarge.search", "VolumeSizeGiB": "24576"},
         {"InstanceCount": "10", "DedicatedMasters": "true", "DedicatedMasterType": "t3.medium.search"},
         STANDBY | {"NumberOfReplicas": "2"},

@@ -232,6 +232,13 @@ def test_instance_types_that_take_no_ebs_volume_are_refused(instance_type: str) 
     assert not re.fullmatch(PARAMETERS["InstanceType"]["AllowedPattern"], instance_type)
 
 
+def test_engines_before_2_19_are_refused() -> None:
+    """The parameter's description says "2.19 or later", and holds it before anything is made."""
+    pattern = PARAMETERS["EngineVersion"]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, f"OpenSearch_{version}") for version in ("2.19", "2.21", "3.1", "3.13", "10.0"))
+    assert not any(re.fullmatch(pattern, f"OpenSearch_{version}") for version in ("1.3", "2.9", "2.17", "2.1", "3"))
+
+
 def test_a_prefix_has_at_most_512_characters() -> None:
     """The longest that Firehose takes ("Custom prefixes for Amazon S3 objects")."""
     pattern = PARAMETERS["BackupPrefix"]["AllowedPattern"]

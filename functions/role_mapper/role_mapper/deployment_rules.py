@@ -35,6 +35,7 @@ _LARGEST_VOLUMES: Final = {"t3.small.search": 100, "t3.medium.search": 200} | {
     for size, tib in sizes.items()
 }
 _MOST_DATA_NODES_OF_T3_MASTERS: Final = 10  # "Domain and instance quotas"
+_LEAST_OF_GP3: Final = {"VolumeIops": 3000, "VolumeThroughput": 125}  # Amazon EBS, "General Purpose SSD volumes"
 _ZONES_OF_STANDBY: Final = 3  # "expected total copies needs to be a multiple of total awareness attributes [3]"
 # "Index rotation for the OpenSearch Service destination": the first and the last name that can come.
 _ROTATED: Final = {
@@ -129,6 +130,9 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
     volume, largest = int(parameters["VolumeSizeGiB"]), _LARGEST_VOLUMES.get(parameters["InstanceType"])
     if largest is not None and volume > largest:
         yield f"VolumeSizeGiB={volume} is too large: {parameters['InstanceType']} takes {largest} GiB at most"
+    for name, least in _LEAST_OF_GP3.items():
+        if 0 < int(parameters[name]) < least:
+            yield f"{name}={parameters[name]} is less than every gp3 volume has: use 0, or {least} or more"
 
 
 def _largest_buffer(instance_type: str) -> int:
