@@ -1,8 +1,8 @@
 """Unit tests have no sockets: what needs one is an integration test."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,9 @@ from role_mapper.deadline import Deadline
 from tests.builders import FUNCTION_ENVIRONMENT
 from tests.fake_domain import Clock, FakeDomain
 from tests.provisioning import two_saved_objects
+
+if TYPE_CHECKING:
+    from jsonschema import Draft7Validator
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +71,42 @@ def s3() -> Iterator[Any]:
         client = aws_client("s3")
         client.create_bucket(Bucket="backup")
         yield client
+
+
+# ---- libraries that take a second to import, which every process of a run would wait for at its start ---------------
+
+
+@pytest.fixture(scope="session")
+def vega_lite() -> "Draft7Validator":
+    """Vega-Lite's own JSON schema, in the version that altair ships."""
+    from altair.vegalite import SCHEMA_VERSION, schema
+    from jsonschema import Draft7Validator
+
+    assert SCHEMA_VERSION.startswith("v6")
+    return Draft7Validator(schema.core.load_schema())
+
+
+@pytest.fixture(scope="session")
+def resource_schema() -> Callable[[str], dict[str, Any]]:
+    """Return CloudFormation's schema of a resource type, as cfn-lint ships it."""
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+    return lambda kind: PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+
+
+@pytest.fixture
+def sam_transform(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]:
+    """Return what SAM's transform makes of a template with some parameters."""
+    from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
+    from samtranslator.translator.transform import transform
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # SAM asks for the partition's region
+    return lambda template, parameters: transform(template, parameters, ManagedPolicyLoader(None))
+
+
+@pytest.fixture(scope="session")
+def language_extensions() -> Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]:
+    """Return what AWS::LanguageExtensions makes of a template with some parameters, by SAM CLI's rules."""
+    from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
+
+    return lambda template, values: expand_language_extensions(template, values, enabled=True).expanded_template

@@ -4,13 +4,11 @@ import itertools
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from altair.vegalite import schema
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft7Validator
 
 from iot_stream.dashboards.decimals import number_format
 from iot_stream.dashboards.definition import Dashboard, load
@@ -23,6 +21,9 @@ from iot_stream.description import Field, Type, parse
 from iot_stream.description import load as load_description
 from iot_stream.readings import built_files
 from tests.walkthrough import PROJECT_FILE
+
+if TYPE_CHECKING:
+    from jsonschema import Draft7Validator
 
 COLD_STORE = """
 title = "Cold stores"
@@ -84,14 +85,13 @@ def dashboard(request: pytest.FixtureRequest) -> Dashboard:
     return load(reading=parse(DESCRIPTIONS[request.param]))
 
 
-def test_every_panel_is_valid_vega_lite(dashboard: Dashboard) -> None:
+def test_every_panel_is_valid_vega_lite(dashboard: Dashboard, vega_lite: "Draft7Validator") -> None:
     """No token is left, and each specification is what Vega-Lite's schema knows."""
-    validator = Draft7Validator(schema.core.load_schema())
     for panel in dashboard.panels:
         spec = panel.spec_with(None)
         assert not re.search(r"\{\{\w|\$when", json.dumps(panel.spec)), panel.name
         spec["config"] = {key: value for key, value in spec["config"].items() if key != "kibana"}
-        assert [error.message[:200] for error in validator.iter_errors(spec)] == [], panel.name
+        assert [error.message[:200] for error in vega_lite.iter_errors(spec)] == [], panel.name
 
 
 def test_every_panel_draws_without_any_index(dashboard: Dashboard) -> None:

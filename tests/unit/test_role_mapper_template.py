@@ -13,7 +13,7 @@ from iot_stream.paths import PROJECT
 from role_mapper import files, response_sender
 from role_mapper.properties import Properties
 from tests.builders import mapping_properties
-from tests.lint_template import ENVIRONMENTS
+from tests.environments import ENVIRONMENTS
 from tests.template import load_template
 
 SOURCES = sorted((PROJECT / "functions/role_mapper/role_mapper").rglob("*.py"))

@@ -9,22 +9,18 @@ import json
 import re
 import tomllib
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
-from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
-from samtranslator.translator.transform import transform
 
 from iot_stream.local.local_stack import STACK_NAME
 from iot_stream.local.ministack import PROFILE, Ministack
 from iot_stream.paths import PROJECT
 from role_mapper.deployment_rules import problems, remembered
-from tests.lint_template import ENVIRONMENTS, conditions
+from tests.environments import ENVIRONMENTS, conditions
 from tests.template import load_template
 
 PARAMETERS = load_template()["Parameters"]
@@ -172,11 +168,13 @@ def test_only_resources_without_a_condition_choose_their_deletion_policy() -> No
 
 
 @pytest.mark.parametrize("retain", ["true", "false"])
-def test_awss_own_expansion_takes_the_template(retain: str) -> None:
+def test_awss_own_expansion_takes_the_template(
+    retain: str, language_extensions: Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]
+) -> None:
     """SAM CLI has the transform's rules: it leaves SAM's references alone and chooses the policies."""
     template = _long_forms(copy.deepcopy(load_template()))
     values = {name: str(each["Default"]) for name, each in PARAMETERS.items()} | {"RetainData": retain}
-    made = expand_language_extensions(template, values, enabled=True).expanded_template["Resources"]
+    made = language_extensions(template, values)["Resources"]
     policies = {made[name]["DeletionPolicy"] for name in ("Stream", "BackupBucket", "Domain")}
     assert policies == {"RetainExceptOnCreate" if retain == "true" else "Delete"}
     assert made["DeploymentCheck"]["Properties"]["EnrichmentFunction"] == {"Ref": "EnrichmentFunction.Version"}
@@ -197,10 +195,11 @@ def test_the_key_outlives_what_it_encrypts() -> None:
         ("BackupPolicy", {"BackupBucketSuffix"}),
     ],
 )
-def test_the_delivery_role_keeps_its_old_rights_until_a_rename_is_complete(policy: str, parameters: set[str]) -> None:
+def test_the_delivery_role_keeps_its_old_rights_until_a_rename_is_complete(
+    resource_schema: Callable[[str], dict[str, Any]], policy: str, parameters: set[str]
+) -> None:
     """A managed policy's Description is create-only, so a new name in it makes a new policy before the old one goes."""
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::IAM::ManagedPolicy").schema
-    assert "/properties/Description" in schema["createOnlyProperties"]
+    assert "/properties/Description" in resource_schema("AWS::IAM::ManagedPolicy")["createOnlyProperties"]
     properties = RESOURCES[policy]["Properties"]
     assert parameters <= set(re.findall(r"\$\{(\w+)\}", properties["Description"]["Sub"]))
     assert properties["Roles"] == [{"Ref": "DeliveryRole"}]
@@ -258,14 +257,15 @@ def test_each_processor_parameter_is_one_that_firehose_knows() -> None:
     assert {parameter["ParameterName"] for parameter in processor["Parameters"]} <= set(model.enum)
 
 
-def test_firehose_invokes_the_alias_and_each_setting_makes_a_version() -> None:
+def test_firehose_invokes_the_alias_and_each_setting_makes_a_version(
+    resource_schema: Callable[[str], dict[str, Any]],
+) -> None:
     """SAM's hash leaves parameters unresolved; a Version's Description is create-only, so it names them all.
 
     The alias is the one whose version the check returns, not SAM's own, which moves before the check has run.
     """
     function = RESOURCES["EnrichmentFunction"]["Properties"]
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::Version").schema
-    assert "/properties/Description" in schema["createOnlyProperties"]
+    assert "/properties/Description" in resource_schema("AWS::Lambda::Version")["createOnlyProperties"]
     described = set(re.findall(r"\$\{(\w+)\}", function["VersionDescription"]["Sub"]))
     settings = [*function["Environment"]["Variables"].values(), function["MemorySize"]]
     assert {each["Ref"] for each in settings} | {"Architecture", "SubnetIds"} == described
@@ -326,13 +326,14 @@ def test_a_gradual_deployment_rolls_back_on_the_new_versions_alarms() -> None:
         assert (periods or {alarm["Period"]}) == {60}, "the first tenth is tried for five minutes"
 
 
-def test_sam_publishes_versions_and_leaves_the_alias_to_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sam_publishes_versions_and_leaves_the_alias_to_the_template(
+    sam_transform: Callable[[dict[str, Any], dict[str, str]], dict[str, Any]],
+) -> None:
     """Of the function SAM makes a version and an alias that nobody invokes; the version survives its successor."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # SAM asks for the partition's region
     template = _long_forms(copy.deepcopy(load_template()))
     for function in (each for each in template["Resources"].values() if each["Type"] == "AWS::Serverless::Function"):
         function["Properties"]["CodeUri"] = "s3://bucket/key"
-    made = transform(template, {}, ManagedPolicyLoader(None))["Resources"]
+    made = sam_transform(template, {})["Resources"]
     [(version, published)] = [
         each for each in made.items() if re.fullmatch(r"EnrichmentFunctionVersion[0-9a-f]{10}", each[0])
     ]

@@ -16,7 +16,7 @@ from iot_stream.delivery.core.object_kind import ObjectKind
 from role_mapper.deployment_rules import derived
 from tests.alarms import is_made
 from tests.aws_metrics import ALWAYS, DOCUMENTED
-from tests.lint_template import ENVIRONMENTS
+from tests.environments import ENVIRONMENTS
 from tests.template import PROJECT, load_template
 
 TEMPLATE = load_template()
