@@ -2,7 +2,6 @@
 
 import json
 import re
-from datetime import UTC, datetime
 
 from enrichment.firehose import Batch
 from enrichment.metrics import describe_batch
@@ -31,9 +30,7 @@ def test_every_reason_is_explained():
 
 def test_every_metric_is_described():
     """The table of metrics has the names and units that a batch's line declares."""
-    line = describe_batch(
-        Batch([], ["2026-11-22T10:15:30.123"], 0, 0, dropped={"note": 1}), datetime.now(UTC), 0, Settings()
-    )
+    line = describe_batch(Batch([], ["2026-11-22T10:15:30.123"], 0, 0, dropped={"note": 1}), 0, 0, Settings())
     [directive] = json.loads(line)["_aws"]["CloudWatchMetrics"]
     declared = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     described = {name: row[1] for row in rows("| metric | unit | dimensions |") for name in names([row[0]])}

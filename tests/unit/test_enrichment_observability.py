@@ -2,7 +2,7 @@
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 
@@ -15,7 +15,7 @@ from enrichment.settings import Settings, SettingsError
 from tests.builders import device_reading, firehose_event, firehose_record
 from tests.enrichers import transform
 
-NOW = datetime(2026, 11, 22, 10, 15, 31, tzinfo=UTC)
+NOW = 1_795_342_531_000  # 2026-11-22T10:15:31Z
 SETTINGS = Settings(metrics_namespace="Test", function_name="enrichment-under-test")
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -77,11 +76,7 @@ def _own_metrics() -> set[Metric]:
     """Return what the enrichment function and the metric filter emit."""
     environment = {"METRICS_NAMESPACE": "IotStream", "METRICS_BY_VERSION": "true", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
     settings = Settings.from_environment(environment)
-    line = json.loads(
-        describe_batch(
-            Batch(results=[], timestamps=[], bytes_in=0, bytes_out=0), datetime(2026, 1, 1, tzinfo=UTC), 0, settings
-        )
-    )
+    line = json.loads(describe_batch(Batch(results=[], timestamps=[], bytes_in=0, bytes_out=0), 0, 0, settings))
     emitted = {
         (declared["Namespace"], metric["Name"], tuple(sorted(dimensions)))
         for declared in line["_aws"]["CloudWatchMetrics"]

@@ -127,21 +127,19 @@ def _ids_of(given: list[dict[str, Any]]) -> list[str]:
     """Return the recordIds: opaque, about 160 characters each."""
     try:
         ids = [record["recordId"] for record in given]
-        "".join(ids).encode()
+        ascii_only = "".join(ids).isascii()
     except (TypeError, KeyError):
         raise EventError(_NOT_FIREHOSE_S) from None
-    except UnicodeEncodeError:  # it would break the response; so Firehose misses this record alone
-        return [_encodable(record_id) for record_id in ids]
-    return ids
+    # One that can't be written would break the response; so Firehose misses that record alone.
+    return ids if ascii_only else [_encodable(record_id) for record_id in ids]
 
 
 def _data_of(given: list[dict[str, Any]]) -> Sequence[bytes | None]:
     """Return each record's data, None where it is not base64."""
-    texts = [record.get("data", "") for record in given]
     try:
-        return msgspec.convert({"texts": texts}, _Data).texts
-    except _NOT_CONVERTED:  # at least one record is not base64
-        return [_decode(text) for text in texts]
+        return msgspec.convert({"texts": [record["data"] for record in given]}, _Data).texts
+    except (KeyError, *_NOT_CONVERTED):  # at least one record has no data, or what is not base64
+        return [_decode(record.get("data", "")) for record in given]
 
 
 def _decode(text: object) -> bytes | None:

@@ -5,7 +5,7 @@ a JSON line in the function's log; `_aws` says which of them are metrics.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import batched
 from typing import Any, Final
@@ -20,6 +20,7 @@ __all__ = ["describe_batch", "describe_failures"]
 
 _IDS_A_LINE: Final = 200  # of about 160 characters each: far below the 256 KB of a log event
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = 86_400  # seconds
 _MOST_NAMES: Final = 20  # of undescribed fields in a line
 _LONGEST_NAME: Final = 100  # characters
 _UNITS: Final = {
@@ -66,13 +67,13 @@ class _Line(msgspec.Struct, rename="pascal", omit_defaults=True, kw_only=True, g
     dropped_fields: dict[str, int] | None = msgspec.field(name="droppedFields", default=None)
 
 
-def describe_batch(batch: Batch, now: datetime, microseconds: int, settings: Settings) -> str:
+def describe_batch(batch: Batch, now: int, microseconds: int, settings: Settings) -> str:
     """Return a batch's log line: JSON, newline-terminated.
 
     Args:
         batch: the result of the invocation.
-        now: aware; delays are measured from the devices' own times to it, so a device whose clock is ahead has a
-            negative delay.
+        now: epoch milliseconds; delays are measured from the devices' own times to it, so a device whose clock is
+            ahead has a negative delay.
         microseconds: how long the batch took.
         settings: namespace and dimensions of the metrics; with a version, its readings are counted by it as well.
     """
@@ -98,12 +99,11 @@ def describe_batch(batch: Batch, now: datetime, microseconds: int, settings: Set
         line.delay_p50 = _delay(oldest_first[len(oldest_first) // 2], now)
         line.delay_max = _delay(oldest_first[0], now)
     by_version = _BY_VERSION if settings.function_version else ()
-    declared = _declare_as_json(settings.metrics_namespace, figures, by_version)
-    line.metadata = _Metadata(_milliseconds(now - _EPOCH), declared)
+    line.metadata = _Metadata(now, _declare_as_json(settings.metrics_namespace, figures, by_version))
     return _encode(line).decode() + "\n"
 
 
-def describe_failures(batch: Batch, now: datetime, settings: Settings) -> Iterator[dict[str, Any]]:
+def describe_failures(batch: Batch, now: int, settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield the fields of a warning for each cause; several warnings where there are too many recordIds for one.
 
     A record is in the warning of each of its causes. The metric counts it once for each reason, however many fields
@@ -124,7 +124,7 @@ def describe_failures(batch: Batch, now: datetime, settings: Settings) -> Iterat
                 "FunctionName": settings.function_name,
                 "Reason": str(cause.reason),
                 "RecordsFailed": new,
-                "_aws": {"Timestamp": _milliseconds(now - _EPOCH), "CloudWatchMetrics": declared},
+                "_aws": {"Timestamp": now, "CloudWatchMetrics": declared},
             }
 
 
@@ -134,13 +134,10 @@ def _most_dropped(dropped: Mapping[str, int]) -> dict[str, int]:
     return {name.encode(errors="replace").decode()[:_LONGEST_NAME]: count for name, count in most}
 
 
-def _delay(timestamp: str, now: datetime) -> int:
-    return _milliseconds(now - datetime.fromisoformat(timestamp + "Z"))
-
-
-def _milliseconds(duration: timedelta) -> int:
-    """Return what `duration // timedelta(milliseconds=1)` is, in a third of its time."""
-    return duration.days * 86_400_000 + duration.seconds * 1000 + duration.microseconds // 1000
+def _delay(timestamp: str, now: int) -> int:
+    since_epoch = datetime.fromisoformat(timestamp + "Z") - _EPOCH
+    # In whole numbers, as they are kept: a division by a timedelta takes three times as long.
+    return now - (since_epoch.days * _DAY + since_epoch.seconds) * 1000 - since_epoch.microseconds // 1000
 
 
 @lru_cache(maxsize=4)  # the same for almost every batch, and most of what a line says

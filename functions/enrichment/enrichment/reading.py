@@ -32,7 +32,7 @@ class Enriched(msgspec.Struct):
 
     documents: list[Any]
     """Of the readings that have one, in order; for `encode`."""
-    timestamps: list[str]
+    timestamps: Sequence[str]
     """Device times of the documents."""
     causes: dict[int, tuple[Cause, ...]]
     """Everything that is wrong with the other readings, by position, in ascending order."""
@@ -93,8 +93,8 @@ class Enricher:
                 columns[position] = convert(columns[position])
         except (*_REFUSED, UnusableError, TypeError):  # the last for None
             return self._enrich_unusual(data, arrivals)
-        timestamps = [*columns[self._time]]
-        return Enriched([*map(self._document, *columns, from_epochs(arrivals))], timestamps, {}, {})
+        documents = [*map(self._document, *columns, from_epochs(arrivals))]
+        return Enriched(documents, columns[self._time], {}, {})
 
     def _enrich_unusual(self, data: Sequence[bytes | None], arrivals: list[object]) -> Enriched:
         """Do what `enrich_all` does where at least one reading is not in canonical form, or can't be converted."""
@@ -118,7 +118,7 @@ class Enricher:
                 [column[rows[index]] if index in rows else late[index][position] for index in good]
                 for position, column in enumerate(columns)
             ]
-        timestamps = [*columns[self._time]]
+        timestamps = columns[self._time]
         columns.append(from_epochs([arrivals[index] for index in good]))
         if self._keep:
             columns.append([unknown.get(index) for index in good])
