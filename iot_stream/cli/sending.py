@@ -4,12 +4,16 @@ import datetime as dt
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from iot_stream.cli import options
 from iot_stream.cli.sending_options import Sending, sending_options
 from iot_stream.cli.signals import interrupted
+
+if TYPE_CHECKING:
+    from iot_stream.generator.series import Series
 
 __all__ = ["send"]
 
@@ -19,13 +23,22 @@ _SHOWN = 5  # as many as the Kinesis Data Generator shows as a test
 @click.command()
 @options.target_options
 @sending_options
-@click.option("--count", type=click.IntRange(min=1), help="Number of records to send.")
+@click.option(
+    "--readings",
+    "recorded",
+    metavar="FILE",
+    type=click.File("rb"),
+    help="Send the readings of this file (- is standard input) as they stand: JSON objects, as `readings try` takes "
+    "them.  [default: made-up ones]",
+)
+@click.option("--count", type=click.IntRange(min=1), help="Number of records to send.  [default: with --readings, all]")
 @click.option("--dry-run", is_flag=True, help="Print 5 records, or --count, and send nothing; times are in UTC.")
 @options.as_json
 def send(
     *,
     state: Path | None,
     sending: Sending,
+    recorded: BinaryIO | None,
     count: int | None,
     dry_run: bool,
     stack_name: str,
@@ -38,19 +51,33 @@ def send(
     """
     from iot_stream.display import progress, sent_text
     from iot_stream.generator.job import CLIENT_CONFIG, send_readings, wait_until_active
-    from iot_stream.generator.sources import notes_on, open_readings
+    from iot_stream.generator.series import Recorded
+    from iot_stream.generator.sources import notes_on, notes_on_recorded, open_readings
     from iot_stream.stack import device_zone
 
     description = options.load_description()
+    records = None if recorded is None else _recorded(recorded, sending)
+    now = int(time.time() * 1000)
+
+    def series(zone: dt.tzinfo) -> "Series":
+        if records is not None:
+            return Recorded(records, sending.seed)
+        return open_readings(sending.choice, description, seed=sending.seed, zone=zone)
+
     if dry_run:
-        times = [int(time.time() * 1000)] * (count or _SHOWN)
-        for reading in open_readings(sending.choice, description, seed=sending.seed, zone=dt.UTC).take(times):
+        shown = count or (_SHOWN if records is None else min(_SHOWN, len(records)))
+        for reading in series(dt.UTC).take([now] * shown):
             click.echo(reading.data, nl=not reading.data.endswith(b"\n"))
         return
     target = options.resolve_target(state, stack_name, aws=aws)
     zone = device_zone(target.stack)
-    readings = open_readings(sending.choice, description, seed=sending.seed, zone=zone)
-    for note in notes_on(sending.choice, description, zone=zone, now=int(time.time() * 1000)):
+    readings = series(zone)
+    if records is None:
+        notes = notes_on(sending.choice, description, zone=zone, now=now)
+    else:
+        notes = notes_on_recorded(records, description, zone=zone, now=now)
+        count = count or (None if sending.seconds else len(records))
+    for note in notes:
         click.echo(f"note: {note}", err=True)
     if aws:
         end = f"{count:,} records" if count else f"{sending.seconds:g} s" if sending.seconds else "until Ctrl-C"
@@ -84,3 +111,28 @@ def send(
         "seed": sending.seed,
     }
     click.echo(json.dumps(result) if as_json else sent_text(sent, seed=sending.seed))
+
+
+def _recorded(file: BinaryIO, sending: Sending) -> list[bytes]:
+    """Return the readings of a file.
+
+    Raises:
+        UsageError: there are none, or options ask for made-up ones too.
+    """
+    from iot_stream.readings.sample import split
+
+    made_up = {
+        "--template": sending.templates,
+        "--devices": sending.devices,
+        "--lively": sending.lively,
+        "--late": sending.late,
+        "--duplicate": sending.duplicate,
+        "--faulty": sending.faulty,
+    }
+    given = [name for name, value in made_up.items() if value]
+    if given:
+        raise click.UsageError(f"--readings sends what is recorded as it stands: leave {', '.join(given)} out")
+    data = file.read()
+    if not data.strip():
+        raise click.UsageError(f"--readings: {file.name} holds no readings")
+    return split(data)

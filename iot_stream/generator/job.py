@@ -13,7 +13,7 @@ from iot_stream.errors import StackError
 from iot_stream.generator.ledger import Accepted, Ledger
 from iot_stream.generator.rates import Due
 from iot_stream.generator.send import Sent, send
-from iot_stream.generator.series import Readings
+from iot_stream.generator.series import Series
 
 __all__ = ["CLIENT_CONFIG", "random_seed", "send_readings", "wait_until_active"]
 
@@ -31,7 +31,7 @@ def random_seed() -> int:
 def send_readings(
     kinesis: Any,
     stream: str,
-    readings: Readings,
+    readings: Series,
     *,
     due: Due,
     count: int | None = None,

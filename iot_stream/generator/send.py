@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 from iot_stream.errors import IotStreamError
 from iot_stream.generator.ledger import Accepted, digest_of
 from iot_stream.generator.rates import Due, Pace
-from iot_stream.generator.series import Reading, Readings
+from iot_stream.generator.series import Reading, Series
 
 __all__ = ["SendError", "Sent", "put", "send"]
 
@@ -86,7 +86,7 @@ type OnAccepted = Callable[[list[Accepted]], None]
 def send(
     kinesis: Any,
     stream: str,
-    readings: Readings,
+    readings: Series,
     *,
     due: Due,
     count: int | None = None,

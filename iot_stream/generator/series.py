@@ -1,14 +1,15 @@
-"""An endless series of records from templates: the same seed gives the same series, apart from times."""
+"""Endless series of records: of templates, where the same seed gives the same apart from times, or recorded ones."""
 
+import itertools
 import random
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from iot_stream.generator.faults import Disturbance
 from iot_stream.generator.template.compiled import Template
 
-__all__ = ["Reading", "Readings"]
+__all__ = ["Reading", "Readings", "Recorded", "Series"]
 
 
 class Reading(NamedTuple):
@@ -16,6 +17,29 @@ class Reading(NamedTuple):
 
     key: str
     data: bytes
+
+
+class Series(Protocol):
+    """Where records come from."""
+
+    def take(self, times: Sequence[int]) -> list[Reading]:
+        """Return one record for each time, in milliseconds since 1970-01-01 UTC."""
+        ...
+
+
+class Recorded:
+    """Recorded readings, each as it stands; after the last one comes the first again."""
+
+    def __init__(self, records: Sequence[bytes], seed: int) -> None:
+        """Create a series of at least one record; the seed is that of partition keys."""
+        self._records = itertools.cycle(records)
+        self._keys = random.Random(f"{seed} key")
+
+    def take(self, times: Sequence[int]) -> list[Reading]:
+        """Return the next records, one for each time; their own times stay."""
+        return [
+            Reading(self._keys.randbytes(4).hex(), record) for record in itertools.islice(self._records, len(times))
+        ]
 
 
 class Readings:

@@ -16,7 +16,7 @@ from iot_stream.generator.fleet import with_fleet
 from iot_stream.generator.series import Readings
 from iot_stream.generator.template.compiled import compile_template
 
-__all__ = ["Choice", "notes_on", "open_readings"]
+__all__ = ["Choice", "notes_on", "notes_on_recorded", "open_readings"]
 
 _FAR_SECONDS: Final = 600.0
 _WALKTHROUGH: Final = Path(__file__).parent / "templates" / "walkthrough.template"
@@ -86,6 +86,31 @@ def notes_on(choice: Choice, description: Description, *, zone: dt.tzinfo, now: 
                 f"{path}: the function reads the time of a reading made now as {enriched.timestamps[0]} UTC. A time "
                 f"without an offset is one of DeviceTimeZone ({zone}): date.now writes it so, date.utc does not"
             )
+    return notes
+
+
+def notes_on_recorded(records: Sequence[bytes], description: Description, *, zone: dt.tzinfo, now: int) -> list[str]:
+    """Return what a person should know about recorded readings before they are sent, one line each.
+
+    Args:
+        records: the data of each.
+        description: of readings.
+        zone: as `open_readings` has it.
+        now: milliseconds since 1970-01-01 UTC.
+    """
+    enriched = Enricher(description, zone).enrich_all([*records], [None] * len(records))
+    notes = []
+    if enriched.causes:
+        number, causes = next(iter(enriched.causes.items()))
+        notes.append(
+            f"the function refuses {len(enriched.causes)} of {len(records)} readings, the first one is number"
+            f" {number + 1}: {', '.join(map(str, causes))}. `iot-stream readings try` says what to do"
+        )
+    if enriched.timestamps:
+        latest = max(enriched.timestamps)
+        age = now / 1000 - dt.datetime.fromisoformat(f"{latest}+00:00").timestamp()
+        if abs(age) > _FAR_SECONDS:
+            notes.append(f"the latest time of the readings is {latest} UTC: choose a time range that has it")
     return notes
 
 

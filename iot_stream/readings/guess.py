@@ -186,13 +186,19 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
     if all(map(_is_address, present)):
         return Guess(path, Type.IP, why={"type": "texts that are addresses"})
     numbers = [_number_in(value) for value in present]
-    if names.unit_of(path) and all(number is not None for number in numbers):
+    if all(number is not None for number in numbers) and (names.unit_of(path) or _are_decimal(path, numbers)):
         found = _of_numbers(path, [number for number in numbers if number is not None])
         found.why["type"] = "texts that are numbers, which the function reads"
         return found
     like_times = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
     why = {"type": "texts, and no times as docs/fields.md spells them"} if like_times else {}
     return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
+
+
+def _are_decimal(path: Path, numbers: Sequence[int | Decimal | None]) -> bool:
+    """Whether numbers in texts are values: one has decimals, and the name is not that of a version."""
+    version = names.NO_CATEGORY.intersection(names.words(path[-1]))
+    return not version and any(isinstance(number, Decimal) for number in numbers)
 
 
 def _examples(texts: Sequence[str]) -> list[str]:
@@ -292,6 +298,10 @@ def _give_roles(fields: list[Guess], columns: Mapping[Path, list[Any]]) -> None:
     unique = [found for found in keys if len(set(columns[found.path])) == len(columns[found.path])]
     _give(Role.IDENTITY, [found for found in unique if _is_identity(found)], names.IDENTITY)
     _give(Role.DEVICE, [found for found in keys if found.role is None], names.DEVICE)
+    if not any(found.role is Role.DEVICE for found in fields):
+        numbered = [found for found in keys if found.role is None and _is_numbered(found)]
+        for found in numbered[:1]:
+            found.role, found.why["role"] = Role.DEVICE, "the first text with a number in it; no name says it"
     measures = [found for found in fields if found.role is None and _is_measure(found)]
     for found in measures[:_MOST_MEASURES]:
         found.role, found.why["role"] = Role.MEASURE, "a number with a unit" if found.unit else "a number with decimals"
@@ -310,6 +320,12 @@ def _give(role: Role, fields: list[Guess], best_first: Sequence[str]) -> None:
         candidates += fields
     if candidates:
         candidates[0].role, candidates[0].why["role"] = role, "by its name" if ranked else "the first time there is"
+
+
+def _is_numbered(found: Guess) -> bool:
+    """Whether each text has digits and letters, as names of devices do: H-12."""
+    texts = [value for value in found.examples if isinstance(value, str)]
+    return bool(texts) and all(re.search(r"\d", text) and re.search(r"[^\W\d_]", text) for text in texts)
 
 
 def _is_identity(found: Guess) -> bool:

@@ -124,6 +124,27 @@ def test_a_dry_run_prints_records_and_needs_no_stack(tmp_path: Path) -> None:
     assert all(line.endswith(', "ü": 1}') for line in lines)
 
 
+def test_recorded_readings_are_sent_as_they_stand(tmp_path: Path) -> None:
+    """Each once and in order, however the file puts them together; with more asked for, from the beginning again."""
+    file = tmp_path / "readings.json"
+    file.write_text('[{"n": 1.0},\n {"n":  2}, {"n": "ü"}]', encoding="utf-8")
+    arguments = ["send", "--dry-run", "--readings", str(file)]
+    once, again = (CliRunner().invoke(cli, [*arguments, *more]) for more in ([], ["--count", "5"]))
+    lines = ['{"n": 1.0}', '{"n":  2}', '{"n": "ü"}']
+    assert once.output.splitlines() == lines
+    assert again.output.splitlines() == [*lines, *lines[:2]]
+    piped = CliRunner().invoke(cli, [*arguments[:-1], "-"], input="\n".join(lines))
+    assert piped.output.splitlines() == lines
+    for more, message in (
+        (["--lively", "--faulty", "1"], "leave --lively, --faulty out"),
+        (["--template", str(file)], "leave --template out"),
+    ):
+        refused = CliRunner().invoke(cli, [*arguments, *more])
+        assert (refused.exit_code, message in refused.output) == (2, True)
+    file.write_text(" \n", encoding="utf-8")
+    assert "holds no readings" in CliRunner().invoke(cli, arguments).output
+
+
 @pytest.mark.parametrize("command", ["send", "run"])
 def test_a_mistake_in_a_template_is_said_before_anything_starts(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

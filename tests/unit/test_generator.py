@@ -26,11 +26,12 @@ from iot_stream.generator.job import send_readings, wait_until_active
 from iot_stream.generator.ledger import Accepted, Ledger, digest_of
 from iot_stream.generator.rates import constant
 from iot_stream.generator.send import SendError, Sent, put
-from iot_stream.generator.series import Reading, Readings
-from iot_stream.generator.sources import Choice, notes_on, open_readings
+from iot_stream.generator.series import Reading, Readings, Recorded
+from iot_stream.generator.sources import Choice, notes_on, notes_on_recorded, open_readings
 from iot_stream.paths import PROJECT
 from iot_stream.stack import Stack, device_zone
 from tests.aws_clients import aws_client
+from tests.builders import device_reading
 
 NOW = 1_795_342_530_123  # 2026-11-22T10:15:30.123Z
 
@@ -465,3 +466,27 @@ def test_a_stop_does_not_wait_for_refused_records(monkeypatch: pytest.MonkeyPatc
     put(stream, "s", _readings(3), sent, over=lambda: True)
     assert sent == Sent(abandoned=3, calls=1)
     assert "3 refused and NOT sent again" in sent_text(sent, seed=1)
+
+
+def test_recorded_readings_are_noted_before_they_are_sent() -> None:
+    """What the function would refuse, and times at which nobody would look; nothing where all is well."""
+    now = 1_790_000_000_000
+    at = dt.datetime.fromtimestamp(now / 1000, dt.UTC).isoformat()
+    good = json.dumps(device_reading(device_ts=at)).encode()
+    old = json.dumps(device_reading(device_ts="2026-05-03 14:05:09")).encode()
+    assert notes_on_recorded([good, old], load(), zone=dt.UTC, now=now) == []
+    assert notes_on_recorded([old, b"{", old], load(), zone=dt.UTC, now=now) == [
+        (
+            "the function refuses 1 of 3 readings, the first one is number 2: not_json. `iot-stream readings try` says"
+            " what to do"
+        ),
+        "the latest time of the readings is 2026-05-03T14:05:09.000 UTC: choose a time range that has it",
+    ]
+
+
+def test_recorded_readings_have_keys_of_their_own() -> None:
+    """Else all would be in one shard; the same seed gives the same."""
+    taken = Recorded([b"a", b"b"], 7).take([0] * 5)
+    assert [reading.data for reading in taken] == [b"a", b"b", b"a", b"b", b"a"]
+    assert len({reading.key for reading in taken}) == 5
+    assert taken == Recorded([b"a", b"b"], 7).take([0] * 5)

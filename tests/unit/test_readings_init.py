@@ -76,6 +76,7 @@ def test_the_walkthrough_s_reading_gives_its_roles() -> None:
     ("key", "value", "expected"),
     [
         ("x", True, Type.BOOLEAN), ("x", 5, Type.LONG), ("x", 5.25, Type.SCALED_FLOAT), ("x", "5", Type.KEYWORD),
+        ("battery", "3.71", Type.SCALED_FLOAT), ("firmware", "3.71", Type.KEYWORD),
         ("temp_c", "5.5", Type.SCALED_FLOAT), ("temp_c", 5, Type.SCALED_FLOAT), ("x", 1.123456789, Type.DOUBLE),
         ("x", 2**63, Type.DOUBLE), ("x", 1e300, Type.DOUBLE), ("x", "192.0.2.1", Type.IP), ("x", "::1", Type.IP),
         ("x", "fe80::1%eth0", Type.KEYWORD), ("x", "52.1,4.3", Type.KEYWORD), ("position", "52.1,4.3", Type.GEO_POINT),
@@ -112,6 +113,17 @@ def test_epochs_are_told_apart_by_their_size(number: float, expected: TimeFormat
 def test_units_come_from_names(key: str, unit: str | None) -> None:
     """However the words of a key are joined."""
     assert one(5.5, key).unit == unit
+
+
+def test_a_device_whose_name_says_nothing_is_the_first_text_with_a_number() -> None:
+    """A beehive's: better a guess with a comment than none. A name that says it comes first; texts alone don't."""
+    reading = {"site": "Hof 3", "hive": "H-12", "at": "2026-05-03 14:05:09,5 +02:00", "weight_kg": 38.4, "note": "ok"}
+    text = text_for(reading, reading | {"site": "Hof", "hive": "H-13"})
+    assert parse(text).device.name == "hive"
+    assert re.search(r'role = "device" +# guess: the first text with a number in it; no name says it', text)
+    assert parse(text_for(reading | {"sensor": "x"})).device.name == "sensor"
+    with pytest.raises(DescriptionError, match="no field has the role device"):
+        parse(text_for({"site": "Hof", "count": 3, "at": "2026-05-03 14:05:09"}))
 
 
 def test_what_some_samples_lack_is_optional() -> None:
