@@ -51,6 +51,8 @@ STACK_NAME = "iot-stream-local"  # as in samconfig.toml; never that of a stack o
 WORKER = "the delivery worker"
 LIVE_PAGE = "the live page"
 _PART_SECONDS = 180
+_MIB = 1024**2
+_LEAST_FREE = 300 * _MIB
 _IOT_STREAM = (sys.executable, "-m", "iot_stream")
 
 
@@ -353,8 +355,14 @@ def _check_folder(folder: Path) -> None:
         folder.chmod(0o700)
         with TemporaryFile(dir=folder):
             pass
+        free = shutil.disk_usage(folder).free
     except OSError as error:
         raise SetupError(f"the state folder {folder} can't be written: {error}. Choose another with --state") from error
+    if free < _LEAST_FREE:  # its parts, in want of it, end in many ways and hardly ever say why
+        raise SetupError(
+            f"the disk of the state folder {folder} has {free / _MIB:,.0f} MiB free, and a local stack takes "
+            f"{_LEAST_FREE / _MIB:,.0f} MiB at first: make room, or choose another with --state"
+        )
 
 
 def read(folder: Path) -> LocalStack | None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from samcli.cli.types import CfnParameterOverridesType
 from iot_stream.cli import cli
 from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.errors import SetupError, StackError
-from iot_stream.local import deployment, local_stack, opensearch, processes
+from iot_stream.local import deployment, distribution, local_stack, opensearch, processes
 from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, certificates_in, make_certificates
 from iot_stream.local.deployment import check_parameters, override
 from iot_stream.local.ministack import Ministack
@@ -366,6 +367,17 @@ def test_a_state_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
         local_stack.up(tmp_path / "file" / "below")
     with pytest.raises(StackError, match="no local stack is running"):
         local_stack.find(tmp_path / "file" / "below")
+
+
+def test_a_disk_that_is_nearly_full_is_said_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one of 1 MiB OpenSearch came up, and the deployment ended in a time-out that named no cause (run)."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=5 * 1024**2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(distribution, "assemble", lambda *_: pytest.fail("it has begun"))
+    with pytest.raises(SetupError, match=r"has 5 MiB free, and a local stack takes 300 MiB at first: make room, or"):
+        local_stack.up(tmp_path / "new")
 
 
 def test_up_refuses_an_unknown_parameter_before_it_touches_anything(tmp_path: Path) -> None:
