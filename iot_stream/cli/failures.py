@@ -122,7 +122,8 @@ def show(
         if as_json:
             click.echo(json.dumps(row))
         else:
-            click.echo("\n".join(f"{name:<12} {_plain(value)}" for name, value in row.items() if value) + "\n")
+            shown = {name: value for name, value in row.items() if value or value == 0}  # the first line is 0
+            click.echo("\n".join(f"{name:<12} {_plain(value)}" for name, value in shown.items()) + "\n")
 
 
 @failures.command()

@@ -208,7 +208,7 @@ def up(
     earlier = read(folder)
     if earlier is not None and earlier.alive:
         raise SetupError(
-            "a local stack is already running: `iot-stream deploy` puts changes on it, `make down` stops it"
+            "a local stack is already running: `iot-stream deploy` puts changes on it, `iot-stream down` stops it"
         )
     if earlier is None and folder.exists() and any(folder.iterdir()):
         raise SetupError(

@@ -1,16 +1,22 @@
 """Failures are listed and chosen by kind, code, time and all reasons, recomputed by the function's own rules."""
 
+import base64
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iot_stream.cli import cli
 from iot_stream.failure_objects import FailedRecord, FailureKind
 from iot_stream.failures.reasons import Reasons
 from iot_stream.failures.selection import Selection, SelectionError, parse_time
 from iot_stream.failures.summary import Group, summarize
+from iot_stream.stack import Stack
+from iot_stream.target import Target
 from tests.builders import device_reading
 
 REASONS = Reasons(UTC)
@@ -133,3 +139,21 @@ def test_anything_else_is_one_error(text: str) -> None:
         assert isinstance(parse_time(text, NOW), int)
     except SelectionError as error:
         assert "90m" in str(error)  # noqa: PT017 - some texts are times
+
+
+def test_a_shown_record_has_its_line_also_the_first(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines count from 0; what is empty is left out."""
+    lines = [
+        {"rawData": base64.b64encode(data).decode(), "errorCode": "X", "lambdaArn": "a"} for data in (b"{", b"\xff")
+    ]
+    key = "opensearch_backup/processing-failed/2026/11/26/10/x"
+    s3.put_object(Bucket="backup", Key=key, Body="\n".join(map(json.dumps, lines)))
+    outputs = {"BackupBucketName": "backup", "BackupPrefix": "opensearch_backup/"}
+    stack = Stack("s", "arn", outputs, {"DeviceTimeZone": "UTC"})
+    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: s3, None)))
+    shown = CliRunner().invoke(cli, ["failures", "show", key])
+    assert shown.exit_code == 0, shown.output
+    first, second = shown.output.strip().split("\n\n")
+    assert "line         0" in first.splitlines()
+    assert "line         1" in second.splitlines()
+    assert not [line for line in first.splitlines() if len(line.split()) == 1], "no value"
