@@ -32,7 +32,14 @@ CLI_ONLY = {
     "configure": {"get": set(), "list-profiles": set(), "": set()},
     "sso": {"login": set()},
     "sns": {"subscribe": {"--topic-arn", "--protocol", "--notification-endpoint"}},  # the API's Endpoint, renamed
-    "s3": {"mb": set(), "ls": {"--recursive", "--summarize"}, "rm": {"--recursive"}, "cp": {"--recursive"}},
+    "s3": {
+        "mb": set(),
+        "ls": {"--recursive", "--summarize"},
+        "rm": {"--recursive"},
+        "rb": {"--force"},
+        "cp": {"--recursive"},
+    },
+    "deploy": {"list-deployments": {"--max-items"}},  # the service is codedeploy; the CLI pages
     "logs": {"tail": {"--since", "--follow", "--log-stream-names", "--filter-pattern"}},
 }
 
@@ -95,7 +102,8 @@ def test_a_command_that_is_shown_can_be_typed(line: str) -> None:
 @functools.cache
 def _sam(name: str) -> click.Command:
     """Return a command of the SAM CLI, which loads them only when they run."""
-    command: click.Command = importlib.import_module(f"samcli.commands.{name}.command").cli
+    module = "validate" if name == "validate" else "command"  # where each command's module is in its folder
+    command: click.Command = importlib.import_module(f"samcli.commands.{name}.{module}").cli
     return command
 
 
