@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from iot_stream.failure_objects import NoSuchFailureError
 from iot_stream.live.app import create_app
 from iot_stream.live.failures import Failure
+from iot_stream.live.server import configure
 from iot_stream.local.processes import free_port
 from tests.chromium import chromium_path
 from tests.polling import until
@@ -45,15 +46,7 @@ class Failed:
 def serving(*parts: Any) -> Iterator[str]:
     """Serve the app made of these parts (see `create_app`) on a free port; gives its address."""
     port = free_port()
-    config = uvicorn.Config(
-        create_app(*parts),
-        host="127.0.0.1",
-        port=port,
-        log_level="error",
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configure(create_app(*parts), port))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from iot_stream.dashboards.definition import Dashboard, load
 from iot_stream.failure_objects import BackupLocation, FailureObjects
@@ -25,7 +26,7 @@ from iot_stream.log_file import rotate
 from iot_stream.paths import LOCAL
 from iot_stream.run.counts import read_counts
 
-__all__ = ["open_page", "serve", "stack_view"]
+__all__ = ["configure", "open_page", "serve", "stack_view"]
 
 _ROTATE_SECONDS = 10.0
 
@@ -40,18 +41,27 @@ def serve(local_stack: LocalStack, port: int, say: Callable[[str], None]) -> Non
     claim_port(port, what="the live page", option="--port")
     key = "" if owners_known() else page_key(local_stack.live_key_file)
     app = create_app(*stack_view(local_stack), bundle(LOCAL / "live"), key)
-    config = uvicorn.Config(
+    server = _Server(configure(app, port), lambda: say(f"http://127.0.0.1:{port}/" + (f"?key={key}" if key else "")))
+    threading.Thread(target=_keep_logs_bounded, args=(local_stack,), daemon=True).start()
+    server.run()
+
+
+def configure(app: ASGIApp, port: int) -> uvicorn.Config:
+    """Return how the page's application is served.
+
+    Whose a request is follows from its connection, so no header may say that it came by another one: uvicorn believes
+    X-Forwarded-For where the sender is on this machine, and every user of the machine is.
+    """
+    return uvicorn.Config(
         app,
         host="127.0.0.1",
         port=port,
+        proxy_headers=False,
         log_level="warning",
         access_log=False,  # addresses hold what people filter by
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    server = _Server(config, lambda: say(f"http://127.0.0.1:{port}/" + (f"?key={key}" if key else "")))
-    threading.Thread(target=_keep_logs_bounded, args=(local_stack,), daemon=True).start()
-    server.run()
 
 
 def _keep_logs_bounded(local_stack: LocalStack) -> None:

@@ -1,6 +1,7 @@
 """The live page's server over a real OpenSearch, by plain HTTP: what it returns, and to whom."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -47,24 +48,41 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+_ASK_AS = """
+import os, socket, sys
+family, host, port, uid, header = sys.argv[1:]
+os.setuid(int(uid))
+with socket.socket(getattr(socket, family)) as client:
+    client.connect((host, int(port)))
+    client.sendall(f"GET /api/dashboard HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n{header}\\r\\n\\r\\n".encode())
+    print(client.recv(20).split()[1].decode())
+"""
+
+
+def _status_for(uid: int, port: int, family: str = "AF_INET", host: str = "127.0.0.1", header: str = "X: x") -> str:
+    """Return the status that a user of this machine gets."""
+    command = [sys.executable, "-I", "-c", _ASK_AS, family, host, str(port), str(uid), header]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user for a moment")
 def test_another_user_of_the_machine_gets_nothing(broken: str) -> None:
     """Neither over IPv4 nor through an IPv6 socket; the user who serves the page gets it."""
     port = int(broken.rpartition(":")[2])
-    code = (
-        "import os, socket, sys\n"
-        "family, host, port, uid = sys.argv[1:]\n"
-        "os.setuid(int(uid))\n"
-        "with socket.socket(getattr(socket, family)) as client:\n"
-        "    client.connect((host, int(port)))\n"
-        "    client.sendall(b'GET /api/dashboard HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n')\n"
-        "    print(client.recv(20).split()[1].decode())\n"
-    )
     for family, host in (("AF_INET", "127.0.0.1"), ("AF_INET6", "::ffff:127.0.0.1")):
         for uid, status in ((65534, "403"), (os.getuid(), "200")):
-            command = [sys.executable, "-I", "-c", code, family, host, str(port), str(uid)]
-            asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-            assert asked.stdout.strip() == status, (family, uid)
+            assert _status_for(uid, port, family, host) == status, (family, uid)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user for a moment")
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP"])
+def test_nobody_passes_for_the_owner_by_naming_his_connection(broken: str, name: str) -> None:
+    """The owner's browser keeps a connection open, and /proc/net/tcp shows its port to everyone."""
+    port = int(broken.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as browser:
+        own = f"127.0.0.1:{browser.getsockname()[1]}"
+        for value in (own, f"for={own}", f"{own}, {own}", f'for="{own}"'):
+            assert _status_for(65534, port, header=f"{name}: {value}") == "403"
 
 
 def test_many_viewers_cost_one_reading(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -39,6 +39,7 @@ def main() -> None:
         port=options.port,
         ssl_certfile=options.certificates / "node.pem",
         ssl_keyfile=options.certificates / "node.key",
+        proxy_headers=False,
         log_level="warning",
         lifespan="off",
         server_header=False,
