@@ -97,13 +97,26 @@ def test_a_records_index_is_decided_when_it_is_first_read() -> None:
     assert [record.index for record in again] == ["i", "i", "other-1970-01-01", "third"]
 
 
+def test_what_is_read_again_in_parts_keeps_its_decision() -> None:
+    """An earlier worker read ten records; a later one reads five of them again, and then the index is changed."""
+    decided = Progress("arn", 1.0, {SHARD: ShardProgress(decisions=[IndexDecision("10", NAMING)])})
+    tracker = CheckpointTracker(decided)
+    tracker.admit(SHARD, singles(1, 5), NAMING, backup=False, ended=False)
+    assert tracker.shards()[SHARD].decisions == [IndexDecision("10", NAMING)]
+    rest = singles(6, 6)
+    tracker.admit(SHARD, rest, IndexNaming("other", Rotation.NONE), backup=False, ended=False)
+    assert [record.index for record in rest] == ["i"] * 5 + ["other"]
+
+
 def test_decisions_are_forgotten_behind_the_position() -> None:
     """What is delivered needs no decision any more: there are as many as there were changes in flight."""
     tracker = CheckpointTracker(Progress("arn", 1.0))
-    records = singles(1, 3)
-    tracker.admit(SHARD, records[:2], NAMING, backup=False, ended=False)
-    tracker.admit(SHARD, records[2:], NAMING, backup=False, ended=False)
-    assert tracker.shards()[SHARD].decisions == [IndexDecision("3", NAMING)]
-    for record in records:
+    records, later = singles(8, 2), singles(10, 1)  # numbers of one digit and of two: it is no comparison of texts
+    other = IndexNaming("other", Rotation.NONE)
+    tracker.admit(SHARD, records[:1], NAMING, backup=False, ended=False)
+    tracker.admit(SHARD, records[1:], NAMING, backup=False, ended=False)
+    tracker.admit(SHARD, later, other, backup=False, ended=False)
+    assert tracker.shards()[SHARD].decisions == [IndexDecision("9", NAMING), IndexDecision("10", other)]
+    for record in (*later, *records):
         tracker.complete(record, Outcome.INDEXED)
     assert tracker.shards()[SHARD].decisions == []
