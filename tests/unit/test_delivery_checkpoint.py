@@ -26,10 +26,10 @@ def test_the_position_moves_over_whole_chunks_in_order() -> None:
     records = singles(1, 6)
     tracker.admit(SHARD, records, NAMING, backup=False, ended=False)
     for n in (5, 4, 3, 2, 0):
-        tracker.complete(records[n], Outcome.INDEXED)
+        tracker.complete([records[n]], Outcome.INDEXED)
     assert tracker.shards()[SHARD].position is None
     assert (tracker.pending, tracker.memory) == (1, sum(map(footprint, records[:2])))
-    tracker.complete(records[1], Outcome.DROPPED)
+    tracker.complete([records[1]], Outcome.DROPPED)
     assert tracker.shards()[SHARD].position == "6"
     assert tracker.committed() == {Outcome.INDEXED: 5, Outcome.DROPPED: 1}
     assert (tracker.pending, tracker.memory) == (0, 0)
@@ -41,11 +41,11 @@ def test_a_kpl_record_is_passed_whole() -> None:
     records = users(1, 10) + users(2, 1)
     tracker.admit(SHARD, records, NAMING, backup=False, ended=False)
     for record in records[:9]:
-        tracker.complete(record, Outcome.INDEXED)
+        tracker.complete([record], Outcome.INDEXED)
     assert tracker.shards()[SHARD].position is None
-    tracker.complete(records[9], Outcome.INDEXED)
+    tracker.complete([records[9]], Outcome.INDEXED)
     assert tracker.shards()[SHARD].position in {None, "1"}
-    tracker.complete(records[10], Outcome.INDEXED)
+    tracker.complete([records[10]], Outcome.INDEXED)
     assert tracker.shards()[SHARD].position == "2"
 
 
@@ -66,7 +66,7 @@ def test_a_record_waits_for_its_backup_too() -> None:
     records = singles(1, 2)
     tracker.admit(SHARD, records, NAMING, backup=True, ended=False)
     for record in records:
-        tracker.complete(record, Outcome.INDEXED)
+        tracker.complete([record], Outcome.INDEXED)
     assert tracker.shards()[SHARD].position is None
     tracker.back_up(records)
     assert tracker.shards()[SHARD] == ShardProgress("2", backed_up=("2", 0))
@@ -79,7 +79,7 @@ def test_what_is_in_a_failure_object_is_not_delivered_again() -> None:
     deliver, _ = tracker.admit(SHARD, [known, other], NAMING, backup=False, ended=False)
     assert deliver == [other]
     assert tracker.outcomes == {Outcome.PROCESSING_FAILED: 1}
-    tracker.complete(other, Outcome.INDEXED)
+    tracker.complete([other], Outcome.INDEXED)
     assert tracker.stored == {}
     assert tracker.shards()[SHARD].position == "2"
 
@@ -118,5 +118,5 @@ def test_decisions_are_forgotten_behind_the_position() -> None:
     tracker.admit(SHARD, later, other, backup=False, ended=False)
     assert tracker.shards()[SHARD].decisions == [IndexDecision("9", NAMING), IndexDecision("10", other)]
     for record in (*later, *records):
-        tracker.complete(record, Outcome.INDEXED)
+        tracker.complete([record], Outcome.INDEXED)
     assert tracker.shards()[SHARD].decisions == []

@@ -36,7 +36,7 @@ def test_records_with_an_outcome_are_freed_without_a_search() -> None:
         records = [Record("s", f"{n:09}", None, "k", 1, "e30=", record_id("s", f"{n:09}", None), 2) for n in range(100)]
         tracker.admit("s", records, IndexNaming("index", Rotation.NONE), backup=False, ended=False)
         for record in records:
-            tracker.complete(record, Outcome.INDEXED)
+            tracker.complete([record], Outcome.INDEXED)
         del records, record
         assert [each for each in gc.get_objects() if isinstance(each, Record)] == []
     finally:

@@ -158,6 +158,28 @@ def test_a_stopping_worker_tries_what_has_collected_in_an_outage() -> None:
     assert [type(command) for command in delivery.commands(NOW)] == [Index]
 
 
+def test_documents_collect_a_moment_behind_a_request_that_is_under_way() -> None:
+    """Without buffering, the first goes at once; others when it is done, after a moment, or when a batch is full."""
+    delivery = make_delivery()
+    delivery.arrived(SHARD, records(b'{"a":1}'), NOW)
+    (first,) = delivery.commands(NOW)
+    delivery.arrived(SHARD, records(b'{"a":2}', start=2), NOW + 10)
+    delivery.arrived(SHARD, records(b'{"a":3}', start=3), NOW + 20)
+    assert delivery.commands(NOW + 20) == []
+    assert delivery.due_at() == NOW + 110
+    (second,) = delivery.commands(NOW + 110)
+    assert isinstance(second, Index)
+    assert len(second.documents) == 2
+    delivery.arrived(SHARD, records(b'{"a":4}', start=4), NOW + 120)
+    assert delivery.commands(NOW + 120) == []
+    for command in (first, second):
+        assert isinstance(command, Index)
+        delivery.indexed(command, [None] * len(command.documents), NOW + 130)
+    assert len(delivery.commands(NOW + 130)) == 1
+    delivery.arrived(SHARD, records(*[b'{"a":"%s"}' % (b"x" * 1000)] * 1100, start=5), NOW + 140)
+    assert len(delivery.commands(NOW + 140)) == 1  # more than a batch holds: only what is left waits
+
+
 def test_only_rejected_documents_are_sent_again() -> None:
     """The indexed documents of a batch are complete; a 400 fails immediately."""
     delivery = make_delivery()

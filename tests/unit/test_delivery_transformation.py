@@ -168,6 +168,29 @@ def test_every_record_gets_one_verdict_whatever_is_returned(payload: bytes) -> N
     assert all(isinstance(verdict, bytes | ProcessingError) or verdict is DROPPED for verdict in verdicts)
 
 
+RETURNED = st.fixed_dictionaries(
+    {"result": st.sampled_from(["Ok", "Ok", "Dropped", "ProcessingFailed", "ok"])},
+    optional={
+        "data": st.none()
+        | st.binary(max_size=6).map(lambda data: base64.b64encode(data).decode())
+        | st.text(alphabet="ABab01+/=-_ \n", max_size=9)
+    },
+)
+
+
+@given(st.lists(RETURNED, max_size=8))
+def test_one_malformed_record_changes_no_other_verdict(returned: list[dict[str, Any]]) -> None:
+    """A batch that is decoded in one go has the verdicts that each record has by itself."""
+    records = [make_record(number) for number in range(len(returned))]
+    items = [{"recordId": record.id} | item for record, item in zip(records, returned, strict=True)]
+    malformed = {"recordId": "unknown", "result": 7}
+    alone = [
+        parse_response([record], json.dumps({"records": [item, malformed]}).encode())
+        for record, item in zip(records, items, strict=True)
+    ]
+    assert parse_response(records, json.dumps({"records": items}).encode()) == [verdict for (verdict,) in alone]
+
+
 def test_timeouts_are_distinguished_from_other_errors() -> None:
     """AWS's and ministack's messages mean a timeout; anything else is the function's own error."""
     aws = b'{"errorMessage":"2026-01-01T00:00:00.000Z 1-2-3 Task timed out after 3.00 seconds"}'

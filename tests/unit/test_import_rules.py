@@ -26,7 +26,8 @@ LEVELS = [
     {"errors"},
 ]
 PURE_IMPORTS = {
-    "base64", "collections", "dataclasses", "datetime", "enum", "hashlib", "heapq", "itertools", "re", "typing",
+    "base64", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "heapq", "itertools",
+    "operator", "re", "typing",
     "msgspec", "iot_stream.delivery.errors",
 }  # fmt: skip
 READS_THE_CLOCK = re.compile(r"\.(now|today|utcnow)\(")

@@ -78,7 +78,7 @@ def is_one_line(body: bytes) -> bool:
 
     Anything else would shift the lines that follow, so that documents would be read as actions; it must never be sent.
     """
-    return b"\n" not in body and bool(body.strip())
+    return b"\n" not in body and body != b"" and not body.isspace()
 
 
 def wire_size(document: Document) -> int:

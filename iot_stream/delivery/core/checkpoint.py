@@ -6,7 +6,8 @@ failure object.
 """
 
 from collections import Counter, deque
-from itertools import batched
+from itertools import batched, groupby
+from operator import attrgetter
 
 from iot_stream.delivery.core.naming import IndexNaming
 from iot_stream.delivery.core.progress import IndexDecision, Position, Progress, ShardProgress
@@ -18,6 +19,7 @@ __all__ = ["CHUNK", "CheckpointTracker", "backup_positions", "footprint"]
 CHUNK = 500
 
 
+_CHUNK_OF = attrgetter("chunk")
 # What a record takes in memory besides its data, approximately: the object, its strings, its document.
 _OVERHEAD = 1024
 
@@ -121,21 +123,24 @@ class CheckpointTracker:
         """Forget the saved positions of a shard, before any of its records is admitted."""
         self._shards[shard] = _ShardState(ShardProgress())
 
-    def complete(self, record: Record, outcome: Outcome) -> None:
-        """Record a record's outcome."""
-        chunk = record.chunk
-        if chunk is None or record.outcome is not None:
-            raise AssertionError(f"record {record.id} has an outcome already or was never admitted")
-        record.outcome = outcome
-        chunk.outcomes[outcome] = chunk.outcomes.get(outcome, 0) + 1
-        self.outcomes[outcome] += 1
-        self.pending -= 1
-        self._release(chunk)
+    def complete(self, records: list[Record], outcome: Outcome) -> None:
+        """Record the outcome of records."""
+        for chunk, group in groupby(records, _CHUNK_OF):
+            done = 0
+            for record in group:
+                if chunk is None or record.outcome is not None:
+                    raise AssertionError(f"record {record.id} has an outcome already or was never admitted")
+                record.outcome = outcome
+                done += 1
+            chunk.outcomes[outcome] = chunk.outcomes.get(outcome, 0) + done
+            self.outcomes[outcome] += done
+            self.pending -= done
+            self._release(chunk, done)
 
     def complete_stored(self, record: Record, outcome: Outcome) -> None:
         """Record the outcome of a record that is in a failure object."""
         self.stored[record.id] = outcome
-        self.complete(record, outcome)
+        self.complete([record], outcome)
 
     def back_up(self, records: list[Record]) -> None:
         """Record that source records, in the order of their arrival, are in an object."""
@@ -143,7 +148,7 @@ class CheckpointTracker:
             self._shards[shard].backed_up = position
         for record in records:
             if record.chunk is not None:
-                self._release(record.chunk)
+                self._release(record.chunk, 1)
 
     def adopt_backup(self, positions: dict[str, Position]) -> None:
         """Record that an earlier worker's object of source records exists."""
@@ -172,11 +177,11 @@ class CheckpointTracker:
             if outcome is None:
                 rest.append(record)
             else:
-                self.complete(record, outcome)
+                self.complete([record], outcome)
         return rest
 
-    def _release(self, chunk: Chunk) -> None:
-        chunk.pending -= 1
+    def _release(self, chunk: Chunk, done: int) -> None:
+        chunk.pending -= done
         if chunk.pending == 0:
             self.memory -= chunk.memory
             chunk.records = [record for record in chunk.records if record.id in self.stored]

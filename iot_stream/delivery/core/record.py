@@ -2,6 +2,7 @@
 
 import base64
 from enum import StrEnum
+from functools import cache
 
 import msgspec
 
@@ -23,8 +24,12 @@ def record_id(shard: str, sequence: str, subsequence: int | None) -> str:
     It is the recordId of the transformation event and, with FIREHOSE_DEFAULT, the document's `_id`. A sequence number
     is unique only within its shard ("Amazon Kinesis Data Streams Terminology"), so the shard is part of the id.
     """
-    number = shard.removeprefix("shardId-").lstrip("0") or "0"
-    return f"{number}.{sequence}.{subsequence or 0}"
+    return f"{_shard_number(shard)}.{sequence}.{subsequence or 0}"
+
+
+@cache
+def _shard_number(shard: str) -> str:
+    return shard.removeprefix("shardId-").lstrip("0") or "0"
 
 
 class Chunk(msgspec.Struct, eq=False):

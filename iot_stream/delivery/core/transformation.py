@@ -130,15 +130,25 @@ class _Event(msgspec.Struct, rename="camel"):
     records: list[_EventRecord]
 
 
-class _ResponseRecord(msgspec.Struct, rename="camel"):
+class _WellFormedRecord(msgspec.Struct, rename="camel"):
+    record_id: str
+    result: str
+    data: bytes | None = None  # msgspec decodes base64, and refuses what `validate=True` refuses
+
+
+class _WellFormedResponse(msgspec.Struct):
+    records: list[_WellFormedRecord]
+
+
+class _AnyRecord(msgspec.Struct, rename="camel"):
     # Accept any JSON, so that one malformed record does not fail its batch.
     record_id: Any = None
     result: Any = None
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _Response(msgspec.Struct):
-    records: list[_ResponseRecord]
+class _AnyResponse(msgspec.Struct):
+    records: list[_AnyRecord]
 
 
 def wire_size(record: Record) -> int:
@@ -183,7 +193,8 @@ def build_event(stream: Stream, invocation_id: str, records: list[Record]) -> by
     )
 
 
-_decode_response = msgspec.json.Decoder(_Response).decode
+_decode_well_formed = msgspec.json.Decoder(_WellFormedResponse).decode
+_decode_any = msgspec.json.Decoder(_AnyResponse).decode
 
 
 def parse_response(records: list[Record], payload: bytes) -> list[Verdict]:
@@ -193,17 +204,26 @@ def parse_response(records: list[Record], payload: bytes) -> list[Verdict]:
     response that is not JSON or has no `records` fails the whole batch; a missing, duplicated or malformed response
     record fails only its own record; one for an unknown recordId is ignored.
     """
+    names: list[Any]
     try:
-        returned = _decode_response(payload).records
+        # The common case takes a quarter of the time; one malformed record needs the other.
+        well_formed = _decode_well_formed(payload).records
+        names = [item.record_id for item in well_formed]
+        verdicts = [_verdict(item.result, item.data) for item in well_formed]
     except DECODE_ERRORS:
-        return [NOT_PARSED] * len(records)
-    if len(returned) == len(records) and all(a.record_id == r.id for a, r in zip(returned, records, strict=True)):
-        return [_verdict(item) for item in returned]  # the common case: same records, same order
-    by_id: dict[str, _ResponseRecord | None] = {}
-    for item in returned:
-        if isinstance(item.record_id, str):
-            by_id[item.record_id] = None if item.record_id in by_id else item
-    return [_look_up(by_id, record.id) for record in records]
+        try:
+            returned = _decode_any(payload).records
+        except DECODE_ERRORS:
+            return [NOT_PARSED] * len(records)
+        names = [item.record_id for item in returned]
+        verdicts = [_verdict(item.result, _decode_data(bytes(item.data))) for item in returned]
+    if names == [record.id for record in records]:
+        return verdicts
+    by_id: dict[str, Verdict] = {}
+    for name, verdict in zip(names, verdicts, strict=True):
+        if isinstance(name, str):
+            by_id[name] = DUPLICATED if name in by_id else verdict
+    return [by_id.get(record.id, MISSING) for record in records]
 
 
 def parse_error(payload: bytes) -> ProcessingError:
@@ -211,24 +231,21 @@ def parse_error(payload: bytes) -> ProcessingError:
     return TIMED_OUT if b"Task timed out" in payload or b"Sandbox.Timedout" in payload else FUNCTION_ERROR
 
 
-def _look_up(by_id: dict[str, _ResponseRecord | None], name: str) -> Verdict:
-    if name not in by_id:
-        return MISSING
-    item = by_id[name]
-    return DUPLICATED if item is None else _verdict(item)
-
-
-def _verdict(item: _ResponseRecord) -> Verdict:
-    if item.result == "Ok":
-        data = bytes(item.data)
-        if data[:1] != b'"':
-            return NOT_PARSED
-        try:
-            # Base64 needs no JSON escape, so the quotes can simply be removed; but some writers escape / or =.
-            text = msgspec.json.decode(data, type=str) if b"\\" in data else data[1:-1]
-            return base64.b64decode(text, validate=True)
-        except ValueError:  # binascii.Error is one, and so is text that is not ASCII
-            return NOT_PARSED
-    if item.result == "Dropped":
+def _verdict(result: Any, data: bytes | None) -> Verdict:
+    if result == "Ok":
+        return NOT_PARSED if data is None else data
+    if result == "Dropped":
         return DROPPED
-    return FLAGGED if item.result == "ProcessingFailed" else NOT_PARSED
+    return FLAGGED if result == "ProcessingFailed" else NOT_PARSED
+
+
+def _decode_data(data: bytes) -> bytes | None:
+    """Return what a JSON string of base64 holds; None when it is anything else."""
+    if data[:1] != b'"':
+        return None
+    try:
+        # Base64 needs no JSON escape, so the quotes can simply be removed; but some writers escape / or =.
+        text = msgspec.json.decode(data, type=str) if b"\\" in data else data[1:-1]
+        return base64.b64decode(text, validate=True)
+    except ValueError:  # binascii.Error is one, and so is text that is not ASCII
+        return None
