@@ -175,6 +175,20 @@ def test_one_value_alone_has_a_scale_of_colours(value: float, vega_lite: str) ->
     drawn = panel_svg(panel, {"aggregations": found}, width=500, height=260, vega_lite=vega_lite)
     assert "Infinity" not in drawn
     assert "NaN" not in drawn
+    assert legend(drawn) == ([f"{value:.1f}".replace("-", "\u2212")] if value else [])
+
+
+@pytest.mark.parametrize("vega_lite", [OLDEST, NEWEST])
+def test_a_scale_of_colours_says_nothing_of_nothing(vega_lite: str) -> None:
+    """Without a reading the legend has no figures, where it had six times 0.0."""
+    [panel] = [panel for panel in DASHBOARD.panels if panel.name == "temperature-by-activity-over-time"]
+    assert legend(panel_svg(panel, {"_shards": {}}, width=500, height=260, vega_lite=vega_lite)) == []
+
+
+def legend(drawn: str) -> list[str]:
+    """Return the labels of a picture's legend."""
+    [labels] = re.findall(r'class="[^"]*role-legend-label.*?</g>', drawn, re.DOTALL)
+    return re.findall(r">([^<>]+)</text>", labels)
 
 
 def duration(seconds: float) -> str:
