@@ -1,9 +1,10 @@
 """How fast the live page responds over many records, and whether its memory stays flat while it refreshes.
 
-Starts its own OpenSearch, fills one index with seeded readings of the last 15 minutes, serves the page over it and
-opens it in headless Chromium. JSON goes to build/bench/live_page.json; README.md says what the figures mean.
+Starts its own OpenSearch, fills one index with seeded readings of the last 15 minutes, serves the page over it, has
+many viewers ask as the page does, and opens it in headless Chromium. JSON goes to build/bench/live_page.json; README.md
+says what the figures mean.
 
-    python -m benchmarks.live_page [--records 1000000] [--minutes 10]
+    python -m benchmarks.live_page [--records 1000000] [--viewers 20] [--minutes 10]
 """
 
 import argparse
@@ -15,7 +16,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from pathlib import Path
@@ -39,6 +41,7 @@ from tests.readings import make_index, readings
 
 INDEX = "bench-live"
 REFRESH_MS = 1_000
+PAGE_REFRESH_MS = 5_000  # of dashboard.json
 
 
 def main() -> None:
@@ -46,6 +49,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--responses", type=int, default=60, help="responses to time")
+    parser.add_argument("--viewers", type=int, default=20, help="viewers at the same time, each refreshing every 5 s")
+    parser.add_argument("--viewed", type=float, default=60, help="seconds that they look")
     parser.add_argument("--minutes", type=float, default=10, help="minutes of refreshing, once a second")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -68,18 +73,16 @@ def measure(server: OpenSearch, folder: Path, arguments: argparse.Namespace) -> 
     begun = time.monotonic()
     fill(server, arguments.records)
     filled = time.monotonic() - begun
-    sources = Sources(Reader(connect(server)), lambda: COUNTS, Failed())
+    search = Counted(Reader(connect(server)))
+    sources = Sources(search, lambda: COUNTS, Failed())
     with serving(load().for_index(INDEX), sources, bundle(folder / "vega")) as url:
-        times = sorted(response_seconds(url, arguments.responses))
         result = {
             "records": arguments.records,
             "filled_in_s": round(filled, 1),
-            "response_s": {
-                "p50": round(statistics.median(times), 3),
-                "p95": round(times[int(0.95 * (len(times) - 1))], 3),
-                "max": round(times[-1], 3),
-            },
+            "response_s": percentiles(list(response_seconds(url, arguments.responses))),
         }
+        if arguments.viewers:
+            result["viewers"] = many(url, search, arguments.viewers, arguments.viewed)
         if arguments.minutes:
             result["refresh"] = refresh(url, arguments.minutes * 60)
     return result
@@ -101,6 +104,63 @@ def response_seconds(url: str, responses: int) -> Iterator[float]:
             sys.exit(f"the page returned {response.status_code}: {response.json()['error']}")
         if number >= 3:  # the first ones warm up
             yield time.perf_counter() - begun
+
+
+class Counted:
+    """A search that counts how often all panels were asked for."""
+
+    def __init__(self, search: Reader) -> None:
+        self._search = search
+        self.refreshes = 0
+
+    def __call__(self, searches: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        """Search; a refresh of the panels is the only multi-search of more than two."""
+        self.refreshes += len(searches) > 2
+        return self._search(searches)
+
+
+def many(url: str, search: Counted, viewers: int, seconds: float) -> dict[str, Any]:
+    """Return how long viewers wait who look at the same time, and how often the domain was asked for them.
+
+    Each asks what the page asks, as often: the panels, alerts and devices every five seconds, the strip every second.
+    """
+    asked_before, end = search.refreshes, time.monotonic() + seconds
+
+    def view(number: int) -> list[float]:
+        time.sleep(PAGE_REFRESH_MS / 1000 * number / viewers)  # people do not begin at the same moment
+        times = []
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            for path in (f"data?from=now-1h&refresh={PAGE_REFRESH_MS}", "alerts", "fleet"):
+                response = get(f"{url}/api/{path}")
+                if not response.ok:
+                    sys.exit(f"/api/{path} returned {response.status_code}")
+                if path.startswith("data"):
+                    times.append(time.monotonic() - begun)
+            done = time.monotonic()
+            while time.monotonic() < min(end, done + PAGE_REFRESH_MS / 1000):
+                get(f"{url}/api/pipeline")
+                time.sleep(1)
+        return times
+
+    with ThreadPoolExecutor(viewers) as pool:
+        times = [each for found in pool.map(view, range(viewers)) for each in found]
+    return {
+        "viewers": viewers,
+        "refreshes": len(times),
+        "asked_of_the_domain": search.refreshes - asked_before,
+        "response_s": percentiles(times),
+    }
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    """Return the median, the 95th percentile and the longest of times in seconds."""
+    times = sorted(times)
+    return {
+        "p50": round(statistics.median(times), 3),
+        "p95": round(times[int(0.95 * (len(times) - 1))], 3),
+        "max": round(times[-1], 3),
+    }
 
 
 def refresh(url: str, seconds: float) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from iot_stream.live.failures import Failure
 from iot_stream.live.function_log import Reason
 from iot_stream.live.owner import OwnerOnly
 from iot_stream.live.pipeline import DelayMeter, Pipeline, State
+from iot_stream.live.shared import Shared
 
 __all__ = ["FailureSource", "Sources", "create_app"]
 
@@ -60,7 +61,11 @@ _EXACT = 2**53
 _DIGITS = 9
 _FAILURES, _MOST_FAILURES = 100, 1_000
 _SHARED_SECONDS = 2.0
+_LONGEST_REFRESH_MS = 60_000
 _THREADS = 8  # as many connections has the search client; each thread that parses keeps memory of its own
+
+
+type _Parameters = tuple[tuple[str, str], ...]
 
 
 class FailureSource(Protocol):
@@ -140,14 +145,20 @@ class _Page:
     def __init__(self, dashboard: Dashboard, sources: Sources) -> None:
         self._dashboard = dashboard
         self._sources = sources
-        self._devices = devices = Devices(sources.search, dashboard)
-        self._alerts: _Shared[None, dict[str, Any]] = _Shared(lambda _: devices.alerts())
-        self._fleet: _Shared[dict[str, str], dict[str, Any]] = _Shared(devices.fleet)
+        devices = Devices(sources.search, dashboard)
+        self._data = Shared(self._look, _SHARED_SECONDS)
+        self._alerts: Shared[None, dict[str, Any]] = Shared(lambda _: devices.alerts(), _SHARED_SECONDS)
+        self._fleet: Shared[_Parameters, dict[str, Any]] = Shared(
+            lambda asked: devices.fleet(dict(asked)), _SHARED_SECONDS
+        )
+        self._over_time: Shared[tuple[tuple[str, ...], str, str], dict[str, Any]] = Shared(
+            lambda asked: devices.over_time(*asked), _SHARED_SECONDS
+        )
         delays = DelayMeter(sources.search, dashboard.index_pattern, dashboard.time_field)
         self._pipeline = Pipeline(sources.counts, delays)
         self._state = State()
-        self._failures: _Shared[int, tuple[Sequence[Failure], Sequence[Reason]]] = _Shared(
-            lambda limit: (sources.failures.recent(limit), sources.reasons())
+        self._failures: Shared[int, tuple[Sequence[Failure], Sequence[Reason]]] = Shared(
+            lambda limit: (sources.failures.recent(limit), sources.reasons()), _SHARED_SECONDS
         )
         self._last_request = time.monotonic()
 
@@ -204,21 +215,19 @@ class _Page:
         )
 
     async def data(self, request: Request) -> Response:
-        """Return OpenSearch's responses for `from`, `to` and any number of values for each filter's field."""
+        """Return OpenSearch's responses for `from`, `to` and any number of values for each filter's field.
+
+        `refresh` is how often the viewer asks, in milliseconds: what another one asked for within that time is returned
+        again, so that the domain is asked once for all of them. Without it the domain is asked.
+        """
         query = request.query_params
-        now = datetime.now(UTC)
+        refresh = _number(query.get("refresh", "0"))
+        if refresh is None:
+            return JSONResponse({"error": "refresh must be a number of milliseconds"}, status_code=400)
         start, end = query.get("from", self._dashboard.time_from), query.get("to", self._dashboard.time_to)
-        context = Context(TimeRange.parse(start, end, now), self._filters(query.getlist))
-        begun = time.perf_counter()
-        responses = await run_in_threadpool(fetch, self._sources.search, self._dashboard, context)
-        return JSONResponse(
-            {
-                "from": context.time.start.isoformat(),
-                "to": context.time.end.isoformat(),
-                "milliseconds": round((time.perf_counter() - begun) * 1000),
-                **_exact(asdict(responses)),
-            }
-        )
+        chosen = tuple((entry["field"], tuple(query.getlist(entry["field"]))) for entry in self._dashboard.filters)
+        body = await self._data.get((start, end, chosen), min(refresh, _LONGEST_REFRESH_MS) / 1000)
+        return Response(body, media_type="application/json")
 
     async def pipeline(self, _: Request) -> Response:
         """Return counts, rates and delay, as seen at the latest look."""
@@ -231,13 +240,13 @@ class _Page:
 
     async def fleet(self, request: Request) -> Response:
         """Return a page of the table of the fleet, for `sort`, `order`, `search` and `after`."""
-        return JSONResponse(_exact(await self._fleet.get(dict(request.query_params))))
+        return JSONResponse(_exact(await self._fleet.get(tuple(sorted(request.query_params.items())))))
 
     async def devices(self, request: Request) -> Response:
         """Return one or two devices (`device`) over time, for `from` and `to`."""
         query = request.query_params
         start, end = query.get("from", self._dashboard.time_from), query.get("to", self._dashboard.time_to)
-        return JSONResponse(await run_in_threadpool(self._devices.over_time, query.getlist("device"), start, end))
+        return JSONResponse(await self._over_time.get((tuple(query.getlist("device")), start, end)))
 
     async def failures(self, request: Request) -> Response:
         """Return the newest failed records, `limit` at most, without their data, and the function's reasons."""
@@ -256,9 +265,21 @@ class _Page:
             return JSONResponse({"error": "line must be a number"}, status_code=400)
         return JSONResponse({"payload": await run_in_threadpool(self._sources.failures.payload, key, line)})
 
-    def _filters(self, values: Callable[[Any], Sequence[str]]) -> list[Mapping[str, Any]]:
-        fields = [entry["field"] for entry in self._dashboard.filters]
-        return [terms_filter(field, values(field)) for field in fields if values(field)]
+    def _look(self, asked: tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...]]) -> bytes:
+        """Ask for everything that the dashboard shows; return it as JSON, which is the same for every viewer."""
+        start, end, chosen = asked
+        now = datetime.now(UTC)
+        filters = [terms_filter(field, values) for field, values in chosen if values]
+        context = Context(TimeRange.parse(start, end, now), filters)
+        responses = fetch(self._sources.search, self._dashboard, context)
+        told = {
+            "from": context.time.start.isoformat(),
+            "to": context.time.end.isoformat(),
+            "at": round(now.timestamp() * 1000),
+            "milliseconds": round((datetime.now(UTC) - now).total_seconds() * 1000),
+            **_exact(asdict(responses)),
+        }
+        return bytes(JSONResponse(told).body)
 
     async def _watch(self) -> None:
         while True:
@@ -267,31 +288,6 @@ class _Page:
             else:
                 self._state = State()  # who comes next must not take what was counted long ago for the present
             await asyncio.sleep(_LOOK_SECONDS)
-
-
-class _Shared[Argument, Value]:
-    """What many ask for at about the same time, read once, in a thread.
-
-    Each of many viewers would read up to fifty objects and an hour of the function's log at the same moment, and the
-    threads keep the memory that their parsing took.
-    """
-
-    def __init__(self, read: Callable[[Argument], Value], seconds: float = _SHARED_SECONDS) -> None:
-        self._read = read
-        self._seconds = seconds
-        self._one_at_a_time = asyncio.Lock()
-        self._kept: tuple[Argument, Value, float] | None = None
-
-    async def get(self, argument: Argument) -> Value:
-        """Return what `read` returns for the argument, read at most `seconds` ago."""
-        async with self._one_at_a_time:
-            if self._kept is not None:
-                kept, value, at = self._kept
-                if kept == argument and time.monotonic() - at < self._seconds:
-                    return value
-            value = await run_in_threadpool(self._read, argument)
-            self._kept = argument, value, time.monotonic()
-            return value
 
 
 class _Headers:

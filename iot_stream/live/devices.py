@@ -1,6 +1,6 @@
 """The live page's data about alerts and single devices: what is wrong, the table of the fleet, one device over time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -76,7 +76,7 @@ class Devices:
         [response] = self.search([(self._index, body)])
         return fleet_page(response, reading)
 
-    def over_time(self, texts: list[str], start: str, end: str) -> dict[str, Any]:
+    def over_time(self, texts: Sequence[str], start: str, end: str) -> dict[str, Any]:
         """Return each measure of one or two devices over time.
 
         Raises:

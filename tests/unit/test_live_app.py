@@ -276,3 +276,16 @@ def test_many_viewers_of_alerts_and_devices_ask_once(page: ASGIApp, behind: Behi
     get(page, "/api/fleet", {"search": "7"})
     assert len(behind.asked) == asked + 1
     assert {index for index, _ in behind.asked} == {"device-alerts-iot-stream"}
+
+
+def test_many_viewers_of_the_panels_ask_once_in_a_refresh(page: ASGIApp, behind: Behind) -> None:
+    """Refreshing every five seconds they get what the first asked for; another choice is another question."""
+    get(page, "/api/data", {"refresh": "5000"})
+    asked = len(behind.asked)
+    bodies = {get(page, "/api/data", {"refresh": "5000"}).body for _ in range(20)}
+    assert (len(bodies), len(behind.asked)) == (1, asked)
+    get(page, "/api/data", {"refresh": "5000", "device_id": "7"})
+    assert len(behind.asked) == 2 * asked
+    get(page, "/api/data")
+    assert len(behind.asked) == 3 * asked
+    assert get(page, "/api/data", {"refresh": "soon"}).status == 400

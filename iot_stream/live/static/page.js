@@ -130,13 +130,15 @@ async function refresh() {
   pending?.abort();
   const mine = (pending = new AbortController());
   try {
-    const response = await get(`/api/data?${query()}`, mine.signal);
+    const asked = query();
+    asked.set("refresh", chosen.refresh); // what another viewer asked for within that time will do
+    const response = await get(`/api/data?${asked}`, mine.signal);
     await panels.update(response.panels);
     showLatest(response.latest);
     showFilters(response.choices);
     showEmptiness(response);
     await fleet.update();
-    latest = Date.now();
+    latest = response.at;
     showAge();
     if (chosen.paused) say("paused", "Paused");
     else say("live", "Live");

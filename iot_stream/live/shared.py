@@ -1,0 +1,61 @@
+"""What many viewers ask for at about the same time, read once for all of them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+__all__ = ["Shared"]
+
+_MOST = 32  # questions whose responses are kept: the choices of so many viewers
+
+
+@dataclass
+class _Kept[Value]:
+    """A read that is under way, or has ended at a time (seconds of the monotonic clock)."""
+
+    task: "asyncio.Task[Value]"
+    ended: float | None = None
+
+    def note_end(self, task: "asyncio.Task[Value]") -> None:
+        """Note when it ended; a failure that nobody waits for any more is no news."""
+        self.ended = time.monotonic()
+        if not task.cancelled():
+            task.exception()
+
+    def good_for(self, seconds: float) -> bool:
+        """Return whether it is under way, or succeeded less than so many seconds ago."""
+        if self.ended is None:
+            return True
+        failed = self.task.cancelled() or self.task.exception() is not None
+        return not failed and time.monotonic() - self.ended < seconds
+
+
+class Shared[Question: Hashable, Value]:
+    """Read in a thread, once for everybody who asks the same while it is under way or shortly after.
+
+    Twenty viewers would otherwise ask the domain twenty times, and each thread that parses keeps the memory it took.
+
+    Args:
+        read: returns what is asked for; a failure is told to everybody who waits for it, and not kept.
+        seconds: how long what it returned may be told again.
+    """
+
+    def __init__(self, read: Callable[[Question], Value], seconds: float) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._kept: dict[Question, _Kept[Value]] = {}
+
+    async def get(self, question: Question, seconds: float | None = None) -> Value:
+        """Return what `read` returns for the question, at most `seconds` ago (by default those of the constructor)."""
+        kept = self._kept.get(question)
+        if kept is None or not kept.good_for(self._seconds if seconds is None else seconds):
+            task = asyncio.ensure_future(run_in_threadpool(self._read, question))
+            self._kept.pop(question, None)  # the newest last
+            kept = self._kept[question] = _Kept(task)
+            task.add_done_callback(kept.note_end)
+            while len(self._kept) > _MOST:
+                del self._kept[next(iter(self._kept))]
+        return await asyncio.shield(kept.task)  # a viewer that goes away ends no one else's read
