@@ -128,6 +128,7 @@ class FakeDomain:
     always: FakeResponse | Exception | None = None
     meanwhile: dict[str, Callable[[], FakeResponse | None]] = field(default_factory=dict)
     form_login: bool = True
+    tenant: str | None = ""  # which one Dashboards takes at the sign-in; None: it has none
     _sequence: int = 0
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  # IPython's protocol, which Hypothesis follows
@@ -620,7 +621,8 @@ class FakeDomain:
                 return FakeResponse(
                     401, {"statusCode": 401, "error": "Unauthorized", "message": "Authentication Exception"}
                 )
-            return FakeResponse(200, {"username": call.body["username"], "tenants": {}})
+            tenant = {} if self.tenant is None else {"selectedTenants": self.tenant}
+            return FakeResponse(200, {"username": call.body["username"], "tenants": {}} | tenant)
         assert call.headers.get("securitytenant") == "global"
         action = call.path.removeprefix("/_dashboards/api/saved_objects/")
         if action == "_bulk_get":

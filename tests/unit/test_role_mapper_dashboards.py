@@ -77,6 +77,28 @@ def test_all_objects_are_shipped_and_then_left_alone(domain: FakeDomain) -> None
     assert not [call for call in domain.calls if call.path.endswith("_import")]
 
 
+@pytest.mark.parametrize("tenant", [None, "", "global_tenant"])
+def test_the_global_tenant_is_no_news(domain: FakeDomain, tenant: str | None) -> None:
+    """Dashboards without tenants says nothing of them; the global one is an empty text."""
+    domain.tenant = tenant
+    assert {change.outcome for change in ship(domain).values()} == {Outcome.CREATED}
+
+
+@pytest.mark.parametrize(
+    ("tenant", "where"), [("__user__", "the master user's private tenant, where nobody else sees them"), ("ops", "ops")]
+)
+def test_a_disabled_global_tenant_is_told(domain: FakeDomain, tenant: str, where: str) -> None:
+    """Dashboards then takes another tenant than the one that was asked for, without a word.
+
+    Source: opensearch-project/security-dashboards-plugin, server/multitenancy/tenant_resolver.ts (`resolve`) and
+    server/auth/types/basic/routes.ts (`selectedTenants`).
+    """
+    domain.tenant = tenant
+    change = ship(domain)["tenant"]
+    assert change.outcome is Outcome.DIFFERS
+    assert change.detail.startswith(f"they are in {where}, since Dashboards' global tenant is disabled")
+
+
 def test_a_new_version_reaches_the_objects_that_nobody_changed(
     domain: FakeDomain, next_version: Callable[..., None]
 ) -> None:

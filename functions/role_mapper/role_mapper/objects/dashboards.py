@@ -36,6 +36,8 @@ _OBJECTS = ("_dashboards", "api", "saved_objects")
 _HEADERS = {"osd-xsrf": "true", "securitytenant": "global"}
 _NO_LOGIN = {400, 401, 404}  # no log-in form, or not for this user: each call signs in by itself
 _NOT_FOUND = 404
+_GLOBAL = {"", "global", "global_tenant"}
+_PRIVATE = "__user__"
 
 
 class _Record(Template):
@@ -69,6 +71,7 @@ class Dashboards:
         self._owner = owner
         self._properties = properties
         self._record = _Record(domain, owner, properties)
+        self._tenant = ""
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -84,6 +87,7 @@ class Dashboards:
         """
         if not self._open():
             return [self._skipped()]
+        elsewhere = [] if self._tenant in _GLOBAL else [self._elsewhere()]
         wanted = {key_of(each): each for each in files.saved_objects(self._properties)}
         record = self._record.find()
         if record is not None:
@@ -110,7 +114,7 @@ class Dashboards:
         if dropped:
             changes += self._take_away(dropped, found)
             self._write_record(records_now)
-        return changes
+        return changes + elsewhere
 
     def remove(self) -> list[Change]:
         """Delete the saved objects that were shipped, but for those that people changed.
@@ -131,6 +135,18 @@ class Dashboards:
     def _skipped(self) -> Change:
         return Change(DASHBOARDS, self.name, Outcome.SKIPPED, "the domain has no OpenSearch Dashboards")
 
+    def _elsewhere(self) -> Change:
+        where = (
+            "the master user's private tenant, where nobody else sees them"
+            if self._tenant == _PRIVATE
+            else self._tenant
+        )
+        detail = (
+            f"they are in {where}, since Dashboards' global tenant is disabled "
+            "(opensearch_security.multitenancy.tenants.enable_global)"
+        )
+        return Change(DASHBOARDS, "tenant", Outcome.DIFFERS, detail)
+
     def _open(self) -> bool:
         """Sign in to Dashboards; return whether the domain has it."""
         if not self._domain.has(path("_dashboards", "api", "status")):
@@ -144,7 +160,11 @@ class Dashboards:
             user, password = master_user.credentials()
             body = {"username": user, "password": password}
             try:  # the session keeps the cookie
-                self._domain.call("POST", path("_dashboards", "auth", "login"), body, headers=_HEADERS)
+                told = self._domain.call("POST", path("_dashboards", "auth", "login"), body, headers=_HEADERS)
+                # Its Security plugin says which tenant it took (server/auth/types/basic/routes.ts, `selectedTenants`):
+                # where the global one is disabled, not the one that the header asks for.
+                tenant = told.get("selectedTenants") if isinstance(told, dict) else None
+                self._tenant = tenant if isinstance(tenant, str) else ""
             except ResponseError as error:
                 if error.status not in _NO_LOGIN:
                     raise
