@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
@@ -38,7 +38,7 @@ from iot_stream.paths import PROJECT
 
 sys.path.insert(0, str(PROJECT / "functions" / "device_alerts"))
 
-from device_alerts.documents import iso
+from device_alerts.documents import iso, milliseconds
 from device_alerts.rules import load as load_rules
 from device_alerts.run import Run, RunSettings
 from device_alerts.search import Domain
@@ -78,8 +78,9 @@ def measure(server: OpenSearch, devices: int, shards: int, readings: int) -> dic
     now = time.time_ns() // 1_000_000
     with server.admin_session() as session:
         make_indices(server, session, name, shards)
-        fill(server, session, name, documents(devices, readings, now))
-        lists = {panel: list_seconds(server, session, name, panel) for panel in LISTS}
+        truth = Truth()
+        fill(server, session, name, truth.of(documents(devices, readings, now)))
+        lists = {panel: list_seconds(server, session, name, panel, truth) for panel in LISTS}
         domain = Domain(
             f"127.0.0.1:{server.port}",
             f"{name}*",
@@ -116,7 +117,7 @@ def documents(devices: int, readings: int, now: int) -> Iterator[dict[str, Any]]
     for turn in range(readings):
         for device in range(devices):
             text = iso(now - 300_000 + turn * 300_000 // readings + chance.randrange(100_000)).removesuffix("Z")
-            celsius = 45.0 if device % 1000 == 0 else chance.uniform(0, 35)
+            celsius = round(45.0 + device / 1000, 2) if device % 1000 == 0 else round(chance.uniform(0, 35), 2)
             yield {"device_id": device, "temp_celsius": celsius, "timestamp": text, "ingested_at": text}
 
 
@@ -131,8 +132,35 @@ def fill(server: OpenSearch, session: requests.Session, index: str, found: Itera
     session.post(f"{server.url}/{index}/_refresh")
 
 
-def list_seconds(server: OpenSearch, session: requests.Session, index: str, panel: str) -> float:
-    """Return the median time of a panel's own query, its cache off."""
+class Truth:
+    """What each panel's list must be, computed from all documents by brute force."""
+
+    def __init__(self) -> None:
+        self._latest: dict[int, str] = {}
+        self._values: dict[int, list[float]] = {}
+
+    def of(self, found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Pass documents on, and take note of them."""
+        for each in found:
+            device = each["device_id"]
+            self._latest[device] = max(self._latest.get(device, ""), each["ingested_at"])
+            self._values.setdefault(device, []).append(each["temp_celsius"])
+            yield each
+
+    def list(self, panel: str) -> list[float]:
+        """Return the ten figures that a panel must show, in its order: epoch milliseconds, or averages."""
+        if panel == "silent-devices":
+            return sorted(milliseconds(f"{each}Z") for each in self._latest.values())[:10]
+        return sorted((statistics.mean(each) for each in self._values.values()), reverse=True)[:10]
+
+
+def differs(found: float, expected: float) -> bool:
+    """Return whether a figure is wrong by more than floating-point numbers are."""
+    return abs(found - expected) > 1e-6
+
+
+def list_seconds(server: OpenSearch, session: requests.Session, index: str, panel: str, truth: Truth) -> float:
+    """Return the median time of a panel's own query, its cache off; end where its list is not the true one."""
     shown = load().for_index(index)
     [query] = [each.query for each in shown.panels if each.name == panel]
     times = []
@@ -143,6 +171,12 @@ def list_seconds(server: OpenSearch, session: requests.Session, index: str, pane
         times.append(time.perf_counter() - begun)
         if not response.ok:
             sys.exit(response.text[:1000])
+        found = response.json()["aggregations"]
+        buckets = (found["day"] if panel == "silent-devices" else found)["devices"]["buckets"]
+        name = "latest" if panel == "silent-devices" else "average"
+        figures, expected = [bucket[name]["value"] for bucket in buckets], truth.list(panel)
+        if len(figures) != len(expected) or any(map(differs, figures, expected)):
+            sys.exit(f"{panel}: the list is not the true one")
     return round(statistics.median(times), 3)
 
 

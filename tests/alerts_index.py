@@ -121,6 +121,16 @@ class MemoryIndex:
 
         self.killer.guard(write)
 
+    def delete_many(self, identities: list[str]) -> None:
+        """Delete documents in their order; those that are gone already are no error."""
+
+        def delete() -> None:
+            for identity in identities:
+                self.written.pop(identity, None)
+                self.versions.pop(identity, None)
+
+        self.killer.guard(delete)
+
     def _write(self, identity: str, document: Mapping[str, Any]) -> int:
         self.written[identity] = copy.deepcopy(dict(document))
         self.versions[identity] = len(self.versions) + 1 + self.versions.get(identity, 0)

@@ -48,6 +48,7 @@ CHANGED = {
     "DeliveryBufferIntervalInSeconds": "10",
     "DeliveryBufferSizeInMBs": "2",
     "DeliveryRetrySeconds": "60",
+    "DeviceAlertsDays": "30",
     "DeviceAlertsSchedule": "rate(5 minutes)",
     "DeviceTimeZone": "Europe/Berlin",
     "DocumentIdFormat": "NO_DOCUMENT_ID",

@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -144,12 +144,13 @@ def test_a_real_index_and_the_one_in_memory_say_the_same(fleet: Fleet, monkeypat
     topics = (Topic(Killer()), Topic(Killer()))
     moods = {device: draw.choice(["fine", "hot", "silent", "ahead", "flapping"]) for device in range(1, 40)}
     moods[2**53 + 1] = "hot"
+    moods[2**53 + 3] = "gone"
     for minute in range(12):
         batch = []
         for _ in range(3):
             now[0] += 20_000
             for device, mood in moods.items():
-                if mood == "silent" and 1 <= minute < 9:
+                if (mood == "silent" and 1 <= minute < 9) or (mood == "gone" and minute):
                     continue
                 hot = (mood == "hot" and minute < 8) or (mood == "flapping" and draw.random() < 0.5)
                 arrived = now[0] - draw.randrange(5_000)
@@ -178,6 +179,14 @@ def test_a_real_index_and_the_one_in_memory_say_the_same(fleet: Fleet, monkeypat
     assert [(each.id, each.opened, each.closed) for each in topics[0].messages] == [
         (each.id, each.opened, each.closed) for each in topics[1].messages
     ], f"seed {SEED}"
+    fleet.domain.refresh()
+    memory.refresh()
+    for index, topic in zip((fleet.domain, memory), topics, strict=True):
+        forgetful = replace(settings, keep=4 * MINUTE)
+        summary = Run(RULES, forgetful, index, topic.publish, clock=lambda: now[0], lease=50_000).go()
+        assert summary.forgotten >= 1, f"seed {SEED}"
+    assert f"device:{2**53 + 3}" not in memory.written
+    assert fleet.documents() == memory.written, f"seed {SEED}"
 
 
 def _text(instant: int) -> str:

@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "TRANSFORM_BUFFER_SECONDS": "60",
     "DELIVERY_BUFFER_SECONDS": "30",
     "LATE_AFTER_SECONDS": "600",
+    "KEEP_DAYS": "90",
 }
 AWS = {
     "AWS_REGION": "us-east-1",
@@ -69,7 +70,15 @@ def test_a_run_publishes_what_sns_takes(monkeypatch: pytest.MonkeyPatch) -> None
             index.add({"device_id": 7, "temp_celsius": 40.0, "timestamp": clock[0], "ingested_at": clock[0]})
             summaries.append(lambda_handler({}, LambdaContext(seconds=50)))
         sns.assert_no_pending_responses()
-    assert summaries[-1] == {"run": 4, "skipped": "", "devices": 1, "opened": 1, "closed": 0, "messages": 1}
+    assert summaries[-1] == {
+        "run": 4,
+        "skipped": "",
+        "devices": 1,
+        "opened": 1,
+        "closed": 0,
+        "messages": 1,
+        "forgotten": 0,
+    }
 
 
 def test_settings_are_the_environment_s() -> None:
@@ -85,6 +94,7 @@ def test_settings_are_the_environment_s() -> None:
         ("DOMAIN_ENDPOINT", "", "DOMAIN_ENDPOINT is missing"),
         ("TOPIC_ARN", "", "TOPIC_ARN is missing"),
         ("LATE_AFTER_SECONDS", "soon", "LATE_AFTER_SECONDS is 'soon': set it to a whole number"),
+        ("KEEP_DAYS", "-1", "KEEP_DAYS is '-1': set it to a whole number of days"),
     ],
 )
 def test_a_wrong_environment_is_named(name: str, value: str, says: str) -> None:

@@ -30,6 +30,7 @@ class World:
     """A domain, a topic, a clock, and a fleet that sends every ten seconds."""
 
     rules: Rules = RULES
+    settings: RunSettings = SETTINGS
     now: int = START
     killer: Killer = field(default_factory=Killer)
 
@@ -47,7 +48,7 @@ class World:
     def run(self) -> Summary:
         """Run the function once."""
         publish = self.topic.publish
-        return Run(self.rules, SETTINGS, self.index, publish, clock=lambda: self.now, lease=50_000).go()
+        return Run(self.rules, self.settings, self.index, publish, clock=lambda: self.now, lease=50_000).go()
 
     def minutes(self, count: int, devices: dict[int, float], *, runs: bool = True) -> None:
         """Let some minutes go by in which devices send every ten seconds, and the function runs every minute."""

@@ -22,6 +22,8 @@ _RULES: Final = load()
 # One attempt: a message that SNS took without saying so is repeated by the next run, which says so.
 _SNS_CONFIG: Final = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
 
+_DAY: Final = 86_400_000
+
 logger = logging.getLogger("device_alerts")
 
 
@@ -49,7 +51,12 @@ def lambda_handler(_event: object, context: Context) -> dict[str, Any]:
     )
     run = Run(
         _RULES,
-        RunSettings(settings.index_name, settings.grace_seconds * 1000, settings.late_after_seconds * 1000),
+        RunSettings(
+            settings.index_name,
+            grace=settings.grace_seconds * 1000,
+            late_after=settings.late_after_seconds * 1000,
+            keep=settings.keep_days * _DAY,
+        ),
         domain,
         lambda message: _publish(sns, settings.topic_arn, message),
         clock=_now,

@@ -12,8 +12,10 @@ from device_alerts.documents import DeviceId, iso
 from device_alerts.rules import Rule, Rules
 
 __all__ = [
+    "alerts_closed_before",
     "alerts_of_devices",
     "announcement",
+    "devices_last_seen_before",
     "horizon",
     "horizon_of",
     "next_page",
@@ -26,7 +28,7 @@ __all__ = [
 
 _EXAMPLES: Final = 20
 """Alerts that a message tells one by one."""
-_PAGE: Final = 1_000
+_PAGE: Final = 3_000  # of 1,000 to 3,000 devices the larger page took a quarter less time, and 10 MB
 _MOST_HITS: Final = 10_000  # index.max_result_window
 _UP_TO: Final = "now+1m"  # an arrival is AWS's own time: later ones are damage
 
@@ -57,8 +59,11 @@ def horizon_of(response: Mapping[str, Any]) -> int | None:
 def page_of_readings(rules: Rules, start: int, end: int, after: Mapping[str, Any] | None) -> Body:
     """Return the search for a page of devices whose readings arrived from `start` to `end`, both included."""
     composite: Body = {"size": page_size(rules), "sources": [{"device": {"terms": {"field": rules.device}}}]}
+    clauses: list[Body] = [{"range": {rules.arrival: {"gte": iso(start), "lte": iso(end)}}}]
     if after is not None:
         composite["after"] = dict(after)
+        # The aggregation alone would look at every reading of the window for every page.
+        clauses.append({"range": {rules.device: {"gt": after["device"]}}})
     aggs: Body = {"latest": _latest(rules, (rules.time, *rules.required))}
     for name in rules.optional:
         aggs[f"latest:{name}"] = {"filter": {"exists": {"field": name}}, "aggs": {"latest": _latest(rules, (name,))}}
@@ -67,11 +72,10 @@ def page_of_readings(rules: Rules, start: int, end: int, after: Mapping[str, Any
         aggs[f"not_within:{rule.name}"] = _last(rules, _not_within(rule))
         aggs[f"beyond:{rule.name}"] = _first(rules, _beyond(rule))
         aggs[f"within:{rule.name}"] = _first(rules, _within(rule))
-    arrived = {"range": {rules.arrival: {"gte": iso(start), "lte": iso(end)}}}
     return {
         "size": 0,
         "track_total_hits": False,
-        "query": {"bool": {"filter": [arrived]}},
+        "query": {"bool": {"filter": clauses}},
         "aggs": {"devices": {"composite": composite, "aggs": aggs}},
     }
 
@@ -128,6 +132,34 @@ def alerts_of_devices(rules: Rules, devices: Sequence[DeviceId]) -> Body:
     """Return the search for the open alerts of some devices."""
     clauses = [{"term": {"kind": "alert"}}, {"term": {"alert.state": "open"}}, {"terms": {rules.device: list(devices)}}]
     return {"size": _MOST_HITS, "track_total_hits": False, "query": {"bool": {"filter": clauses}}}
+
+
+def devices_last_seen_before(rules: Rules, before: int) -> Body:
+    """Return the search for a page of devices that were last seen before a time, the longest gone first."""
+    clauses = [{"term": {"kind": "device"}}, {"range": {"fleet.last_seen": {"lt": iso(before)}}}]
+    return {
+        "size": page_size(rules),
+        "track_total_hits": False,
+        "_source": [rules.device],
+        "query": {"bool": {"filter": clauses}},
+        "sort": [{"fleet.last_seen": "asc"}],
+    }
+
+
+def alerts_closed_before(before: int, announced: int) -> Body:
+    """Return the search for a page of alerts that closed before a time, in a run up to `announced`."""
+    clauses = [
+        {"term": {"kind": "alert"}},
+        {"range": {"alert.closed_at": {"lt": iso(before)}}},
+        {"range": {"alert.closed_run": {"lte": announced}}},
+    ]
+    return {
+        "size": _PAGE,
+        "track_total_hits": False,
+        "_source": False,
+        "query": {"bool": {"filter": clauses}},
+        "sort": [{"alert.closed_at": "asc"}],
+    }
 
 
 def open_pipeline_alert() -> Body:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from device_alerts import queries
 from device_alerts.decide import Moment, Observation, decide, decide_pipeline
 from device_alerts.documents import RUN_ID, Alert, Device, DeviceId, alert_of, device_document_id, device_of
+from device_alerts.forget import forget_alerts, forget_devices
 from device_alerts.memory import Memory, memory_of
 from device_alerts.message import Message, message, repeated
 from device_alerts.rules import Rules
@@ -72,6 +73,10 @@ class Index(Protocol):
         """Write documents by their ids; raise unless every one was written."""
         ...
 
+    def delete_many(self, identities: list[str]) -> None:
+        """Delete documents; those that are gone already are no error."""
+        ...
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -81,11 +86,13 @@ class RunSettings:
         index_name: the stream's index, for messages.
         grace: milliseconds by which readings of one device may be delivered later than another's.
         late_after: milliseconds that the latest arrival may be old before the pipeline is late.
+        keep: milliseconds that a closed alert, and a device that is not heard of, is kept; 0: for ever.
     """
 
     index_name: str
     grace: int
     late_after: int
+    keep: int = 0
 
 
 @dataclass
@@ -98,6 +105,7 @@ class Summary:
     opened: int = 0
     closed: int = 0
     messages: int = 0
+    forgotten: int = 0
 
 
 class Run:
@@ -157,9 +165,15 @@ class Run:
             if moment.judges_silence:
                 for page in self._pages_of_silent_devices(moment):
                     self._judge(page, moment)
+            if self._settings.keep:
+                keep = self._settings.keep
+                self._summary.forgotten += forget_devices(self._rules, self._index, self._write, moment, keep)
             self._index.refresh()
             self._remember(horizon=horizon)
         self._announce()
+        if self._settings.keep:
+            before = self._clock() - self._settings.keep
+            self._summary.forgotten += forget_alerts(self._index, self._memory.announced, before)
         self._remember(lease_until=0)
 
     # ---- memory ------------------------------------------------------------------------------------------------

@@ -115,10 +115,18 @@ class Domain:
         if lines:
             self._bulk("".join(lines))
 
+    def delete_many(self, identities: list[str]) -> None:
+        """Delete documents; those that are gone already are no error.
+
+        Raises:
+            DomainError: one of them was refused.
+        """
+        self._bulk("".join(f"{json.dumps({'delete': {'_id': identity}})}\n" for identity in identities))
+
     def _bulk(self, text: str) -> None:
         _, body = self._call("POST", f"/{self._alerts}/_bulk", text)
         if body["errors"]:
-            failed = [item["index"] for item in body["items"] if "error" in item["index"]]
+            failed = [each for item in body["items"] for each in item.values() if "error" in each]
             raise DomainError(f"{len(failed)} documents were refused: {_reason(failed[0])}")
 
     def _search(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:

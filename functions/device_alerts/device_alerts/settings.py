@@ -24,6 +24,7 @@ class Settings:
         topic_arn: who is told: TOPIC_ARN.
         grace_seconds: TRANSFORM_BUFFER_SECONDS and DELIVERY_BUFFER_SECONDS together.
         late_after_seconds: age of the latest arrival at which the pipeline is late: LATE_AFTER_SECONDS.
+        keep_days: days that closed alerts and devices that are not heard of are kept, 0 for ever: KEEP_DAYS.
     """
 
     domain_endpoint: str
@@ -32,6 +33,7 @@ class Settings:
     topic_arn: str
     grace_seconds: int
     late_after_seconds: int
+    keep_days: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -54,6 +56,7 @@ class Settings:
                 _number(environment, name) for name in ("TRANSFORM_BUFFER_SECONDS", "DELIVERY_BUFFER_SECONDS")
             ),
             late_after_seconds=_number(environment, "LATE_AFTER_SECONDS"),
+            keep_days=_number(environment, "KEEP_DAYS", "days"),
         )
 
 
@@ -64,8 +67,8 @@ def _text(environment: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _number(environment: Mapping[str, str], name: str) -> int:
+def _number(environment: Mapping[str, str], name: str, unit: str = "seconds") -> int:
     value = environment.get(name, "")
     if not (value.isascii() and value.isdecimal()):
-        raise SettingsError(f"{name} is {value!r}: set it to a whole number of seconds")
+        raise SettingsError(f"{name} is {value!r}: set it to a whole number of {unit}")
     return int(value)

@@ -38,6 +38,7 @@ _OWN_INDEX = (
     "indices:data/read/mget*",
     "indices:data/read/search",
     "indices:data/write/bulk*",
+    "indices:data/write/delete",
     "indices:data/write/index",
 )
 _MEMBERS = ("backend_roles", "and_backend_roles", "users", "hosts")
