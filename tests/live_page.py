@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from iot_stream.failure_objects import NoSuchFailureError
@@ -40,6 +41,16 @@ class Failed:
         if (key, line) != (FAILURE.key, FAILURE.line):
             raise NoSuchFailureError(f"there is no failure object {key}")
         return "the record"
+
+
+def barriers(page: Page) -> list[str]:
+    """Return what keeps people from using the page as it is now, by axe-core: what it calls serious or critical."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['help']}: {[node['target'] for node in each['nodes']][:5]}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+    ]
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.readings.alert_files import alert_rules
 from tests.enrichers import COLD_STORE, VENDOR
-from tests.live_page import COUNTS, Failed, Looked, chromium, serving
+from tests.live_page import COUNTS, Failed, Looked, barriers, chromium, serving
 from tests.readings import described, make_index, readings
 
 pytestmark = pytest.mark.chromium
@@ -240,12 +240,14 @@ def test_dark_and_light(opensearch: OpenSearch, look: Open) -> None:
 
     text, ground = brightness()
     assert text - ground > 350
+    assert barriers(looked.page) == []
     looked.page.click("#theme")
     expect(looked.page.locator("html")).to_have_attribute("data-theme", "light")
     expect(looked.page.locator("#theme")).to_have_text("Dark")
     looked.page.wait_for_function("document.querySelectorAll('[data-name] .view svg').length === 8")
     text, ground = brightness()
     assert ground - text > 350
+    assert barriers(looked.page) == []
     expect(looked.figure("Records")).to_have_text("50")
 
 
@@ -328,6 +330,7 @@ def test_what_failed_is_listed_and_a_record_is_fetched_only_when_asked_for(opens
     dialog = looked.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Lambda.ProcessingFailedStatus")
     assert looked.count("/api/failures/payload") == 0
+    assert barriers(looked.page) == []
     dialog.get_by_role("button", name="Show").press("Enter")
     expect(dialog.locator("pre")).to_have_text("the record")
     expect(dialog.locator("code")).to_have_text("iot-stream failures replay")
@@ -483,6 +486,7 @@ def test_alerts_are_in_a_strip_and_devices_in_a_table_the_worst_first(opensearch
     expect(page.locator(".chart figcaption")).to_have_text("Temperature of device 17 and 18")
     expect(page.locator(".chart .role-legend-label")).to_have_text(["17", "18"])
     expect(page.locator(".chart .mark-line path")).to_have_count(2)
+    assert barriers(page) == []
     page.locator("#fleet-search").fill("60")  # no reading is of this device
     page.locator("#fleet-body button[value='60']").click()
     page.locator("#fleet-search").fill("18")

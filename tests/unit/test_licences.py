@@ -21,6 +21,7 @@ PERMISSIVE = re.compile(
 # Copyleft, or silent in their metadata: why each may be used.
 REASONS = {
     "atheris": "Apache-2.0 by its LICENSE file; runs in tests only",
+    "axe-playwright-python": "MIT by its LICENSE file, with axe-core (MPL-2.0) unchanged in it; runs in tests only",
     "certifi": "MPL-2.0: a list of certificates, used unchanged",
     "cookiecutter": "BSD-3-Clause by its LICENSE file; aws-sam-cli brings it",
     "hypothesis": "MPL-2.0: used unchanged, in tests only",

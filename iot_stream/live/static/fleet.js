@@ -174,7 +174,8 @@ export class Fleet {
     const caption = make("figcaption", { textContent: title });
     holder.append(caption, target);
     element("fleet-charts").append(holder);
-    return { measure, title, caption, result: await embed(target, lines(measure, chosen, this.#dashboard.device.label)) };
+    const drawn = await embed(target, lines(measure, chosen, this.#dashboard.device.label), title);
+    return { measure, title, caption, result: drawn };
   }
 }
 

@@ -24,10 +24,20 @@ function config(theme) {
   };
 }
 
+// Give each group of marks a name: screen readers meet it, and Vega-Lite has no place for one.
+function named(node, title) {
+  for (const mark of node.marks ?? []) {
+    if (mark.type !== "group") mark.description ??= title;
+    named(mark, title);
+  }
+  return node;
+}
+
 // Embed a specification in an element, for a theme (the page's own, unless it is given).
-export async function embed(target, spec, theme = document.documentElement.dataset.theme, onFilter = () => null) {
+export async function embed(target, spec, title, theme = document.documentElement.dataset.theme, onFilter = () => null) {
   const result = await window.vegaEmbed(target, spec, {
     mode: "vega-lite",
+    patch: (vega) => named(vega, title),
     ast: true, // expressions are interpreted, as in OpenSearch Dashboards: no eval, so a strict policy
     actions: false,
     defaultStyle: false,
@@ -85,7 +95,7 @@ export class Panels {
         const rows = this.#rows[panel.name];
         if (rows) spec.data.values = [rows];
         const target = this.#holder.querySelector(`[data-name="${panel.name}"] .view`);
-        const result = await embed(target, spec, theme, (query) => this.#filter(query));
+        const result = await embed(target, spec, panel.title, theme, (query) => this.#filter(query));
         if (spec.params?.some(({ name }) => name === "rows")) fitRows(target, result.view);
         return { panel, result, view: result.view };
       }),
