@@ -7,6 +7,7 @@ in headless Chromium at four widths, light and dark, and the panels as `iot-stre
 """
 
 import argparse
+import json
 import random
 import tempfile
 import time
@@ -119,6 +120,8 @@ def take(server: OpenSearch, fleet: str, arguments: argparse.Namespace, vega: Pa
     still = arguments.out / f"{fleet}-panels.png"
     still.write_bytes(bytes(vl_convert.svg_to_png(dashboard_svg(dashboard, responses))))
     print(still, flush=True)
+    # For other renderers of the same panels, such as the Vega of one version of OpenSearch Dashboards.
+    (arguments.out / f"{fleet}-responses.json").write_text(json.dumps(responses.panels), encoding="utf-8")
     counts = COUNTS if fleet != "nothing" else dict.fromkeys(COUNTS, 0)
     with serving(dashboard, Sources(search, lambda: counts, Failed()), vega) as url, chromium() as browser:
         for theme in arguments.themes:
@@ -132,6 +135,7 @@ def take(server: OpenSearch, fleet: str, arguments: argparse.Namespace, vega: Pa
                     page.locator("#fleet-body button.device").first.click()
                     page.locator(".chart svg").first.wait_for()
                     page.locator("#alerts").evaluate("node => node.open = true")
+                page.evaluate("scrollTo(0, 0)")  # the header stays where it belongs
                 page.wait_for_timeout(300)
                 file = arguments.out / f"{fleet}-{width}-{theme}.png"
                 page.screenshot(path=file, full_page=True)

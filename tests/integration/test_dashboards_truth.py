@@ -136,7 +136,7 @@ def test_late_delivery_makes_no_device_silent(opensearch: OpenSearch, search: Re
     assert silence(responses) == [str(device) for device in range(7)], f"seed {SEED}"
     (panel,) = [panel for panel in load().panels if panel.name == "silent-devices"]
     drawn = panel_svg(panel, responses.panels[panel.name], width=500, height=260)
-    shown = [float(text) for text in re.findall(r'aria-label="Time since [^:"]*: ([\d.]+); Device', drawn)]
+    shown = [float(text) for text in re.findall(r'aria-label="Silent for, [^:"]*: ([\d.]+); Device', drawn)]
     assert shown == pytest.approx(silences, abs=0.01), f"seed {SEED}"
 
 

@@ -259,6 +259,13 @@ def test_a_phone_shows_all_without_sideways_scrolling(opensearch: OpenSearch, lo
     widths = [box["width"] for panel in looked.page.locator(".panel").all() if (box := panel.bounding_box())]
     assert len(widths) == 10
     assert all(300 < width <= 360 for width in widths)
+    for screen in (800, 1024, 1440):
+        looked.page.set_viewport_size({"width": screen, "height": 800})
+        rows: dict[float, list[float]] = {}
+        for panel in looked.page.locator("#panels .panel").all():
+            if box := panel.bounding_box():
+                rows.setdefault(box["y"], []).append(box["x"] + box["width"])
+        assert len({round(max(ends)) for ends in rows.values()}) == 1, f"a hole at {screen} pixels"
 
 
 @pytest.mark.parametrize(("name", "text", "category"), [("cold", COLD_STORE, "door"), ("vendor", VENDOR, "motion")])

@@ -6,8 +6,12 @@ import { written } from "./values.js";
 const number = new Intl.NumberFormat("en");
 const RULES = { too_high: "too high", too_low: "too low", silent: "silent", clock_wrong: "clock wrong", pipeline_late: "delivery late" };
 const MOST_CHOSEN = 2;
+// As in the panels: a date at midnight, else the time.
+const MOMENT =
+  "utcFormat(datum.value, utcseconds(datum.value) > 0 ? '%H:%M:%S' : utchours(datum.value) + utcminutes(datum.value) > 0 ? '%H:%M' : '%b %d')";
 const element = (id) => document.getElementById(id);
 const make = (tag, properties = {}) => Object.assign(document.createElement(tag), properties);
+const readable = (text) => text.replace(/(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z/g, "$1 $2 UTC");
 const clock = (text) => text.slice(5, 19).replace("T", " ");
 
 export class Fleet {
@@ -60,8 +64,8 @@ export class Fleet {
     element("alerts-summary").textContent = said.length ? `▲ Alerts: ${said.join(", ")}` : "No open alerts";
     if (total) element("alerts-summary").append(make("span", { className: "hint", textContent: ` · ${number.format(total)} closed` }));
     const hidden = Object.values(counts).reduce((sum, count) => sum + count, 0) - open.length;
-    fill(element("alerts-open"), [...open.map(({ text }) => text), ...(hidden > 0 ? [`and ${number.format(hidden)} more`] : [])]);
-    fill(element("alerts-closed"), closed.map(({ text, closed_at: at }) => `${text} (closed ${clock(at)} UTC)`));
+    fill(element("alerts-open"), [...open.map(({ text }) => readable(text)), ...(hidden > 0 ? [`and ${number.format(hidden)} more`] : [])]);
+    fill(element("alerts-closed"), closed.map(({ text, closed_at: at }) => `${readable(text)} (closed ${clock(at)} UTC)`));
   }
 
   // ---- the table
@@ -193,7 +197,8 @@ function fill(list, texts) {
 }
 
 function lines(measure, chosen, label) {
-  const x = { field: "at", type: "temporal", title: null, scale: { type: "utc" }, axis: { format: "%H:%M:%S" } };
+  const axis = { labelExpr: MOMENT, labelSeparation: 8, labelOverlap: true, grid: false };
+  const x = { field: "at", type: "temporal", title: null, scale: { type: "utc" }, axis };
   const thresholds = [measure.above, measure.below].filter((value) => value !== null).map((value) => ({ value }));
   return {
     width: "container",
@@ -204,15 +209,16 @@ function lines(measure, chosen, label) {
     layer: [
       { data: { name: "ends", values: [] }, mark: { type: "point", opacity: 0 }, encoding: { x } },
       {
+        transform: [{ calculate: "utcFormat(datum.at, '%b %d, %H:%M:%S')", as: "moment" }],
         mark: { type: "line", point: { size: 18 }, strokeWidth: 2 },
         encoding: {
           x,
-          y: { field: "value", type: "quantitative", title: measure.unit ?? measure.label, scale: { zero: false } },
+          y: { field: "value", type: "quantitative", title: measure.unit ?? measure.label, scale: { zero: false, padding: 8 }, axis: { titleFontWeight: "normal" } },
           color: { field: "device", type: "nominal", title: null, scale: { domain: chosen, range: ["#4477AA", "#EE8866"] } },
           tooltip: [
             { field: "device", type: "nominal", title: label },
             { field: "value", type: "quantitative", title: measure.label, format: `,.${measure.decimals + 1}f` },
-            { field: "at", type: "temporal", title: "At (UTC)", format: "%H:%M:%S", scale: { type: "utc" } },
+            { field: "moment", type: "nominal", title: "At (UTC)" },
           ],
         },
       },
