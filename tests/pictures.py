@@ -132,8 +132,9 @@ def take(server: OpenSearch, fleet: str, arguments: argparse.Namespace, vega: Pa
                 page.locator("#state[data-state=live]").wait_for()
                 page.locator("#pause").click()
                 if documents is not None:
-                    page.locator("#fleet-body button.device").first.click()
-                    page.locator(".chart svg").first.wait_for()
+                    for number in range(min(2, page.locator("#fleet-body button.device").count())):
+                        page.locator("#fleet-body button.device").nth(number).click()
+                        page.locator(".chart svg").first.wait_for()
                     page.locator("#alerts").evaluate("node => node.open = true")
                 page.evaluate("scrollTo(0, 0)")  # the header stays where it belongs
                 page.wait_for_timeout(300)
