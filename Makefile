@@ -131,7 +131,7 @@ chaos: $(STAMPS)/dev $(STAMPS)/ministack  ## Kill, freeze and change parts while
 
 bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by side; JSON in build/bench/
 	@mkdir -p build/bench
-	$(BIN)/python benchmarks/enrichment.py
+	$(BIN)/python -m benchmarks.enrichment
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python -m benchmarks.worker
 	$(BIN)/python -m benchmarks.generator

@@ -8,7 +8,6 @@ and measures. JSON goes to build/bench/devices.json; README.md says what the fig
 
 import argparse
 import json
-import os
 import random
 import statistics
 import sys
@@ -25,6 +24,7 @@ import boto3
 import psutil
 import requests
 
+from benchmarks import figures
 from iot_stream.dashboards.alerts_template import alerts_template
 from iot_stream.dashboards.context import Context, TimeRange, resolve
 from iot_stream.dashboards.definition import load
@@ -67,10 +67,7 @@ def main() -> None:
                     print(json.dumps(results[-1]), flush=True)
         finally:
             process.stop()
-    out = PROJECT / "build" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    machine = {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
-    (out / "devices.json").write_text(json.dumps({"machine": machine, "results": results}, indent=1), encoding="utf-8")
+    figures.write("devices", {"machine": figures.machine(), "results": results})
 
 
 def measure(server: OpenSearch, pid: int, devices: int, shards: int, readings: int) -> dict[str, Any]:

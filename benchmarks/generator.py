@@ -9,9 +9,6 @@ figures mean.
 import argparse
 import contextlib
 import importlib.metadata
-import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -21,6 +18,7 @@ from itertools import batched
 from pathlib import Path
 from typing import Any
 
+from benchmarks import figures
 from iot_stream.description import load
 from iot_stream.generator.job import CLIENT_CONFIG, send_readings
 from iot_stream.generator.ledger import Ledger
@@ -30,7 +28,6 @@ from iot_stream.generator.sources import Choice, open_readings
 from iot_stream.local.certificates import make_certificates
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.processes import free_port
-from iot_stream.paths import PROJECT
 
 SEED = 7
 BATCH = 500  # records of one PutRecords
@@ -53,7 +50,7 @@ def measure(records: int, rounds: int) -> dict[str, Any]:
         "ratio_to_bare_boto3": quartiles([send / bare for bare, send in turns], digits=3),
         "make_microseconds_per_record": quartiles([making(records) for _ in range(rounds)], digits=2),
         "records": records,
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": figures.machine(),
         "boto3": importlib.metadata.version("boto3"),
     }
 
@@ -119,8 +116,4 @@ if __name__ == "__main__":
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    figures = json.dumps(measure(arguments.records, arguments.rounds), indent=2)
-    target = PROJECT / "build" / "bench" / "generator.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(figures + "\n", encoding="utf-8")
-    print(figures)
+    figures.write("generator", measure(arguments.records, arguments.rounds))

@@ -9,9 +9,6 @@ says what the figures mean.
 
 import argparse
 import gc
-import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -26,6 +23,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Page
 
+from benchmarks import figures
 from iot_stream.dashboards.definition import load
 from iot_stream.live.app import Sources
 from iot_stream.live.reader import Reader, connect
@@ -35,7 +33,6 @@ from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
-from iot_stream.paths import PROJECT
 from tests.live_page import COUNTS, Failed, chromium, get, serving
 from tests.readings import make_index, readings
 
@@ -60,11 +57,7 @@ def main() -> None:
             result = measure(server, Path(folder), arguments)
         finally:
             process.stop()
-    text = json.dumps({"machine": machine()} | result, indent=1)
-    print(text)
-    out = PROJECT / "build" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "live_page.json").write_text(text + "\n", encoding="utf-8")
+    figures.write("live_page", {"machine": figures.machine()} | result)
 
 
 def measure(server: OpenSearch, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -194,11 +187,6 @@ def sample(page: Page) -> tuple[float, int, float]:
     gc.collect()
     rss = psutil.Process().memory_info().rss / 1e6
     return round(metrics["JSHeapUsedSize"] / 1e6, 1), int(metrics["Nodes"]), round(rss, 1)
-
-
-def machine() -> dict[str, Any]:
-    """Return what it ran on."""
-    return {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "python": platform.python_version()}
 
 
 if __name__ == "__main__":

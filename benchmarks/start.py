@@ -7,7 +7,6 @@ start finds what the first has built and downloaded. JSON goes to build/bench/st
 """
 
 import argparse
-import json
 import os
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import figures
 from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
 
@@ -62,11 +62,7 @@ def main() -> None:
             subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(clone)], check=True)
             result = {"setup": phases(["make", "setup"], clone)} | starts(clone)
     totals = {name: round(sum(phase["seconds"] for phase in lines), 1) for name, lines in result.items()}
-    text = json.dumps({"totals": totals, "load": os.getloadavg()[0], "cores": os.cpu_count()} | result, indent=1)
-    print(text)
-    target = PROJECT / "build" / "bench" / "start.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text + "\n", encoding="utf-8")
+    figures.write("start", {"totals": totals, "machine": figures.machine()} | result)
 
 
 if __name__ == "__main__":

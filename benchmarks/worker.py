@@ -10,7 +10,6 @@ log. JSON, and a picture of the outage, go to build/bench/.
 
 import argparse
 import contextlib
-import json
 import os
 import statistics
 import subprocess
@@ -23,13 +22,13 @@ from typing import Any
 
 import psutil
 
+from benchmarks import figures
 from iot_stream.delivery.edges.state_folder import read_status
 from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
 from tests.delivery import until
 from tests.samples import Sampler, draw
 
-TARGET = PROJECT / "build" / "bench"
 QUIET = 20  # seconds before and after an outage
 
 
@@ -129,7 +128,8 @@ def outage(seconds: float, rate: float) -> dict[str, Any]:
             sampler.stop()
             failed = read_status(folder / "state").failed
         away = {"from": QUIET, "to": QUIET + seconds, "what": "no domain"}
-        draw(sampler.rows, [away], TARGET / "worker-outage.svg")
+        figures.FOLDER.mkdir(parents=True, exist_ok=True)
+        draw(sampler.rows, [away], figures.FOLDER / "worker-outage.svg")
         return {
             "seconds": seconds,
             "rate": rate,
@@ -146,14 +146,11 @@ def main() -> None:
     parser.add_argument("--outage", type=float, metavar="SECONDS")
     parser.add_argument("--rate", type=float, default=300, help="records a second, for --outage")
     arguments = parser.parse_args()
-    TARGET.mkdir(parents=True, exist_ok=True)
     if arguments.outage:
         name, result = "worker-outage", outage(arguments.outage, arguments.rate)
     else:
         name, result = "worker", costs(arguments.records, arguments.turns)
-    text = json.dumps({"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)} | result, indent=1)
-    print(text)
-    (TARGET / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    figures.write(name, {"machine": figures.machine()} | result)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_whatever_looks_like_a_device_time_is_read_as_the_slow_way_reads_it(text
 def test_more_seconds_than_are_kept_are_still_right():
     """Whole seconds are kept for the next reading, and no more of them than a few thousand."""
     start = datetime(2026, 11, 22, tzinfo=UTC)
-    moments = [start + timedelta(seconds=second) for second in range(10_000)]
+    moments = [start + timedelta(seconds=second) for second in range(5_000)]
     texts = [f"{moment:%Y-%m-%d %H:%M:%S}.123" for moment in moments]
     expected = [f"{moment:%Y-%m-%dT%H:%M:%S}.123" for moment in moments]
     assert from_devices(texts, UTC) == from_epochs([int(m.timestamp()) * 1000 + 123 for m in moments]) == expected
