@@ -115,11 +115,19 @@ def _check(home: Path) -> None:
 
 
 def _digests(home: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file under `home` but the list itself, by its path there."""
-    files = sorted(path for path in home.rglob("*") if not path.is_dir() and path.name != _FILES)
+    """Return the SHA-256 of every file under `home` but the list itself, by its path there.
+
+    A link counts as a file with where it points to: OpenSearch would load a plugin from a folder that is linked in.
+    """
+    paths = (path for path in home.rglob("*") if path != home / _FILES)
+    files = sorted(path for path in paths if path.is_symlink() or not path.is_dir())
     with ThreadPoolExecutor(4) as pool:
-        digests = pool.map(lambda path: hashlib.sha256(path.read_bytes()).hexdigest(), files)
-        return {str(path.relative_to(home)): digest for path, digest in zip(files, digests, strict=True)}
+        return dict(zip((str(path.relative_to(home)) for path in files), pool.map(_digest, files), strict=True))
+
+
+def _digest(path: Path) -> str:
+    content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def download(coordinate: str) -> Path:

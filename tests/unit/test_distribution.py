@@ -120,7 +120,7 @@ def test_a_download_that_changes_before_it_is_laid_out_is_refused(
     assert not list(distribution.LOCAL.glob("opensearch-*"))
 
 
-@pytest.mark.parametrize("what", ["changed", "added", "removed", "list"])
+@pytest.mark.parametrize("what", ["changed", "added", "linked", "hidden", "removed", "list"])
 def test_an_altered_file_of_the_assembled_distribution_is_noticed(registry: _Registry, what: str) -> None:
     """Also one that keeps its size and time; the line names it and says what to do."""
     assert registry
@@ -132,11 +132,16 @@ def test_an_altered_file_of_the_assembled_distribution_is_noticed(registry: _Reg
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     elif what == "added":
         file.with_name("another.jar").write_bytes(b"evil")
+    elif what == "linked":
+        (home / "plugins" / "another").symlink_to(registry.folder)
+    elif what == "hidden":
+        (home / "plugins" / "files.json").write_bytes(b"evil")
     elif what == "removed":
         file.unlink()
     else:
         (home / "files.json").write_text("{")
-    named = {"added": "1 of the files .*another.jar", "list": "can't be read"}.get(what, "1 of the files .*inside.jar")
+    names = {"added": "another.jar", "linked": "plugins/another", "hidden": "plugins/files.json"}
+    named = "can't be read" if what == "list" else f"1 of the files .*{names.get(what, 'inside.jar')}"
     with pytest.raises(SetupError, match=rf"{named}.*delete that folder"):
         distribution.assemble()
 
