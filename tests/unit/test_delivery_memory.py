@@ -2,12 +2,28 @@
 
 import gc
 import platform
+import tracemalloc
+from collections.abc import Callable
+from typing import Any, NoReturn
 
+import pytest
+import urllib3.util.connection
+
+from iot_stream.delivery.core.buffer import Bounds
 from iot_stream.delivery.core.checkpoint import CheckpointTracker
+from iot_stream.delivery.core.commands import Store
 from iot_stream.delivery.core.naming import IndexNaming, Rotation
+from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.progress import Progress
-from iot_stream.delivery.core.record import Outcome, Record, record_id
+from iot_stream.delivery.core.record import Document, FailureLine, Outcome, Record, record_id
+from iot_stream.delivery.core.settings import Function
+from iot_stream.delivery.core.transformation import Stream
+from iot_stream.delivery.edges.aws import AwsClients
+from iot_stream.delivery.edges.lambda_ import Transform
 from iot_stream.delivery.edges.memory import collect_rarely, limit_arenas
+from iot_stream.delivery.edges.opensearch import Domain
+from iot_stream.delivery.edges.s3 import BackupBucket
+from tests.delivery_settings import make_settings
 
 
 def test_the_c_library_is_told_where_it_can_be() -> None:
@@ -41,3 +57,54 @@ def test_records_with_an_outcome_are_freed_without_a_search() -> None:
         assert [each for each in gc.get_objects() if isinstance(each, Record)] == []
     finally:
         gc.enable()
+
+
+_BODY = 300_000
+
+
+def _record(size: int) -> Record:
+    return Record("shardId-1", "9", None, "key", 1000, "x" * size, "1.9.0", size)
+
+
+def _index(_: AwsClients) -> Callable[[], Any]:
+    domain = Domain("https://127.0.0.1:9", None, None, with_ids=True)
+    return lambda: domain.index([Document(_record(2), b"x" * _BODY, "i")])
+
+
+def _invoke(clients: AwsClients) -> Callable[[], Any]:
+    transform = Transform(clients, Function("arn:f", "role", 0, Bounds(1, 1)), Stream("d", "s", "eu-west-1"))
+    return lambda: transform.invoke([_record(_BODY)])
+
+
+def _put(clients: AwsClients) -> Callable[[], Any]:
+    bucket = BackupBucket(clients, make_settings().bucket)
+    line = FailureLine(_record(2), b"x" * _BODY)
+    return lambda: bucket.put(Store("key", ObjectKind.DOCUMENT_FAILURE, [line]))
+
+
+@pytest.mark.parametrize("make", [_index, _invoke, _put])
+def test_a_request_that_finds_nobody_is_freed_at_once(
+    make: Callable[[AwsClients], Callable[[], Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an outage of ten minutes its body is several megabytes, every second, and cycles are searched for rarely."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", refuse)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    send = make(AwsClients("eu-west-1", "http://127.0.0.1:9", assume_roles=False))
+    send()
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(5):
+            send()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert after - before < 2 * _BODY

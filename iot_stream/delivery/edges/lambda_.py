@@ -9,6 +9,7 @@ from iot_stream.delivery.core.record import Record
 from iot_stream.delivery.core.settings import Function
 from iot_stream.delivery.core.transformation import ProcessingError, Stream, Verdict
 from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
+from iot_stream.delivery.edges.memory import release_frames
 
 __all__ = ["Transform", "pass_through"]
 
@@ -44,6 +45,7 @@ class Transform:
             response = self._client.invoke(FunctionName=self._arn, Payload=event)
             payload: bytes = response["Payload"].read()
         except AWS_ERRORS as error:
+            release_frames(error)
             code = error_code(error)
             _log.warning("Invoke of the function failed (%s)", code)
             return _ERRORS.get(

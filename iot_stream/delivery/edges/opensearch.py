@@ -14,6 +14,7 @@ from iot_stream.delivery.core import bulk
 from iot_stream.delivery.core.bulk import IndexingError
 from iot_stream.delivery.core.record import Document
 from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
+from iot_stream.delivery.edges.memory import release_frames
 from iot_stream.delivery.errors import DeliveryError
 from iot_stream.role_token import role_token
 
@@ -125,6 +126,7 @@ class Domain:
         try:
             response = self._session.post(self._url + bulk.PATH, data=body, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
+            release_frames(error)
             return [IndexingError(None, f"no response from the domain ({type(error).__name__})")] * len(documents)
         except AWS_ERRORS as error:  # the delivery role's credentials are fetched on use
             return [IndexingError(None, f"no credentials to sign in with ({error_code(error)})")] * len(documents)

@@ -8,6 +8,7 @@ from typing import Any
 from iot_stream.delivery.core.commands import ErrorLogEntry, Store
 from iot_stream.delivery.core.settings import Bucket
 from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
+from iot_stream.delivery.edges.memory import release_frames
 
 __all__ = ["BackupBucket", "object_body"]
 
@@ -53,6 +54,7 @@ class BackupBucket:
                 **encryption,
             )
         except AWS_ERRORS as error:
+            release_frames(error)
             return _log_entry(error)
         return None
 
