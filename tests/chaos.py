@@ -20,9 +20,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ SHORT = LANES | {"domain": ("freeze", "close", "unmap")}
 SETTINGS: dict[str, Any] = {"retries": 3, "RetryOptions": {"DurationInSeconds": 7200}}
 _QUIET = 5.0  # seconds without trouble at the beginning and the end, and about as many between two troubles of a lane
 _LONGEST = 6.0
-_DRAIN_SECONDS = 180.0
+_STILL_SECONDS = 90.0  # without progress, then what is left counts as missing
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,10 @@ def plan(seed: int, seconds: float, lanes: Mapping[str, tuple[str, ...]] = LANES
 
 @dataclass
 class Siege:
-    """A world under siege, the processes that carry it, and what is known of what was sent."""
+    """A world under siege, the processes that carry it, and what is known of what was sent.
+
+    `played` are the troubles as they were: when each began, and how long it was until it was mended.
+    """
 
     world: World
     aws_pid: int
@@ -95,11 +99,18 @@ class Siege:
     say: Callable[[str], None] = lambda _: None
     over: threading.Event = field(default_factory=threading.Event)
     saved: dict[str, bytes] = field(default_factory=dict)
+    played: list[Trouble] = field(default_factory=list)
 
     @property
     def ledger(self) -> Ledger:
         """Return the ledger of what the stream accepted."""
         return Ledger(self.world.folder / "sent")
+
+    @property
+    def _done(self) -> int:
+        """Return how many readings have their outcome, as the worker says."""
+        status = self.world.status
+        return status.delivered + status.failed
 
     def play(self, lanes: dict[str, list[Trouble]], *, seed: int, rate: float, seconds: float) -> Reconciliation:
         """Send for `seconds` while the troubles come and go, and account for every reading at the end."""
@@ -116,7 +127,7 @@ class Siege:
                 seconds=seconds,
                 ledger=self.ledger,
             )
-            playing = [pool.submit(self._play_lane, lane, time.monotonic()) for lane in lanes.values()]
+            playing = [pool.submit(self._play_lane, lane, time.monotonic(), seconds) for lane in lanes.values()]
             try:
                 sending.result()
                 for each in playing:
@@ -139,28 +150,35 @@ class Siege:
             return reconcile(self.ledger.records(), client, f"{world.name}*", failed)
 
         def settled() -> bool:
-            status = world.status
-            return status.delivered + status.failed >= self.ledger.sent and status.pending == 0
+            return self._done >= self.ledger.sent and world.status.pending == 0
 
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while not settled() and time.monotonic() < deadline:
+        done, deadline = -1, 0.0
+        while not settled():
+            if self._done != done:  # a busy machine takes minutes for what an hour of trouble has left behind
+                done, deadline = self._done, time.monotonic() + _STILL_SECONDS
+            elif time.monotonic() > deadline:
+                break
             time.sleep(0.5)
         return now()
 
-    def _play_lane(self, troubles: list[Trouble], began: float) -> None:
+    def _play_lane(self, troubles: list[Trouble], began: float, end: float) -> None:
+        """Play the troubles one after the other; one that takes long (the start of a server) delays those after it."""
+        late = 0.0
         for trouble in troubles:
-            if self.over.wait(max(0.0, began + trouble.at - time.monotonic())):
+            if self.over.wait(max(0.0, began + late + trouble.at - time.monotonic())):
                 return
-            now = time.monotonic() - began
-            if now > trouble.at + trouble.seconds:  # the one before took so long: the start of a server
-                self.say(f"{now:6.1f} s  {trouble.lane}: no {trouble.kind}, its time is over")
-                continue
-            self.say(f"{now:6.1f} s  {trouble.lane}: {trouble.kind} for {trouble.seconds} s")
+            at = time.monotonic() - began
+            if at + trouble.seconds > end - _QUIET:
+                return
+            self.say(f"{at:6.1f} s  {trouble.lane}: {trouble.kind} for {trouble.seconds} s")
             method: Callable[[float], Iterator[None]] = getattr(self, f"_{trouble.lane}_{trouble.kind}")
             steps = method(trouble.seconds)
             next(steps)
             self.over.wait(trouble.seconds)
             next(steps, None)  # mended also when the siege is over
+            lasted = time.monotonic() - began - at
+            self.played.append(replace(trouble, at=round(at, 2), seconds=round(lasted, 2)))
+            late = max(late, at + lasted - trouble.at - trouble.seconds)
 
     # ---- troubles: each begins, yields while it lasts, and is mended -------------------------------------------
 
@@ -292,7 +310,7 @@ def main() -> int:
         finally:
             sampler.stop()
             world.close()
-        return _report(arguments, seconds, lanes, result, sampler)
+        return _report(arguments, seconds, siege.played, result, sampler)
     finally:
         for started in (process, domain):
             if started is not None:
@@ -303,12 +321,11 @@ def main() -> int:
 def _report(
     arguments: argparse.Namespace,
     seconds: float,
-    lanes: dict[str, list[Trouble]],
+    troubles: list[Trouble],
     result: Reconciliation,
     sampler: Sampler,
 ) -> int:
     name = f"outage-{arguments.outage:g}" if arguments.outage else f"seed-{arguments.seed}"
-    troubles = [trouble for lane in lanes.values() for trouble in lane]
     report = {
         "seed": arguments.seed,
         "seconds": seconds,
@@ -323,7 +340,8 @@ def _report(
     (target / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     spans = [{"from": each.at, "to": each.at + each.seconds, "what": f"{each.lane}: {each.kind}"} for each in troubles]
     draw(sampler.rows, spans, target / f"{name}.svg")
-    print(json.dumps({"readings": report["readings"], "used": report["used"]}, indent=1))
+    counts = Counter(f"{trouble.lane}: {trouble.kind}" for trouble in troubles)
+    print(json.dumps({"troubles": counts, "readings": report["readings"], "used": report["used"]}, indent=1))
     print(f"{target / name}.json and .svg")
     return 0 if result.complete and not result.duplicates else 1
 
