@@ -27,6 +27,7 @@ from iot_stream.local.reader_role import create_reader_role
 from iot_stream.readings.alert_files import alert_rules
 from tests.enrichers import COLD_STORE, VENDOR
 from tests.live_page import COUNTS, Failed, Looked, barriers, chromium, serving
+from tests.polling import until
 from tests.readings import described, make_index, readings
 
 pytestmark = pytest.mark.chromium
@@ -301,8 +302,13 @@ def test_any_description_has_a_page_that_people_can_read(
 def assert_apart(page: Page) -> None:
     """No text of the key figures touches another."""
     texts = page.locator("[data-name=key-figures] .view svg text")
-    boxes = [box for each in texts.all() if (box := each.bounding_box()) is not None]
-    assert len(boxes) == 20
+    measure = "nodes => nodes.map(node => node.getBoundingClientRect().toJSON())"
+
+    def measured() -> list[dict[str, float]]:
+        boxes: list[dict[str, float]] = texts.evaluate_all(measure)  # at once: a refresh draws them anew
+        return boxes if len(boxes) == 20 else []
+
+    boxes = until(measured, seconds=30, what="ten figures with their labels")
     for one, other in itertools.combinations(boxes, 2):
         beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
         below = one["y"] + one["height"] <= other["y"] + 3 or other["y"] + other["height"] <= one["y"] + 3

@@ -56,18 +56,27 @@ ALIKE = RETRYABLE.keys() - NETWORK.keys() - {*SPECIAL}
 LASTING = {str(status): error(status) for status in (400, 405, 413)}
 
 
+def _good_run(direction: str) -> tuple[FakeDomain, FakeDomain]:
+    """Return a domain before and after either direction, when nothing goes wrong."""
+    domain = FakeDomain(installed={"ism", "dashboards"})
+    with pytest.MonkeyPatch.context() as patch:
+        domain.install(patch)
+        patch.setattr(files, "saved_objects", two_saved_objects)
+        if direction == "remove":
+            apply(domain)
+            domain.calls.clear()
+        before = copy.deepcopy(domain)
+        PATHS[direction](domain)
+    return before, domain
+
+
+RUNS = {direction: _good_run(direction) for direction in PATHS}
+
+
 def _steps() -> list[Any]:
     """Return every call of either direction, by its number and what it is."""
     steps = []
-    for direction, do in PATHS.items():
-        domain = FakeDomain(installed={"ism", "dashboards"})
-        with pytest.MonkeyPatch.context() as patch:
-            domain.install(patch)
-            patch.setattr(files, "saved_objects", two_saved_objects)
-            if direction == "remove":
-                apply(domain)
-                domain.calls.clear()
-            do(domain)
+    for direction, (_, domain) in RUNS.items():
         for number, call in enumerate(domain.calls):
             last = call.path.rsplit("/", 2)
             steps.append(
@@ -76,33 +85,26 @@ def _steps() -> list[Any]:
     return steps
 
 
-def _prepared(domain: FakeDomain, direction: str) -> None:
-    if direction == "remove":
-        apply(domain)
-        domain.calls.clear()
+STEPS = _steps()
 
 
-@pytest.mark.parametrize(("direction", "number"), _steps())
+@pytest.mark.parametrize(("direction", "number"), STEPS)
 def test_a_retryable_error_changes_nothing_about_the_result(whole: FakeDomain, direction: str, number: int) -> None:
     """401, 403, 409, 429, 5xx, DNS, TLS and time-outs at any step: tried again, same state in the end."""
-    _prepared(whole, direction)
-    before = copy.deepcopy(whole)
-    PATHS[direction](whole)
-    expected = whole.state()
+    before, after = RUNS[direction]
     for kind in (*SPECIAL, *share_of(sorted(ALIKE), number), *share_of(NETWORK, number)):
         restart(whole, before)
         whole.faults = {number: RETRYABLE[kind]}
         PATHS[direction](whole)
-        assert whole.state() == expected
+        assert whole.state() == after.state()
 
 
-@pytest.mark.parametrize(("direction", "number"), _steps())
+@pytest.mark.parametrize(("direction", "number"), STEPS)
 def test_a_refusal_that_lasts_is_told_with_the_call_the_status_and_the_domains_words(
     whole: FakeDomain, direction: str, number: int
 ) -> None:
     """A 400 at any step is a failure at once, never a success and never tried again."""
-    _prepared(whole, direction)
-    before = copy.deepcopy(whole)
+    before, _ = RUNS[direction]
     for status, refusal in share_of(LASTING.items(), number):
         restart(whole, before)
         whole.faults = {number: refusal}
