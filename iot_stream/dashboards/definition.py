@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from iot_stream.dashboards.layout import Grid, arrange
-from iot_stream.dashboards.templates import category_tokens, common_tokens, measure_tokens, render, slugs
+from iot_stream.dashboards.templates import capitalized, category_tokens, common_tokens, measure_tokens, render, slugs
 from iot_stream.description import INGESTED_AT, Description, Role, Type
 from iot_stream.description import load as load_description
 from iot_stream.errors import SetupError
@@ -196,7 +196,7 @@ def _instances(each: list[str], reading: Description) -> Iterator[dict[str, Any]
 def _panel(
     folder: Path, entry: Mapping[str, Any], tokens: Mapping[str, Any], grid: Grid, reading: Description
 ) -> Panel:
-    name, title = render(entry["name"], tokens), render(entry["title"], tokens)
+    name, title = render(entry["name"], tokens), capitalized(render(entry["title"], tokens))
     own = render(_read(folder / "panels" / f"{entry['panel']}.json"), {**tokens, "name": name.replace("-", "_")})
     thresholds: dict[str, float | None] = {"silent_after": reading.silent_after}
     for measure in reading.measures:

@@ -8,7 +8,7 @@ from typing import Any
 from iot_stream.dashboards.decimals import number_format
 from iot_stream.description import Description, Field, Type
 
-__all__ = ["category_tokens", "common_tokens", "measure_tokens", "render", "slugs"]
+__all__ = ["capitalized", "category_tokens", "common_tokens", "measure_tokens", "render", "slugs"]
 
 type Tokens = Mapping[str, Any]
 
@@ -64,6 +64,7 @@ def common_tokens(description: Description, pattern: str, arrival: str) -> dict[
         "time_label": description.time.label,
         "device": device.name,
         "device_label": device.label,
+        "device_title": capitalized(device.label),
         "device_format": "0" if device.type in _NUMBERS else None,  # exact text for ids beyond 2⁵³
         "figures": "".join(_figures(measure, alone=len(measures) == 1) for measure in measures),
         "figure_count": _OTHER_FIGURES + 2 * len(measures),
@@ -137,6 +138,11 @@ def _lower(label: str) -> str:
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
+def capitalized(text: str) -> str:
+    """Return a text for the beginning of a title; words such as pH stay."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].islower() else text
+
+
 def _extreme(measure: Field) -> tuple[str, str, str, str]:
     """Return which devices stand out: the lowest where only too low is wrong, else the highest."""
     if measure.alert_below is not None and measure.alert_above is None:
@@ -170,14 +176,14 @@ def _figures(measure: Field, *, alone: bool) -> str:
 
 def _figure_labels(measure: Field, *, alone: bool) -> list[str]:
     titles = ("average", _extreme(measure)[1])
-    return [title.capitalize() if alone else f"{measure.label}, {title}" for title in titles]
+    return [title.capitalize() if alone else f"{capitalized(measure.label)}, {title}" for title in titles]
 
 
 def _figure_width(description: Description) -> int:
     """Return how many pixels wide a key figure has to be, so that no label touches the next one."""
     measures = description.measures[:_FIGURES]
     labels = [label for measure in measures for label in _figure_labels(measure, alone=len(measures) == 1)]
-    labels += [f"{description.device.label}s", "Latest delivery"]
+    labels += [f"{capitalized(description.device.label)}s", "Latest delivery"]
     return min(round(max(map(_letters, labels)) * _LETTER) + _BETWEEN, _WIDEST_FIGURE)
 
 

@@ -277,6 +277,8 @@ def test_any_description_has_a_page_that_people_can_read(
     reading = parse(text)
     documents = described(reading, 150, end=datetime.now(UTC), over=timedelta(minutes=10))
     make_index(opensearch, f"browsed-{name}", documents, reading)
+    silent = Device("no-values", time.time_ns() // 1_000_000, {}).document(parse_rules(alert_rules(reading)))
+    write_alerts(opensearch, f"browsed-{name}", reading, {"device:no-values": silent})
     looked = look(f"browsed-{name}", reading=reading, viewport={"width": 1280, "height": 900})
     page = looked.page
     expect(looked.figure("Records")).to_have_text("150")
@@ -285,6 +287,7 @@ def test_any_description_has_a_page_that_people_can_read(
         if field.type is Type.GEO_POINT:
             assert re.fullmatch(r"[\d.]+, [\d.]+", cells[[*load(reading=reading).latest_columns].index(field.name) + 1])
     assert not re.search(r"\[object|undefined|NaN|null", page.inner_text("body"))
+    assert page.locator("#fleet-body td.number").all_inner_texts() == [""] * len(reading.measures)
     assert_apart(page)
     wanted = documents[0][category]
     word = {True: "true", False: "false"}.get(wanted, wanted)
@@ -454,10 +457,15 @@ def fleet_of(server: OpenSearch, index: str, count: int) -> None:
     gone = Alert("silent", 2, now - 30_000, now - 600_000, None, "Device 2: no reading since 10:00", 1)
     over = Alert("silent", 3, now - 90_000, now - 600_000, None, "Device 3: no reading", 1, now - 20_000, 2)
     written |= {alert.id: alert.document(RULES) for alert in (hot, gone, over)}
+    write_alerts(server, index, load_description(), written)
+
+
+def write_alerts(server: OpenSearch, index: str, reading: Description, written: Mapping[str, Any]) -> None:
+    """Put documents, by id, into the index of a stream's alerts."""
     body = "".join(f"{json.dumps({'index': {'_id': key}})}\n{json.dumps(each)}\n" for key, each in written.items())
     with server.admin_session() as session:
         url = f"{server.url}/device-alerts-{index}"
-        assert session.put(url, json=alerts_template(load_description())["template"]).ok
+        assert session.put(url, json=alerts_template(reading)["template"]).ok
         response = session.post(
             f"{url}/_bulk?refresh=true", data=body.encode(), headers={"Content-Type": "application/x-ndjson"}
         )
@@ -506,6 +514,22 @@ def test_alerts_are_in_a_strip_and_devices_in_a_table_the_worst_first(opensearch
     page.locator("#fleet-body button[value='18']").click()
     expect(page.locator(".chart figcaption")).to_have_text("Temperature of device 60: no readings in this range")
     assert page.locator("img").count() == 0
+
+
+def test_a_server_that_is_gone_is_said_once(opensearch: OpenSearch, look: Open) -> None:
+    """At the end of a run, between two requests: by the page, and the table of devices keeps what it has."""
+    fill(opensearch, "browsed-gone", 5)
+    fleet_of(opensearch, "browsed-gone", 3)
+    looked = look("browsed-gone", "?refresh=1000")
+    page = looked.page
+    expect(page.locator("#fleet-body tr")).to_have_count(3)
+    page.route(re.compile("/api/(fleet|alerts|devices)"), lambda route: route.abort())
+    expect(page.locator("#notice")).to_contain_text("The live page's server does not respond")
+    expect(page.locator("#fleet-empty")).to_be_hidden()
+    expect(page.locator("#fleet-body tr")).to_have_count(3)
+    page.unroute_all()
+    expect(page.locator("#notice")).to_be_hidden()
+    looked.wrong[:] = [line for line in looked.wrong if "ERR_FAILED" not in line]
 
 
 class Interrupted:

@@ -232,7 +232,7 @@ def test_a_measure_is_shown_with_the_decimals_that_its_size_needs(keys: str, exp
 
 
 @pytest.mark.parametrize("width", [320, 960])
-@pytest.mark.parametrize("letter", ["n", "습"])
+@pytest.mark.parametrize("letter", ["N", "습"])
 def test_key_figures_stand_apart_however_many_they_are(width: int, letter: str) -> None:
     """Ten of them, with long labels: they go on in the next row, and none is as wide as its place."""
     measures = "".join(
@@ -247,3 +247,14 @@ def test_key_figures_stand_apart_however_many_they_are(width: int, letter: str) 
     for (x, y, size), (other_x, other_y, _) in itertools.combinations(places, 2):
         needed = (9 * wide + len(", average")) * float(size) * 0.5
         assert abs(float(x) - float(other_x)) >= needed or abs(float(y) - float(other_y)) >= 2 * float(size)
+
+
+def test_titles_begin_with_a_capital_letter() -> None:
+    """Also where a label is the field's name; a word with a capital letter of its own stays."""
+    measures = "".join(f'[fields.{name}]\ntype = "double"\nrole = "measure"\n' for name in ("humidity", "pH"))
+    panels = load(reading=parse(BARE + measures)).panels
+    assert [panel.title for panel in panels if panel.kind == "measure-over-time"] == [
+        "Humidity over time", "pH over time",
+    ]  # fmt: skip
+    figures = json.dumps([panel.spec for panel in panels if panel.kind == "key-figures"])
+    assert all(f"label: '{label}'" in figures for label in ("Ids", "Humidity, average", "pH, maximum"))

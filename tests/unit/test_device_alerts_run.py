@@ -116,6 +116,16 @@ def test_a_hot_device_opens_one_alert_that_closes_when_it_has_cooled_down() -> N
     assert "Device 1: Temperature 41 °C" in world.topic.messages[0].text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(1_013_250.5, "1,013,250.5"), (38.25, "38.25"), (5e9, "5e+09"), (123_456_789, "123,456,789")]
+)
+def test_a_large_value_is_told_with_its_digits(value: float, text: str) -> None:
+    """Pressure in pascal is 101,325, and not 1.01325e+05; nine digits are enough."""
+    world = World()
+    world.minutes(5, {1: value})
+    assert f"Temperature {text} °C, above 38 °C" in world.alerts()[0]["alert"]["text"]
+
+
 @pytest.mark.parametrize("phase", range(1, 60, 7))
 def test_it_does_not_matter_when_runs_begin(phase: int) -> None:
     """Two minutes beyond the threshold open an alert, whenever the first reading of them arrives between two runs.

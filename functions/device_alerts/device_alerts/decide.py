@@ -223,6 +223,11 @@ def _judge_silence(
     return Timer(None, since), False, talking
 
 
+def _number(value: float) -> str:
+    """Return a number as people read it, with nine digits at most: 1,013,250, where `:g` would write 1.01325e+06."""
+    return f"{value:,.9g}"
+
+
 def _opened(rules: Rules, rule: Rule, device: Device, seen: Observation | None, when: tuple[Timer, Moment]) -> Alert:
     timer, moment = when
     who = f"{rules.device_label} {device.id}"
@@ -230,7 +235,8 @@ def _opened(rules: Rules, rule: Rule, device: Device, seen: Observation | None, 
     if rule.limit is not None:
         limit, value = rule.limit, device.values[rule.limit.field]
         side = "above" if rule.kind is Kind.TOO_HIGH else "below"
-        text = f"{who}: {limit.label} {value:g}{limit.unit}, {side} {limit.value:g}{limit.unit} since {iso(since)}"
+        is_now, allowed = f"{_number(value)}{limit.unit}", f"{_number(limit.value)}{limit.unit}"
+        text = f"{who}: {limit.label} {is_now}, {side} {allowed} since {iso(since)}"
     elif rule.kind is Kind.SILENT:
         text = f"{who}: no reading since {iso(device.last_seen)}"
     else:

@@ -35,11 +35,13 @@ export class Fleet {
     element("fleet-back").addEventListener("click", () => this.#turn(this.#pages.slice(0, -1)));
   }
 
-  // Ask for everything once; a failure is shown here and leaves the rest of the page alone.
+  // Ask for everything once; a failure is shown here and leaves the rest of the page alone. The page itself says that its
+  // server is gone, as it is at the end of a run, and the table keeps what it has.
   async update() {
     try {
       await Promise.all([this.#updateAlerts(), this.#updateTable(), this.#updateCharts()]);
     } catch (error) {
+      if (error.name === "Gone") throw error;
       this.#explain(error.message);
     }
   }
@@ -187,7 +189,8 @@ export class Fleet {
 function valueCell({ above, below, unit, decimals }, value) {
   const text = typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: decimals + 1 }) : written(value);
   const cell = make("td", { className: "number", textContent: text });
-  const beyond = above !== null && value > above ? `above ${above}` : below !== null && value < below ? `below ${below}` : "";
+  const known = typeof value === "number"; // null is below any threshold above 0
+  const beyond = known && above !== null && value > above ? `above ${above}` : known && below !== null && value < below ? `below ${below}` : "";
   if (beyond) Object.assign(cell, { textContent: `▲ ${text}`, title: `${beyond}${unit ? ` ${unit}` : ""}` }).classList.add("beyond");
   return cell;
 }

@@ -170,7 +170,8 @@ async function get(path, signal) {
     response = await fetch(path, { signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The live page's server does not respond: is `iot-stream` still running?");
+    const gone = new Error("The live page's server does not respond: is `iot-stream` still running?");
+    throw Object.assign(gone, { name: "Gone" });
   }
   const content = await response.json();
   if (!response.ok) throw new Error(content.error ?? `${path}: HTTP ${response.status}`);
