@@ -115,12 +115,12 @@ class Running:
         """Post records and wait until the worker has taken them."""
         assert self.edges.post(self.batch(count, behind)).wait(10)
 
-    def batch(self, count: int, behind: int = 0) -> ShardBatch:
+    def batch(self, count: int, behind: int = 0, data: str = "e30=") -> ShardBatch:
         """Return the next records."""
         names = [f"{self.sequence + n:020d}" for n in range(count)]
         self.sequence += count
         now = time.time_ns() // 1_000_000
-        records = [Record(SHARD, name, None, "k", now, "e30=", record_id(SHARD, name, None), 2) for name in names]
+        records = [Record(SHARD, name, None, "k", now, data, record_id(SHARD, name, None), 2) for name in names]
         return ShardBatch(SHARD, records, behind, ended=False)
 
     def stop(self) -> None:
@@ -245,6 +245,22 @@ def test_a_full_disk_delays_delivery_and_loses_nothing(
     running.until(lambda status: status.delivered == 3)
     assert edges.indexed == 3
     assert "Traceback" not in caplog.text
+
+
+def test_a_failure_object_is_written_once_its_intent_is_saved(
+    edges: Edges, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise the next worker could not know of it, and would write it again."""
+    running.until(lambda status: status.state == "running")
+    blocked = running.folder / ".progress.json.new"
+    blocked.mkdir()
+    two_lines = "ewp9"  # fails without a bulk request
+    assert edges.post(running.batch(1, data=two_lines)).wait(10)
+    until(lambda: "can't be saved" in caplog.text, what="a line in the log")
+    assert edges.stored == []
+    blocked.rmdir()
+    running.until(lambda status: status.failed == 1)
+    assert (len(edges.stored), edges.indexed) == (1, 0)
 
 
 def test_a_worker_that_is_stopped_on_a_full_disk_says_what_follows(edges: Edges, running: Running) -> None:
