@@ -82,8 +82,19 @@ class World:
 
     # ---- creation --------------------------------------------------------------------------------------------
 
-    def make(self, *, shards: int = 1, code: str | None = FUNCTION, timeout: int = 10, **destination: Any) -> "World":
-        """Create everything; `destination` holds settings of the destination, `code` None means no function."""
+    def make(
+        self,
+        *,
+        shards: int = 1,
+        code: str | bytes | None = FUNCTION,
+        handler: str = "index.lambda_handler",
+        timeout: int = 10,
+        **destination: Any,
+    ) -> "World":
+        """Create everything; `destination` holds settings of the destination.
+
+        `code` is the module `index`, or the bytes of a whole package; None means no function.
+        """
         self._make_role()
         self.make_stream(shards=shards)
         self.aws.client("s3").create_bucket(Bucket=self.name)
@@ -93,7 +104,7 @@ class World:
         for stream in ("DestinationDelivery", "BackupDelivery"):
             logs.create_log_stream(logGroupName=f"/aws/kinesisfirehose/{self.name}", logStreamName=stream)
         if code is not None:
-            self._make_function(code, timeout)
+            self._make_function(code if isinstance(code, bytes) else zipped(code), handler, timeout)
         self.map_role()
         self.aws.client("firehose").create_delivery_stream(
             DeliveryStreamName=self.name,
@@ -199,14 +210,14 @@ class World:
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
         )
 
-    def _make_function(self, code: str, timeout: int) -> None:
+    def _make_function(self, package: bytes, handler: str, timeout: int) -> None:
         self.aws.client("lambda").create_function(
             FunctionName=self.name,
             Runtime="python3.13",
-            Handler="index.lambda_handler",
+            Handler=handler,
             Role=self.role_arn,
             Timeout=timeout,
-            Code={"ZipFile": zipped(code)},
+            Code={"ZipFile": package},
         )
 
     def change_function(self, code: str) -> None:
