@@ -7,6 +7,7 @@ metric math"; `tests/unit/test_template_alarm_scenarios.py` holds them to the ta
 import ast
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from role_mapper.deployment_rules import derived
@@ -105,8 +106,11 @@ def _points(alarm: Mapping[str, Any], parameters: Mapping[str, str], lookup: Loo
         return read(alarm, alarm["Statistic"], alarm["Period"])
     stats = {each["Id"]: each["MetricStat"] for each in alarm["Metrics"] if "MetricStat" in each}
     series = {name: read(stat["Metric"], stat["Stat"], stat["Period"]) for name, stat in stats.items()}
-    [expression] = [each["Expression"] for each in alarm["Metrics"] if "Expression" in each]
-    return calculate(expression, series)
+    expressions = {each["Id"]: each for each in alarm["Metrics"] if "Expression" in each}
+    [result] = [name for name, each in expressions.items() if each.get("ReturnData", True)]
+    for name in [*(each for each in expressions if each != result), result]:  # a part stands above what uses it
+        series[name] = calculate(expressions[name]["Expression"], series)
+    return series[result]
 
 
 _OPERATORS: dict[type[ast.AST], Callable[[float, float], float]] = {
@@ -133,8 +137,9 @@ def _value(node: ast.AST, series: Mapping[str, Points]) -> Points | float:
             return _each(lambda one, other: one / other if other else None, *parts)
         case ast.BinOp(left=left, op=how, right=right) | ast.Compare(left=left, ops=[how], comparators=[right]):
             return _each(_OPERATORS[type(how)], _value(left, series), _value(right, series))
-        case ast.BoolOp(op=how, values=[left, right]):
-            return _each(_OPERATORS[type(how)], _value(left, series), _value(right, series))
+        case ast.BoolOp(op=how, values=values):
+            first, *others = (_value(each, series) for each in values)
+            return reduce(lambda left, right: _each(_OPERATORS[type(how)], left, right), others, first)
         case ast.Call(func=ast.Name(id="IF"), args=arguments):
             values = [_value(each, series) for each in arguments]
             return _each(lambda condition, yes, no: yes if condition else no, *values)

@@ -128,8 +128,18 @@ def _statistic(each: Statistic, name: str) -> float:
     return {"Sum": each.sum, "Average": average, "Maximum": each.maximum, "Minimum": each.minimum}[name]
 
 
-def record(fault: Fault, *, all_documents: bool = False, parameters: dict[str, str] | None = None) -> Recording:
-    """Return the metrics of a healthy fleet that sends a reading a second, and then of the fault."""
+def record(
+    fault: Fault,
+    *,
+    all_documents: bool = False,
+    parameters: dict[str, str] | None = None,
+    every: int = 0,
+    periods: int = FAULTY,
+) -> Recording:
+    """Return the metrics of a healthy fleet, and then of the fault for some `periods`.
+
+    It sends a reading a second, or with `every` one in so many steps.
+    """
     parameters = (
         DEFAULTS | (parameters or {}) | {"BackupMode": "AllDocuments" if all_documents else "FailedDocumentsOnly"}
     )
@@ -143,17 +153,19 @@ def record(fault: Fault, *, all_documents: bool = False, parameters: dict[str, s
     bucket = replace(settings.bucket, all_documents=all_documents, prefix="opensearch_backup/")
     delivery = Delivery(replace(settings, bucket=bucket), Progress("arn", 1.0), lambda: "token")
     prefixes = _failure_prefixes(parameters)
-    for period in range(HEALTHY + FAULTY):
+    for period in range(HEALTHY + periods):
         outside = Fault() if period < HEALTHY else fault
         others = Metrics()
-        for _ in range(PERIOD // STEP):
+        for step in range(period * PERIOD // STEP, (period + 1) * PERIOD // STEP):
             now += STEP * 1000
-            arriving = [_record(number + each, now) for each in range(STEP)]
-            number += STEP
-            others.add("AWS/Kinesis IncomingRecords", STEP)
-            if outside.reads:
+            count = STEP if not every else int(not step % every)
+            arriving = [_record(number + each, now) for each in range(count)]
+            number += count
+            if count:
+                others.add("AWS/Kinesis IncomingRecords", count)
+            if outside.reads and count:
                 delivery.arrived(SHARD, arriving, now)
-                delivery.metrics.add("DataReadFromKinesisStream.Records", STEP)
+                delivery.metrics.add("DataReadFromKinesisStream.Records", count)
                 delivery.metrics.add("KinesisMillisBehindLatest", 0)
             _work(delivery, outside, now, others, prefixes)
             for entry in delivery.error_log.due(now):
@@ -291,6 +303,50 @@ def test_a_late_metric_is_not_nothing() -> None:
     recording = record(Fault())
     recording.values["AWS/Firehose", "DataReadFromKinesisStream.Records"][-1] = None
     assert recording.ringing() == {}
+
+
+def _slow(minutes: int, lag: int) -> dict[str, Points]:
+    """Return what came and what was read, of a reading every `minutes`, read `lag` periods after its own."""
+    every, periods = minutes * 60 // PERIOD, 36
+    came: Points = [1 if not each % every else None for each in range(periods)]
+    read: Points = [1 if each >= lag and came[each - lag] else None for each in range(periods)]
+    return {"IncomingRecords": came, "DataReadFromKinesisStream.Records": read}
+
+
+@pytest.mark.parametrize("minutes", [5, 10, 20, 60])
+@pytest.mark.parametrize("lag", [0, 1])
+def test_a_slow_fleet_that_is_not_read_rings_15_minutes_after_its_next_reading(minutes: int, lag: int) -> None:
+    """Kinesis has no point where nothing comes: one must be enough, and one at a period's end raises nothing."""
+    series = _slow(minutes, lag)
+
+    def rung() -> list[bool]:
+        return rings("NothingReadAlarm", DEFAULTS, lambda _space, name, *_: series[name])
+
+    assert not any(rung())
+    read = series["DataReadFromKinesisStream.Records"]
+    series["DataReadFromKinesisStream.Records"] = [*read[: 12 + lag], *[None] * (len(read) - 12 - lag)]
+    assert rung().index(True) <= 14, "the reading of period 12, and two periods after it"
+
+
+@pytest.mark.parametrize("minutes", [20, 60])
+@pytest.mark.parametrize("row", ["the function is deleted", "the delivery role is not mapped", "the domain is down"])
+def test_a_slow_fleets_loss_is_told_without_the_alarm_on_nothing_delivered(row: str, minutes: int) -> None:
+    """NothingDeliveredAlarm counts periods in which something is read one after the other; the cause's own rings."""
+    ringing = record(ROWS[row][0], every=minutes * 60 // STEP, periods=2 * minutes * 60 // PERIOD).ringing()
+    assert "NothingDeliveredAlarm" not in ringing
+    assert set(ringing) & LOSS
+    assert min(ringing[name] for name in set(ringing) & LOSS) * PERIOD <= minutes * 60 + 15 * 60
+
+
+@pytest.mark.parametrize("minutes", [5, 10, 20, 60])
+@pytest.mark.parametrize("lag", [0, 1])
+def test_a_metric_that_firehose_publishes_late_raises_nothing(minutes: int, lag: int) -> None:
+    """Whenever CloudWatch looks, the latest period of `read` may be missing."""
+    series = _slow(minutes, lag)
+    came, read = series["IncomingRecords"], series["DataReadFromKinesisStream.Records"]
+    for end in range(4, len(came)):
+        seen = {"IncomingRecords": came[:end], "DataReadFromKinesisStream.Records": [*read[: end - 1], None]}
+        assert not rings("NothingReadAlarm", DEFAULTS, lambda _space, name, *_, seen=seen: seen[name])[-1], end
 
 
 SINGLE = {
