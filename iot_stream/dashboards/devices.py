@@ -65,11 +65,12 @@ def _index_pattern(dashboard: Dashboard) -> SavedObject:
     reading = dashboard.reading
     dates = ("fleet.last_seen", "alert.since", "alert.opened_at", "alert.closed_at")
     device = reading.device.name
-    # The URL formatter of OpenSearch Dashboards puts origin and path before a URL that begins with #.
+    # The URL formatter of OpenSearch Dashboards puts origin and path before a URL that begins with #. A label knows
+    # `value` and `url` only, and any other name is expanded to nothing: a link that nobody can click.
     chosen = f"(query:(match_phrase:({device}:'{{{{value}}}}')),meta:(index:{INDEX_PATTERN_ID},key:{device}))"
     link = {
         "urlTemplate": f"#/view/{INDEX_PATTERN_ID}-live?_a=(filters:!({chosen}))",
-        "labelTemplate": "{{rawValue}}",
+        "labelTemplate": "{{value}}",
         "openLinkInCurrentTab": False,
     }
     formats: dict[str, Any] = dict.fromkeys(dates, UTC_FORMAT)

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+import urllib.parse
 from typing import Any
 
 import pytest
@@ -167,4 +169,21 @@ def test_the_tables_of_devices_and_alerts_show_fields_that_the_function_writes()
     assert link["urlTemplate"].startswith(f"#/view/{only('dashboard')['id']}?")
     assert "device_id:'{{value}}'" in link["urlTemplate"]
     assert link["openLinkInCurrentTab"] is False, "the list is not lost"
+    assert _link(link, "a b") == (link["urlTemplate"].replace("{{value}}", "a%20b"), "a b"), (
+        "what people click is the id"
+    )
     assert {each["id"] for each in shown["references"]} == {devices["id"], alerts["id"]}
+
+
+def _link(params: dict[str, Any], value: str) -> tuple[str, str]:
+    """Return address and label as the URL formatter of OpenSearch Dashboards makes them.
+
+    Source: OpenSearch Dashboards, src/plugins/data/common/field_formats/converters/url.ts: `formatUrl` knows `value`
+    (escaped) and `rawValue`, `formatLabel` knows `value` and `url`; `compileTemplate` expands another name to nothing.
+    """
+
+    def expanded(template: str, known: dict[str, str]) -> str:
+        return re.sub(r"{{([\s\S]+?)}}", lambda found: known.get(found[1].strip(), ""), template)
+
+    url = expanded(params["urlTemplate"], {"value": urllib.parse.quote(value, safe="!'()*~"), "rawValue": value})
+    return url, expanded(params["labelTemplate"], {"value": value, "url": url})
