@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import EndpointConnectionError
+
 from device_alerts.documents import milliseconds
 from device_alerts.message import Message
 from device_alerts.run import ConflictError, Version
@@ -43,13 +45,16 @@ class Killer:
 
 @dataclass
 class Topic:
-    """The messages that SNS took, in order."""
+    """The messages that SNS took, in order; while it is down it takes none."""
 
     killer: Killer
     messages: list[Message] = field(default_factory=list)
+    is_down: bool = False
 
     def publish(self, message: Message) -> None:
-        """Take a message."""
+        """Take a message, or raise as boto3 does."""
+        if self.is_down:
+            raise EndpointConnectionError(endpoint_url="https://sns")
         self.killer.guard(lambda: self.messages.append(message))
 
 

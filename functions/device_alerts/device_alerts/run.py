@@ -6,6 +6,7 @@ What is promised, whenever a run is missed, killed, or begun twice:
 - It is published once, except that a run which is killed after SNS took the message and before this was written down
   leaves the same message, with the same id, to the next run; that one says that it may be a repetition.
 - Two runs never work at the same time: the second finds the first one's lease, which ends with its time-out.
+- While SNS takes nothing, the fleet is judged all the same: publishing comes last, and its error ends the run.
 
 Each step leaves the index so that the next run goes on from it; `tests/unit/test_device_alerts_run.py` ends runs
 between any two steps.
@@ -153,8 +154,6 @@ class Run:
         return self._summary
 
     def _work(self) -> None:
-        if self._memory.outbox is not None:
-            self._send(repeated(self._memory.outbox), self._memory.outbox_run)
         self._index.refresh()
         horizon = queries.horizon_of(self._index.search_readings(queries.horizon(self._rules)))
         if horizon is not None:
@@ -163,10 +162,12 @@ class Run:
             for page in self._pages_of_readings(moment):
                 self._judge(page, moment)
             if moment.judges_silence:
+                self._index.refresh()  # a device may fall silent in the run that opened another alert of it
                 for page in self._pages_of_silent_devices(moment):
                     self._judge(page, moment)
             if self._settings.keep:
                 keep = self._settings.keep
+                self._index.refresh()  # an alert that this run opened is closed with its device
                 self._summary.forgotten += forget_devices(self._rules, self._index, self._write, moment, keep)
             self._index.refresh()
             self._remember(horizon=horizon)
@@ -283,7 +284,12 @@ class Run:
     # ---- the message -------------------------------------------------------------------------------------------
 
     def _announce(self) -> None:
-        """Publish what changed since the last message: it is written down first, and afterwards that it was sent."""
+        """Publish what changed since the last message: it is written down first, and afterwards that it was sent.
+
+        A message that an earlier run left comes first; what changed since is the next one.
+        """
+        if self._memory.outbox is not None:
+            self._send(repeated(self._memory.outbox), self._memory.outbox_run)
         first, last = self._memory.announced + 1, self._memory.run
         opened, closed = (
             self._index.search_alerts(queries.announcement(field, first, last))
