@@ -13,6 +13,7 @@ from iot_stream.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from iot_stream.failures.progress import ProgressStore
     from iot_stream.failures.reasons import Reasons
     from iot_stream.failures.replay import Outcome, Source
     from iot_stream.failures.selection import Selection
@@ -167,7 +168,8 @@ def replay(
     """Send failed readings to the stream again, and failed documents to their index.
 
     An object moves to replayed/ in the bucket once all it held is confirmed. Interrupted, the same command goes on
-    where it stopped. Exits with 1 if records that were selected stay.
+    where it stopped. Exits with 1 if records that were selected stay. --backup takes what was backed up until it was
+    first used; --since and --until then mean when an object was written.
     """
     from contextlib import nullcontext
 
@@ -178,6 +180,8 @@ def replay(
     from iot_stream.failures.replay import Options, Replay
     from iot_stream.failures.transform import load_transform, unchanged
 
+    if backup and (given := [f"--{name.rstrip('s')}" for name in ("reasons", "codes", "kind") if filters[name]]):
+        raise click.UsageError(f"--backup feeds back what did not fail: leave {', '.join(given)} out")
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
     stream, bucket = target.stack.output("StreamName"), target.stack.output("BackupBucketName")
@@ -199,10 +203,11 @@ def replay(
             lock.renew()
         steps(outcome)
 
+    store = ProgressStore(target.client("s3"), bucket)
     replayed = Replay(
         StreamDestination(target.client("kinesis"), stream, pace, time.time, time.sleep),
         lambda: IndexDestination(target.search_client(), pace, time.monotonic, time.sleep),
-        ProgressStore(target.client("s3"), bucket),
+        store,
         reasons,
         Options(selection, limit, dry_run=dry_run, check=not unchecked, unsure=unsure),
         clock=time.time,
@@ -210,7 +215,7 @@ def replay(
         on_step=on_step,
     )
     with nullcontext() if dry_run else lock:
-        outcome = replayed.run(_sources(target, backup=backup))
+        outcome = replayed.run(_backups(target, store, dry_run=dry_run) if backup else _failures(target))
     click.echo(json.dumps(outcome.as_dict()) if as_json else _sentence(outcome, dry_run=dry_run))
     if not (outcome.complete or dry_run):
         raise click.exceptions.Exit(1)
@@ -221,20 +226,28 @@ _SHOWN = 10
 _NEWEST = 100  # objects that `show` looks at
 
 
-def _sources(target: "Target", *, backup: bool) -> "Iterator[Source]":
+def _failures(target: "Target") -> "Iterator[Source]":
     from functools import partial
 
     from iot_stream.failure_objects import BackupLocation, FailureObjects
     from iot_stream.failures.replay import Source
+
+    objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
+    return (Source(each.key, partial(objects.records, each.key)) for each in objects.objects())
+
+
+def _backups(target: "Target", store: "ProgressStore", *, dry_run: bool) -> "Iterator[Source]":
+    from functools import partial
+
+    from iot_stream.failure_objects import BackupLocation
+    from iot_stream.failures.replay import Source
     from iot_stream.failures.source import SourceBackup
 
-    s3, location = target.client("s3"), BackupLocation.of(target.stack)
-    if backup:
-        backups = SourceBackup(s3, location)
-        yield from (Source(key, partial(backups.records, key), move=False) for key in backups.object_keys())
-    else:
-        objects = FailureObjects(s3, location)
-        yield from (Source(each.key, partial(objects.records, each.key)) for each in objects.objects())
+    until = store.backup_start() if dry_run else store.start_backup(time.sleep)
+    if until is not None:
+        click.echo(f"only what was backed up until {until.isoformat()}, when the backup was first fed back", err=True)
+    backups = SourceBackup(target.client("s3"), BackupLocation.of(target.stack))
+    return (Source(each.key, partial(backups.records, each), move=False) for each in backups.objects(until))
 
 
 def _selection(

@@ -7,8 +7,9 @@ in between, nobody was told whether the stream took the batch: the stream itself
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,6 +20,8 @@ __all__ = ["REPLAYED", "Progress", "ProgressError", "ProgressStore"]
 
 REPLAYED: Final = "replayed/"
 _FOLDER: Final = f"{REPLAYED}progress/"
+_BACKUP_START: Final = f"{REPLAYED}backup-start"
+_STEP_SECONDS: Final = 1.0
 
 
 class ProgressError(IotStreamError):
@@ -86,6 +89,34 @@ class ProgressStore:
             self._s3.put_object(Bucket=self._bucket, Key=_progress_key(key), Body=progress.to_json())
         except (ClientError, BotoCoreError) as error:
             raise ProgressError(f"the progress of {key} can't be written: {error}") from error
+
+    def backup_start(self) -> datetime | None:
+        """Return when the source backup was first fed back, by S3's clock in whole seconds; None if it never was."""
+        try:
+            found: datetime = self._s3.head_object(Bucket=self._bucket, Key=_BACKUP_START)["LastModified"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+                return None
+            raise ProgressError(f"{_BACKUP_START} can't be read: {error}") from error
+        except BotoCoreError as error:
+            raise ProgressError(f"{_BACKUP_START} can't be read: {error}") from error
+        return found
+
+    def start_backup(self, sleep: Callable[[float], None]) -> datetime:
+        """Return `backup_start`, which is now where there was none.
+
+        It waits then until a second is over, the step of `LastModified`: what is fed back is backed up later than that.
+        """
+        if (start := self.backup_start()) is not None:
+            return start
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=_BACKUP_START, Body=b"")
+        except (ClientError, BotoCoreError) as error:
+            raise ProgressError(f"{_BACKUP_START} can't be written: {error}") from error
+        if (start := self.backup_start()) is None:
+            raise ProgressError(f"{_BACKUP_START} was deleted meanwhile: replay again")
+        sleep(_STEP_SECONDS)
+        return start
 
     def finish(self, key: str) -> None:
         """Move the object `key` to `replayed/`; interrupted anywhere and repeated, it comes to the same end."""

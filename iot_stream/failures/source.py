@@ -6,7 +6,8 @@ So only JSON objects can be told apart; from the first byte that belongs to none
 import codecs
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,9 +15,16 @@ from iot_stream.compression import LONGEST_LINE, DamagedError, decompressed
 from iot_stream.failure_objects import BackupLocation, FailedRecord, FailureKind, FailureReadError
 from iot_stream.failures.progress import REPLAYED
 
-__all__ = ["SourceBackup", "source_records"]
+__all__ = ["SourceBackup", "SourceObject", "source_records"]
 
 _CHUNK: Final = 64 * 1024
+
+
+class SourceObject(NamedTuple):
+    """One object with source records; `modified` is S3's `LastModified`."""
+
+    key: str
+    modified: datetime
 
 
 class SourceBackup:
@@ -26,8 +34,10 @@ class SourceBackup:
         self._s3 = s3
         self._location = location
 
-    def object_keys(self) -> Iterator[str]:
-        """Yield the keys of objects with source records, in order.
+    def objects(self, until: datetime | None = None) -> Iterator[SourceObject]:
+        """Yield the objects with source records in the order of their keys, none that was written after `until`.
+
+        Firehose backs up what is fed back like any other reading, so a feed that took what it finds would never end.
 
         Raises:
             FailureReadError: the bucket can't be listed.
@@ -37,23 +47,30 @@ class SourceBackup:
         try:
             for page in pages:
                 for entry in page.get("Contents", []):
-                    key = entry["Key"]
-                    if location.may_be_source(key) and not location.kind_of(key) and not key.startswith(REPLAYED):
-                        yield key
+                    key, modified = entry["Key"], entry["LastModified"]
+                    if key.startswith(REPLAYED) or (until is not None and modified > until):
+                        continue
+                    if location.may_be_source(key) and not location.kind_of(key):
+                        yield SourceObject(key, modified)
         except (ClientError, BotoCoreError) as error:
             raise FailureReadError(f"bucket {location.bucket} can't be listed: {error}") from error
 
-    def records(self, key: str) -> Iterator[FailedRecord]:
-        """Yield the records of one object; what can't be read is a record with a `problem`."""
+    def records(self, entry: SourceObject) -> Iterator[FailedRecord]:
+        """Yield the records of one object; what can't be read is a record with a `problem`.
+
+        When a record arrived is not written down: it is taken to be when its object was written, a buffer's time later.
+        """
+        key = entry.key
         try:
             body = self._s3.get_object(Bucket=self._location.bucket, Key=key)["Body"]
         except (ClientError, BotoCoreError) as error:
             yield _problem(key, 0, f"the object can't be read: {error}")
             return
-        yield from source_records(key, body.iter_chunks(_CHUNK))
+        arrived_ms = round(entry.modified.timestamp() * 1000)
+        yield from source_records(key, body.iter_chunks(_CHUNK), arrived_ms)
 
 
-def source_records(key: str, body: Iterable[bytes]) -> Iterator[FailedRecord]:
+def source_records(key: str, body: Iterable[bytes], arrived_ms: int | None = None) -> Iterator[FailedRecord]:
     """Yield the JSON objects that follow one another in the bytes of one object; none raise."""
     number = 0
     text = ""
@@ -63,7 +80,7 @@ def source_records(key: str, body: Iterable[bytes]) -> Iterator[FailedRecord]:
             text += decode(piece)
             texts, text = _split(text)
             for each in texts:
-                yield FailedRecord(key, number, FailureKind.PROCESSING, data=each.encode())
+                yield FailedRecord(key, number, FailureKind.PROCESSING, arrived_ms=arrived_ms, data=each.encode())
                 number += 1
             if text and not text.startswith("{"):
                 break

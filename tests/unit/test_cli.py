@@ -145,6 +145,16 @@ def test_recorded_readings_are_sent_as_they_stand(tmp_path: Path) -> None:
     assert "holds no readings" in CliRunner().invoke(cli, arguments).output
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [(["--code", "A", "--reason", "not_json"], "--reason, --code"), (["--kind", "document"], "--kind")],
+)
+def test_a_backup_is_not_chosen_by_what_only_failures_have(more: list[str], named: str) -> None:
+    """It sent nothing and was content; now one line says what to leave out."""
+    result = CliRunner().invoke(cli, ["failures", "replay", "--backup", *more])
+    assert (result.exit_code, f"leave {named} out" in result.output) == (2, True)
+
+
 @pytest.mark.parametrize("command", ["send", "run"])
 def test_a_mistake_in_a_template_is_said_before_anything_starts(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
+from moto.s3.models import s3_backends
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import TransportError
 
@@ -608,12 +610,73 @@ def test_a_source_backup_is_never_taken_for_failures(world: World) -> None:
     backup = SourceBackup(world.s3, LOCATION)
 
     def sources() -> Iterator[Source]:
-        return (Source(each, partial(backup.records, each), move=False) for each in backup.object_keys())
+        return (Source(each.key, partial(backup.records, each), move=False) for each in backup.objects())
 
     assert world.replay(sources=sources()).streamed == 2
     assert world.replay(sources=sources()).earlier == 2
     assert sorted(world.streamed()) == [good(1), good(2)]
     assert key in world.object_keys()
+
+
+_BUFFER = timedelta(minutes=1)
+
+
+def put_written(s3: Any, key: str, body: bytes, written: datetime) -> None:
+    """Write an object of whose `LastModified` moto is told, for only its clock could say it otherwise."""
+    s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    s3_backends[ACCOUNT]["aws"].buckets[BUCKET].keys[key].last_modified = written.replace(tzinfo=None)
+
+
+@dataclass
+class Echoing:
+    """A Kinesis client whose delivery stream backs up at once what it reads (`AllDocuments`), a minute later by S3."""
+
+    kinesis: Any
+    s3: Any
+    echoes: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kinesis, name)
+
+    def put_records(self, **arguments: Any) -> Any:
+        """Put them, and back them up under a later key."""
+        response = self.kinesis.put_records(**arguments)
+        self.echoes += 1
+        assert self.echoes < 20, "it feeds back what it fed back"
+        body = b"".join(record["Data"] for record in arguments["Records"])
+        put_written(self.s3, f"{PREFIX}2026/11/27/04/echo-{self.echoes:02}", body, datetime.now(UTC) + _BUFFER)
+        return response
+
+
+def test_the_backup_of_what_is_fed_back_is_not_fed_back(world: World) -> None:
+    """However lazily the bucket is listed, and however often the command is given."""
+    for number in range(3):
+        world.s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}2026/11/26/10/kinesis-{number}", Body=good(number))
+    store, backup = ProgressStore(world.s3, BUCKET), SourceBackup(world.s3, LOCATION)
+    assert store.backup_start() is None
+    kinesis = world.kinesis
+    world.kinesis = Echoing(kinesis, world.s3)
+    outcomes = []
+    for _ in range(3):
+        until = store.start_backup(world.slept.append)
+        found = [Source(each.key, partial(backup.records, each), move=False) for each in backup.objects(until=until)]
+        outcomes.append(world.replay(sources=found))
+    assert [outcome.streamed for outcome in outcomes] == [3, 0, 0]
+    assert [outcome.earlier for outcome in outcomes] == [0, 3, 3]
+    assert len(list(backup.objects())) == 6, "the backup holds the echoes"
+    assert world.slept == [1.0], "once, until LastModified tells an echo"
+
+
+def test_a_backup_is_chosen_by_when_its_objects_were_written(world: World) -> None:
+    """Its records do not say when they arrived."""
+    times = [datetime(2026, 11, 26, hour, tzinfo=UTC) for hour in (8, 9, 10)]
+    for number, written in enumerate(times):
+        put_written(world.s3, f"{PREFIX}2026/11/26/08/kinesis-{number}", good(number), written)
+    backup = SourceBackup(world.s3, LOCATION)
+    found = [Source(each.key, partial(backup.records, each), move=False) for each in backup.objects()]
+    since, until = (round(time.timestamp() * 1000) for time in times[1:])
+    assert world.replay(sources=found, selection=Selection(since_ms=since, until_ms=until)).streamed == 1
+    assert world.streamed() == [good(1)]
 
 
 @given(
