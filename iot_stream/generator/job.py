@@ -17,8 +17,14 @@ from iot_stream.generator.series import Series
 
 __all__ = ["CLIENT_CONFIG", "random_seed", "send_readings", "wait_until_active"]
 
-CLIENT_CONFIG: Final = Config(parameter_validation=False)
-"""Of the client that sends: botocore would take half of its time to check the types of records that are made here."""
+CLIENT_CONFIG: Final = Config(
+    parameter_validation=False, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20
+)
+"""Of the client that sends.
+
+botocore would take half of its time to check the types of records that are made here, and its retries would put records
+again that nobody counts.
+"""
 
 _ACTIVE_SECONDS = 300.0
 

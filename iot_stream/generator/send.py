@@ -106,7 +106,7 @@ def send(
         readings: where readings come from.
         due: how many readings are due when; what the stream can't take is not caught up with after `seconds`.
         count: number of readings, None for no limit.
-        seconds: time limit, None for no limit; the last request may end later.
+        seconds: time limit, None for no limit; the last request may end later, by the client's timeouts at most.
         on_accepted: called with what each request added to the stream.
         on_sent: called after each batch.
         stop: asked before each batch and while refused records wait.
@@ -135,7 +135,7 @@ def send(
         if size >= MAX_RECORDS or (size and (ticked or last or pace.ends_with(size))):
             times = pace.take(min(size, MAX_RECORDS), time.time())
             for batch in _requests(readings.take(times)):
-                put(kinesis, stream, batch, sent, on_accepted=on_accepted, over=over)
+                put(kinesis, stream, batch, sent, on_accepted=on_accepted, over=over, until=end + _LAST_BATCH_SECONDS)
             sent.due, sent.asked_rate, sent.seconds = pace.due, pace.rate, time.monotonic() - begun
             on_sent(sent)
         elif last:
@@ -170,6 +170,7 @@ def put(
     *,
     on_accepted: OnAccepted = lambda _: None,
     over: Callable[[], bool] = lambda: False,
+    until: float = math.inf,
 ) -> None:
     """Put `batch` (at most 500) into `stream`; send refused records again, alone, with growing pauses.
 
@@ -180,6 +181,7 @@ def put(
         sent: counts, which are kept up to date.
         on_accepted: called with what each request added to the stream.
         over: asked before each retry; once true, what is still refused is abandoned.
+        until: when `over` will be true at the latest, by the monotonic clock; no pause is longer.
 
     Raises:
         SendError: some were still refused after a minute, or the stream can't be written to.
@@ -201,7 +203,7 @@ def put(
                 f"{sent.records} were accepted: lower the rate, or give the stream more shards"
             )
         sent.retried += len(batch)
-        time.sleep(pause)
+        time.sleep(max(0.0, min(pause, until - time.monotonic())))
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 

@@ -460,6 +460,14 @@ def test_what_no_retry_changes_is_said_at_once(error: Exception, monkeypatch: py
     assert clock.now == 1000
 
 
+def test_no_pause_is_longer_than_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They double up to five seconds; the last one ends when the time does."""
+    clock = _Clock(monkeypatch)
+    stream, sent = _TimedStream(clock, *[_refused("KMSDisabledException")] * 1000), Sent()
+    put(stream, "s", _readings(3), sent, over=lambda: clock.now >= 1007, until=1007)
+    assert (clock.now, sent.abandoned) == (1007, 3)
+
+
 def test_a_stop_does_not_wait_for_refused_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are counted as not sent, and said so."""
     stream, sent = _TimedStream(_Clock(monkeypatch), *[_refused("KMSDisabledException")] * 1000), Sent()
