@@ -35,6 +35,10 @@ def doctor(*, state: Path | None, aws: bool, stack_name: str, send: bool, wait: 
     from iot_stream.doctor.walk import Doctor
 
     place = Place.on_aws(stack_name) if aws else Place.local(options.state_folder(state))
+    if aws:
+        calls = "invoke its function and its role mapper, which change nothing"
+        reading = ", then send it one marked reading if nothing refuses" if send else ""
+        click.echo(f"examining stack {stack_name} in {place.region() or 'no region'}: {calls}{reading}", err=True)
     examined = Doctor(place, send=send, wait=wait)
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("examining") as status:

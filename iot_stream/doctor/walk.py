@@ -13,6 +13,7 @@ from iot_stream.doctor import layers_aws, layers_domain
 from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import Finding, State, first_refusal
 from iot_stream.doctor.place import Place
+from iot_stream.doctor.refusals import judge_refusal
 from iot_stream.doctor.trace import Followed, follow
 from iot_stream.errors import IotStreamError
 
@@ -110,14 +111,13 @@ class Doctor:
 
 def _unknown(layer: str, error: Exception) -> Finding:
     """Return what is said of a layer whose facts could not be gathered."""
-    if isinstance(error, domain_objects.InvocationError) and isinstance(error.__cause__, ClientError):
-        error = error.__cause__  # it was not the role mapper that refused
+    if isinstance(error, IotStreamError) and isinstance(error.__cause__, ClientError):
+        error = error.__cause__  # AWS's own words, such as that it was not the role mapper that refused
     if isinstance(error, domain_objects.InvocationError):  # the role mapper's own words
         return Finding(layer, State.REFUSES, str(error), "iot-stream domain show", "deliveryauthfailurealarm")
     if isinstance(error, AuthorizationException):
         cure = "map your own IAM principal to a role of the domain that may read it"
         return Finding(layer, State.UNKNOWN, "the domain does not let you look (403)", cure)
     if isinstance(error, ClientError):
-        needed = f"{error.operation_name} was refused: {error.response['Error'].get('Code', '')}"
-        return Finding(layer, State.UNKNOWN, needed, f"let yourself call {error.operation_name}")
+        return judge_refusal(layer, error)
     return Finding(layer, State.UNKNOWN, " ".join(str(error).split())[:300], "try again")

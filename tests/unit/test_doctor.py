@@ -626,6 +626,51 @@ def test_what_may_not_be_looked_at_is_unknown_and_what_follows_is_examined(aws: 
     assert [each.layer for each in found][-1] == "reading"
 
 
+@pytest.mark.parametrize("code", ["LimitExceededException", "ThrottlingException"])
+def test_a_call_too_many_is_no_missing_permission(aws: ModelledAws, place: Place, code: str) -> None:
+    """It passes."""
+    aws.responses["kinesis.DescribeStreamSummary"] = Refusal(code, "Rate exceeded")
+    [unknown] = [each for each in examine(place) if each.state is State.UNKNOWN]
+    assert (unknown.layer, unknown.cure) == ("stream", "try again in a minute")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cure"),
+    [
+        ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.", "another MasterUserName"),
+        ("InvalidRequestException", "the secret was marked for deletion", "aws secretsmanager restore-secret"),
+    ],
+)  # API reference, GetSecretValue
+def test_a_deleted_secret_refuses(aws: ModelledAws, place: Place, code: str, message: str, cure: str) -> None:
+    """No permission of the caller's brings it back."""
+    aws.responses["secretsmanager.GetSecretValue"] = Refusal(code, message)
+    refusal = first_refusal(examine(place))
+    assert refusal is not None
+    assert (refusal.layer, refusal.section) == ("sign-in", "security-options")
+    assert message in refusal.what
+    assert cure in refusal.cure
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "cure"),
+    [
+        ("AccessDeniedException", State.UNKNOWN, "let yourself call PutRecord"),
+        ("ProvisionedThroughputExceededException", State.UNKNOWN, "try again in a minute"),
+        ("ResourceNotFoundException", State.REFUSES, "sam build && sam deploy"),
+        ("KMSDisabledException", State.REFUSES, "aws kms describe-key"),
+        ("InvalidArgumentException", State.REFUSES, "look at what the stream says"),
+    ],
+)  # API reference, PutRecord
+def test_a_stream_that_refuses_the_marked_reading_refuses(
+    aws: ModelledAws, place: Place, code: str, state: State, cure: str
+) -> None:
+    """Unless it is the caller who may not, or one call too many."""
+    aws.responses |= PUT | {"kinesis.PutRecord": Refusal(code, "no")}
+    last = Doctor(place).walk()[-1]
+    assert (last.layer, last.state) == ("reading", state)
+    assert cure in last.cure
+
+
 def test_what_could_not_be_examined_is_counted_by_the_command(
     aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -841,6 +886,16 @@ def run(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     """Run a command on the place."""
     monkeypatch.setattr(Place, "on_aws", classmethod(lambda *_: place))
     return CliRunner(mix_stderr=False).invoke(cli, ["doctor", "--aws", "--no-send", *arguments])
+
+
+def test_on_aws_it_says_before_what_it_does(aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On stderr, with stack and region; a reading only where one may be sent."""
+    said = run(place, monkeypatch).stderr.splitlines()[0]
+    assert said.startswith(f"examining stack iot-stream in {place.region()}: invoke its function")
+    assert "reading" not in said
+    aws.responses |= PUT
+    sending = CliRunner(mix_stderr=False).invoke(cli, ["doctor", "--aws"]).stderr.splitlines()[0]
+    assert sending.endswith("send it one marked reading if nothing refuses")
 
 
 def test_the_table_ends_in_what_refuses_first(aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
