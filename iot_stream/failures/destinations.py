@@ -8,9 +8,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
@@ -65,6 +66,7 @@ class StreamDestination:
 
     Args:
         kinesis: a boto3 client; its own retries are switched off, because a repeated PutRecords puts its records twice.
+            What only reads is repeated here.
         stream: the stream's name.
         pace: how fast.
         clock: seconds since the epoch.
@@ -122,32 +124,29 @@ class StreamDestination:
         """
         wanted = {partition_key(key, line): line for line in lines}
         try:
-            summary = self._kinesis.describe_stream_summary(StreamName=self._stream)["StreamDescriptionSummary"]
+            summary = self._summary()
             if self._clock() - since_ms / 1000 > summary["RetentionPeriodHours"] * 3600:
                 raise DestinationError(
                     f"an earlier replay ended while {len(wanted)} records of {key} were under way, and stream"
                     f" {self._stream} no longer tells whether they arrived: say --unsure send or --unsure skip"
                 )
-            shards = self._kinesis.get_paginator("list_shards").paginate(StreamName=self._stream)
             found: set[int] = set()
-            for page in shards:
-                for shard in page["Shards"]:
-                    found |= self._find_in(shard["ShardId"], wanted, since_ms)
+            for shard in self._asked(self._shards):
+                found |= self._find_in(shard, summary["StreamARN"], wanted, since_ms)
             return found
         except (ClientError, BotoCoreError) as error:
             raise DestinationError(f"stream {self._stream} can't be read: {error}") from error
 
-    def _find_in(self, shard: str, wanted: dict[str, int], since_ms: int) -> set[int]:
+    def _find_in(self, shard: str, arn: str, wanted: dict[str, int], since_ms: int) -> set[int]:
         found: set[int] = set()
-        iterator = self._kinesis.get_shard_iterator(
-            StreamName=self._stream,
-            ShardId=shard,
-            ShardIteratorType="AT_TIMESTAMP",
-            Timestamp=(since_ms - _SKEW_MS) / 1000,
-        )["ShardIterator"]
-        arn = self._arn()
+        begin = (since_ms - _SKEW_MS) / 1000
+        iterator = self._asked(
+            lambda: self._kinesis.get_shard_iterator(
+                StreamName=self._stream, ShardId=shard, ShardIteratorType="AT_TIMESTAMP", Timestamp=begin
+            )["ShardIterator"]
+        )
         while iterator:
-            page = self._kinesis.get_records(ShardIterator=iterator, StreamARN=arn)
+            page = self._asked(partial(self._kinesis.get_records, ShardIterator=iterator, StreamARN=arn))
             records = page["Records"]
             found |= {wanted[each["PartitionKey"]] for each in records if each["PartitionKey"] in wanted}
             late = (
@@ -159,9 +158,29 @@ class StreamDestination:
             self._sleep(_PAUSE_SECONDS / 4)  # of five reads a second, which Firehose shares
         return found
 
-    def _arn(self) -> str:
-        summary = self._kinesis.describe_stream_summary(StreamName=self._stream)["StreamDescriptionSummary"]
-        return str(summary["StreamARN"])
+    def _summary(self) -> dict[str, Any]:
+        ask = partial(self._kinesis.describe_stream_summary, StreamName=self._stream)
+        return dict(self._asked(ask)["StreamDescriptionSummary"])
+
+    def _shards(self) -> list[str]:
+        pages = self._kinesis.get_paginator("list_shards").paginate(StreamName=self._stream)
+        return [shard["ShardId"] for page in pages for shard in page["Shards"]]
+
+    def _asked[T](self, ask: Callable[[], T]) -> T:
+        """Return what a reading call returns; for a minute, repeat it where that may help: Firehose reads too."""
+        deadline = self._clock() + _GIVE_UP_SECONDS
+        while True:
+            try:
+                return ask()
+            except (ConnectionError, HTTPClientError):
+                if self._clock() > deadline:
+                    raise
+            except ClientError as error:
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                passing = error.response.get("Error", {}).get("Code", "") in _THROTTLED or status >= _SERVER_ERROR
+                if not passing or self._clock() > deadline:
+                    raise
+            self._sleep(_PAUSE_SECONDS)
 
     def _put(self, key: str, items: list[Item], since_ms: int) -> tuple[set[int], str]:
         """Return the lines that are in the stream after one PutRecords, and why others are not."""

@@ -446,6 +446,49 @@ def test_a_lost_response_is_looked_for_in_the_stream(world: World, when: str, er
     assert sorted(world.streamed()) == [good(1), good(2)]
 
 
+def _refused(operation: str) -> ClientError:
+    """Firehose and other readers share a shard's five reads a second (API reference, GetRecords)."""
+    return ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, operation)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("get_records", _refused("GetRecords")),
+        ("get_records", ReadTimeoutError(endpoint_url="x")),
+        ("get_shard_iterator", _refused("GetShardIterator")),
+        (
+            "describe_stream_summary",
+            ClientError({"Error": {"Code": "LimitExceededException"}}, "DescribeStreamSummary"),
+        ),
+    ],
+)
+def test_looking_into_a_busy_stream_takes_patience(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
+) -> None:
+    """One read too many does not end the search for records whose response was lost; a minute of them does."""
+    world.put(a=failed_reading(good(1)))
+    real, left = getattr(world.kinesis, name), [2]
+
+    def read(**arguments: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise error
+        return real(**arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.kinesis, name, read)
+        world.faults = [None, None, ("after", ReadTimeoutError(endpoint_url="x"))]
+        assert world.replay().streamed == 1
+        left[0] = 1000
+        with pytest.raises(DestinationError, match="can't be read"):
+            StreamDestination(
+                world.kinesis, STREAM, Pace(1, lambda: 0, lambda _: None), world.clock, world.slept.append
+            ).find("k", [0], round(world.clock() * 1000))
+    assert 1000 - left[0] < 70
+    assert world.streamed() == [good(1)]
+
+
 def test_throttling_is_waited_out(world: World) -> None:
     """A request that is refused as a whole put nothing, so it is simply repeated."""
     world.put(a=failed_reading(good(1)))
