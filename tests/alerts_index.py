@@ -158,7 +158,10 @@ class MemoryIndex:
         if "search_after" in body:
             places = [place for place, hit in enumerate(hits) if hit["sort"] == list(body["search_after"])]
             hits = hits[places[0] + 1 :]
-        return hits[: body["size"]]
+        hits = hits[: body["size"]]
+        if "docvalue_fields" in body:
+            return [{"_id": hit["_id"], "fields": _fields(hit, body), "sort": hit["sort"]} for hit in hits]
+        return hits
 
     def _matches(self, source: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
         [(kind, what)] = query.items()
@@ -210,14 +213,20 @@ class MemoryIndex:
 
     def _top(self, hits: list[dict[str, Any]], top: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for hit in self._sorted(hits, {"size": top["size"], "sort": top["sort"]}):
-            fields = {}
-            for each in top["docvalue_fields"]:
-                value = _value(hit["_source"], each["field"])
-                if each["field"] == "temp_celsius":  # as ScaledFloatFieldMapper: times the factor's inverse
-                    value = round(value * 100) * (1 / 100)
-                if value is not None:
-                    fields[each["field"]] = [str(value) if each.get("format") == "epoch_millis" else value]
-            yield {"_id": hit["_id"], "fields": fields, "sort": hit["sort"]}
+            yield {"_id": hit["_id"], "fields": _fields(hit, top), "sort": hit["sort"]}
+
+
+def _fields(hit: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, list[Any]]:
+    fields = {}
+    for each in body["docvalue_fields"]:
+        value = _value(hit["_source"], each["field"])
+        if (
+            value is not None and each["field"] == "temp_celsius"
+        ):  # as ScaledFloatFieldMapper: times the factor's inverse
+            value = round(value * 100) * (1 / 100)
+        if value is not None:
+            fields[each["field"]] = [str(value) if each.get("format") == "epoch_millis" else value]
+    return fields
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {

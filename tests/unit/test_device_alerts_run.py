@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_alerts import queries
+from device_alerts import missed, queries
 from device_alerts.documents import RUN_ID, Alert, iso
 from device_alerts.message import _NAMES, Message
 from device_alerts.rules import Kind, Rules, parse
@@ -166,6 +166,73 @@ def test_it_does_not_matter_when_runs_begin(phase: int) -> None:
             world.run()
     assert world.named() == [("too_high", 1)]
     assert world.alerts()[0]["alert"]["since"] == iso(START + (120 + phase) * 1_000)
+
+
+@pytest.mark.parametrize("phase", range(0, 60, 5))
+def test_what_was_hot_for_a_minute_between_two_runs_is_told_whenever_they_look(phase: int) -> None:
+    """Hot for 70 seconds: no run may have seen it hot for 60, and each sees it in its window afterwards."""
+    world = World()
+    for second in range(5, 541, 5):
+        world.now += 5_000
+        world.send(1, 41.0 if 120 + phase <= second < 190 + phase else 20.0)
+        if second % 60 == 0:
+            world.run()
+    assert world.named("closed") == [("too_high", 1)]
+    assert world.alerts()[0]["alert"]["since"] == iso(START + (120 + phase) * 1_000)
+    assert world.told() == (1, 1)
+
+
+def test_what_was_hot_while_runs_were_missed_is_one_alert_that_is_over() -> None:
+    """Eighteen minutes without a run, ten of them hot: it opened and closed, and the message says from when to when."""
+    world = World()
+    world.minutes(5, {1: 20.0, 2: 20.0})
+    began = world.now + 4 * MINUTE + 10_000
+    world.minutes(4, {1: 20.0, 2: 20.0}, runs=False)
+    world.minutes(9, {1: 41.0, 2: 20.0}, runs=False)
+    world.minutes(1, {1: 42.5, 2: 20.0}, runs=False)
+    ended = world.now
+    world.minutes(4, {1: 20.0, 2: 20.0}, runs=False)
+    world.run()
+    [alert] = [each["alert"] for each in world.alerts()]
+    assert (alert["state"], alert["since"], alert["opened_at"]) == ("closed", iso(began), iso(began + MINUTE))
+    told = f"Device 1: Temperature was 42.5 °C, above 38 °C from {iso(began)} to {iso(ended)}"
+    assert alert["text"] == told
+    [message] = world.topic.messages
+    assert (message.opened, message.closed) == (1, 1)
+    assert told in message.text
+    world.minutes(5, {1: 20.0, 2: 20.0})
+    assert (len(world.alerts()), len(world.topic.messages)) == (1, 1), "what was told is not found again"
+
+
+@examples(10)
+@given(start=st.integers(0, 20), length=st.integers(1, 40), ran=st.lists(st.booleans(), min_size=14, max_size=14))
+def test_it_is_told_once_if_it_lasted_whatever_runs_were_missed(start: int, length: int, ran: list[bool]) -> None:
+    """Readings every ten seconds, `length` of them hot: one alert if that is a minute from first to last, else none."""
+    world = World()
+    world.minutes(2, {1: 20.0})
+    for step in range(14 * 6):
+        world.now += 10_000
+        world.send(1, 41.0 if start <= step < start + length else 20.0)
+        if (step + start) % 6 == 0 and ran[step // 6]:
+            world.run()
+    for _ in range(3):
+        world.minutes(1, {1: 20.0})
+        world.assert_rows_are_right()
+    expected = 1 if (length - 1) * 10 >= 60 else 0
+    assert (world.named("closed"), world.told()) == ([("too_high", 1)] * expected, (expected, expected))
+
+
+def test_a_fleet_that_flaps_as_a_whole_costs_a_run_no_more_than_its_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is judged by its latest value; the run ends in time."""
+    monkeypatch.setattr(missed, "_READINGS", 40)
+    monkeypatch.setattr(missed, "_SEARCHES", 3)
+    world = World()
+    fleet = range(12)
+    world.minutes(2, dict.fromkeys(fleet, 20.0))
+    world.minutes(2, dict.fromkeys(fleet, 41.0), runs=False)
+    world.minutes(1, dict.fromkeys(fleet, 20.0))
+    assert len(world.alerts()) == 3, "one device of a search: two have more readings together than it may return"
+    world.assert_rows_are_right()
 
 
 def test_a_device_that_flaps_opens_nothing() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from device_alerts.documents import Alert, Device, DeviceId, Timer, iso
 from device_alerts.rules import Kind, Rule, Rules
 
-__all__ = ["Decision", "Moment", "Observation", "Stretch", "decide", "decide_pipeline"]
+__all__ = ["Decision", "Episode", "Moment", "Observation", "Stretch", "decide", "decide_pipeline"]
 
 _CLOCK_SECONDS = 60.0  # that a clock must be wrong, and later right
 _TALKING_SECONDS = 60.0  # that a silent device must be heard of before it is no longer silent
@@ -24,10 +24,12 @@ class Stretch:
     Attributes:
         first: when the first reading arrived for which it held; None: there was none.
         interrupted: when the latest arrived for which it did not; None: there was none.
+        last: when the latest arrived for which it held; None: there was none.
     """
 
     first: int | None = None
     interrupted: int | None = None
+    last: int | None = None
 
     def since(self, known: int | None, at: int) -> int:
         """Return since when it has held without an interruption.
@@ -43,6 +45,15 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class Episode:
+    """A time beyond a limit that is over: the first and the last arrival of it, and the worst value."""
+
+    since: int
+    until: int
+    worst: float
+
+
+@dataclass(frozen=True)
 class Observation:
     """What the readings that arrived lately say of one device.
 
@@ -54,6 +65,8 @@ class Observation:
         values_at: when each of those arrived.
         beyond: since when readings may have been beyond a limit, by the rule's name.
         within: since when they may have been far enough within it.
+        count: how many readings that are.
+        over: what was beyond a limit for long enough and is not any more, by the rule's name.
     """
 
     device: DeviceId
@@ -63,6 +76,8 @@ class Observation:
     values_at: Mapping[str, int] = field(default_factory=dict)
     beyond: Mapping[str, Stretch] = field(default_factory=dict)
     within: Mapping[str, Stretch] = field(default_factory=dict)
+    count: int = 0
+    over: Mapping[str, Episode] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,6 +137,9 @@ def decide(
         timers[name] = timer
         if opens:
             changed.append(_opened(rules, rule, after, seen, (timer, moment)))
+        elif alert is None and seen is not None and name in seen.over:
+            late = _opened_late(rules, rule, after, seen.over[name], moment)
+            changed.append(replace(late, closed_at=moment.now, closed_run=moment.run) if closes else late)
         elif alert is not None and closes:
             changed.append(replace(alert, closed_at=moment.now, closed_run=moment.run))
     # The alert of a rule that is no longer described can't be judged: nobody would ever close it.
@@ -226,6 +244,18 @@ def _judge_silence(
 def _number(value: float) -> str:
     """Return a number as people read it, with nine digits at most: 1,013,250, where `:g` would write 1.01325e+06."""
     return f"{value:,.9g}"
+
+
+def _opened_late(rules: Rules, rule: Rule, device: Device, over: Episode, moment: Moment) -> Alert:
+    """Return the alert of what no run saw: it opened when a run would have opened it, and closes as any other."""
+    limit = rule.limit_of()
+    side = "above" if rule.kind is Kind.TOO_HIGH else "below"
+    text = (
+        f"{rules.device_label} {device.id}: {limit.label} was {_number(over.worst)}{limit.unit}, {side} "
+        f"{_number(limit.value)}{limit.unit} from {iso(over.since)} to {iso(over.until)}"
+    )
+    opened_at = over.since + round(limit.after * 1000)
+    return Alert(rule.name, device.id, opened_at, over.since, over.worst, text, moment.run)
 
 
 def _opened(rules: Rules, rule: Rule, device: Device, seen: Observation | None, when: tuple[Timer, Moment]) -> Alert:

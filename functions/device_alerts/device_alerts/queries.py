@@ -23,7 +23,9 @@ __all__ = [
     "open_pipeline_alert",
     "page_of_readings",
     "page_size",
+    "readings_of_devices",
     "silent_devices",
+    "values_of",
 ]
 
 _EXAMPLES: Final = 20
@@ -70,7 +72,7 @@ def page_of_readings(rules: Rules, start: int, end: int, after: Mapping[str, Any
     for rule in rules.limits:
         aggs[f"not_beyond:{rule.name}"] = _last(rules, _not_beyond(rule))
         aggs[f"not_within:{rule.name}"] = _last(rules, _not_within(rule))
-        aggs[f"beyond:{rule.name}"] = _first(rules, _beyond(rule))
+        aggs[f"beyond:{rule.name}"] = _first_and_last(rules, _beyond(rule))
         aggs[f"within:{rule.name}"] = _first(rules, _within(rule))
     return {
         "size": 0,
@@ -101,6 +103,7 @@ def observations(response: Mapping[str, Any], rules: Rules) -> Iterator[Observat
             values_at=values_at,
             beyond={rule.name: _stretch(bucket, rule, "beyond") for rule in rules.limits},
             within={rule.name: _stretch(bucket, rule, "within") for rule in rules.limits},
+            count=bucket["doc_count"],
         )
 
 
@@ -108,6 +111,33 @@ def next_page(response: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what follows a page of readings, None after the last."""
     after: Mapping[str, Any] | None = response.get("aggregations", {}).get("devices", {}).get("after_key")
     return after
+
+
+def readings_of_devices(rules: Rules, devices: Sequence[DeviceId], start: int, end: int) -> Body:
+    """Return the search for the readings of some devices that arrived from `start` to `end`, in their order."""
+    clauses: list[Body] = [
+        {"range": {rules.arrival: {"gte": iso(start), "lte": iso(end)}}},
+        {"terms": {rules.device: list(devices)}},
+    ]
+    names = [{"field": name} for name in (rules.device, *rules.measures)]
+    return {
+        "size": _MOST_HITS,
+        "track_total_hits": False,
+        "_source": False,
+        "docvalue_fields": [{"field": rules.arrival, "format": "epoch_millis"}, *names],
+        "query": {"bool": {"filter": clauses}},
+        "sort": [{rules.arrival: "asc"}],
+    }
+
+
+def values_of(response: Mapping[str, Any], rules: Rules) -> dict[DeviceId, list[tuple[int, dict[str, float]]]]:
+    """Return what those readings say of each device: when each arrived, and its measures."""
+    found: dict[DeviceId, list[tuple[int, dict[str, float]]]] = {}
+    for hit in response["hits"]["hits"]:
+        fields = hit["fields"]
+        values = {name: _clean(fields[name][0]) for name in rules.measures if name in fields}
+        found.setdefault(fields[rules.device][0], []).append((int(fields[rules.arrival][0]), values))
+    return found
 
 
 def silent_devices(rules: Rules, before: int, after: Sequence[Any] | None) -> Body:
@@ -217,10 +247,15 @@ def _first(rules: Rules, clause: Body) -> Body:
     return {"filter": clause, "aggs": {"first": {"min": {"field": rules.arrival}}}}
 
 
+def _first_and_last(rules: Rules, clause: Body) -> Body:
+    return {"filter": clause, "aggs": {**_first(rules, clause)["aggs"], **_last(rules, clause)["aggs"]}}
+
+
 def _stretch(bucket: Mapping[str, Any], rule: Rule, condition: str) -> Stretch:
-    first = bucket[f"{condition}:{rule.name}"]["first"]["value"]
-    last = bucket[f"not_{condition}:{rule.name}"]["last"]["value"]
-    return Stretch(None if first is None else round(first), None if last is None else round(last))
+    held = bucket[f"{condition}:{rule.name}"]
+    interrupted = bucket[f"not_{condition}:{rule.name}"]["last"]["value"]
+    ends = (held["first"]["value"], interrupted, held.get("last", {}).get("value"))
+    return Stretch(*(None if end is None else round(end) for end in ends))
 
 
 def _beyond(rule: Rule) -> Body:

@@ -23,6 +23,7 @@ from device_alerts.documents import RUN_ID, Alert, Device, DeviceId, alert_of, d
 from device_alerts.forget import forget_alerts, forget_devices
 from device_alerts.memory import Memory, memory_of
 from device_alerts.message import Message, message, repeated
+from device_alerts.missed import Missed
 from device_alerts.rules import Rules
 
 __all__ = ["ConflictError", "Index", "Run", "RunSettings", "Summary", "Version"]
@@ -137,6 +138,7 @@ class Run:
         self._publish = publish
         self._clock = clock
         self._lease = lease
+        self._missed = Missed(rules, index.search_readings)
         self._memory = Memory()
         self._version: Version | None = None
         self._summary = Summary(0)
@@ -168,7 +170,7 @@ class Run:
             if self._settings.keep:
                 keep = self._settings.keep
                 self._index.refresh()  # an alert that this run opened is closed with its device
-                self._summary.forgotten += forget_devices(self._rules, self._index, self._write, moment, keep)
+                self._summary.forgotten += forget_devices(self._rules, self._index, self._write_known, moment, keep)
             self._index.refresh()
             self._remember(horizon=horizon)
         self._announce()
@@ -253,7 +255,7 @@ class Run:
                 open_alerts[alert.device][alert.rule] = alert
         alerts: list[Alert] = []
         devices: list[Device] = []
-        for device, seen in page.items():
+        for device, seen in self._missed.added(page, known, open_alerts, moment.horizon).items():
             decision = decide(self._rules, known.get(device), seen, open_alerts[device], moment)
             alerts += decision.changed
             if decision.device != known.get(device):
@@ -276,9 +278,13 @@ class Run:
         )
 
     def _write(self, alerts: list[Alert]) -> None:
+        self._summary.opened += sum(alert.opened_run == self._memory.run for alert in alerts)
+        self._write_known(alerts)
+
+    def _write_known(self, alerts: list[Alert]) -> None:
+        """Write alerts whose opening has been counted."""
         if alerts:
             self._index.put_many({alert.id: alert.document(self._rules) for alert in alerts})
-        self._summary.opened += sum(alert.closed_at is None for alert in alerts)
         self._summary.closed += sum(alert.closed_at is not None for alert in alerts)
 
     # ---- the message -------------------------------------------------------------------------------------------

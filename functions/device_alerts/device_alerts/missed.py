@@ -1,0 +1,146 @@
+"""Find what was beyond a limit for long enough and is not any more: it began and ended between two looks.
+
+The aggregations of a page tell only how far back the latest value goes. Where more may have happened, the device's
+readings are read one by one: those of few devices in a quiet fleet, and never more than one run has time for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from device_alerts import queries
+from device_alerts.decide import Episode, Observation
+from device_alerts.documents import Alert, Device, DeviceId, Timer
+from device_alerts.rules import Rule, Rules
+
+__all__ = ["Missed", "episode"]
+
+_READINGS: Final = 9_000  # of one search; a day of one device with a reading every ten seconds has 8,640
+_SEARCHES: Final = 30  # of one run: a fleet that flaps as a whole must not cost the run its time
+
+type Page = Mapping[DeviceId, Observation | None]
+
+
+class Missed:
+    """What the pages of one run do not tell.
+
+    Args:
+        rules: what is watched.
+        search: searches the readings.
+    """
+
+    def __init__(self, rules: Rules, search: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        self._rules = rules
+        self._search = search
+        self._searches_left = _SEARCHES
+
+    def added(
+        self,
+        page: Page,
+        known: Mapping[DeviceId, Device],
+        open_alerts: Mapping[DeviceId, Mapping[str, Alert]],
+        horizon: int,
+    ) -> Page:
+        """Return the page with the episodes that are over.
+
+        Args:
+            page: what was seen of each device.
+            known: the devices as the last run left them.
+            open_alerts: of each device, by the rule's name. What they are about needs no second one.
+            horizon: the latest arrival that is judged.
+        """
+        found = dict(page)
+        suspects: list[Observation] = []
+        for device, seen in page.items():
+            if seen is not None and seen.count <= _READINGS:
+                before = known.get(device)
+                if any(
+                    _may_hide(rule, seen, before) for rule in self._rules.limits if rule.name not in open_alerts[device]
+                ):
+                    suspects.append(seen)
+        for some in _chunks(suspects):
+            if not self._searches_left:
+                break
+            self._searches_left -= 1
+            firsts = [stretch.first for seen in some for stretch in seen.beyond.values() if stretch.first is not None]
+            devices = [seen.device for seen in some]
+            response = self._search(queries.readings_of_devices(self._rules, devices, min(firsts), horizon))
+            readings = queries.values_of(response, self._rules)
+            for seen in some:
+                mine = readings.get(seen.device, [])
+                found[seen.device] = self._looked_at(seen, known.get(seen.device), mine)
+        return found
+
+    def _looked_at(
+        self, seen: Observation, before: Device | None, readings: Sequence[tuple[int, Mapping[str, float]]]
+    ) -> Observation:
+        over, within = {}, dict(seen.within)
+        for rule in self._rules.limits:
+            name = rule.limit_of().field
+            judged, since = _left(rule, before)
+            values = [(at, reading[name]) for at, reading in readings if at > judged and name in reading]
+            found = episode(rule, values, since)
+            if found is not None:
+                over[rule.name] = found
+                within[rule.name] = replace(within[rule.name], first=_within_since(rule, values))
+        return replace(seen, over=over, within=within)
+
+
+def episode(rule: Rule, values: Iterable[tuple[int, float]], since: int | None) -> Episode | None:
+    """Return the first time that a value was beyond a limit for long enough, and then was not.
+
+    Args:
+        rule: the limit.
+        values: when each value arrived, and the value; in order.
+        since: since when the value had been beyond the limit before them; None: it was not.
+    """
+    until, worst = None, 0.0
+    for at, value in values:
+        if rule.beyond(value):
+            farther = max if rule.is_upper else min
+            worst = value if until is None else farther(worst, value)
+            since, until = at if since is None else since, at
+        else:
+            if since is not None and until is not None and until - since >= rule.limit_of().after * 1000:
+                return Episode(since, until, worst)
+            since = until = None
+    return None
+
+
+def _within_since(rule: Rule, values: Iterable[tuple[int, float]]) -> int | None:
+    since = None
+    for at, value in values:
+        since = (at if since is None else since) if rule.within(value) else None
+    return since
+
+
+def _left(rule: Rule, before: Device | None) -> tuple[int, int | None]:
+    """Return which arrival of a rule's measure the last run judged, and since when it was beyond the limit then."""
+    if before is None:
+        return -1, None
+    return before.values_at.get(rule.limit_of().field, -1), before.timers.get(rule.name, Timer()).beyond_since
+
+
+def _may_hide(rule: Rule, seen: Observation, before: Device | None) -> bool:
+    """Return whether there may be an episode; there is none where the value has been beyond the limit throughout."""
+    beyond = seen.beyond[rule.name]
+    judged, since = _left(rule, before)
+    if beyond.first is None or beyond.last is None or beyond.last <= judged:
+        return False
+    start = beyond.first if since is None else min(since, beyond.first)
+    interrupted = beyond.interrupted is not None and beyond.interrupted > max(start, judged)
+    return interrupted and beyond.last - start >= rule.limit_of().after * 1000
+
+
+def _chunks(suspects: Iterable[Observation]) -> Iterator[list[Observation]]:
+    """Yield them in groups whose readings fit into one response."""
+    group: list[Observation] = []
+    count = 0
+    for seen in suspects:
+        if group and count + seen.count > _READINGS:
+            yield group
+            group, count = [], 0
+        group.append(seen)
+        count += seen.count
+    if group:
+        yield group
