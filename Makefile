@@ -112,7 +112,7 @@ unit: $(STAMPS)/dev  ## Run the unit tests (no network, no processes): make unit
 	$(BIN)/python -m pytest tests/unit -q --numprocesses=auto
 
 test: $(STAMPS)/dev $(STAMPS)/ministack  ## Run all tests: unit, integration with the real OpenSearch, end to end
-	$(BIN)/python -m pytest --numprocesses=auto --durations=20 --durations-min=2
+	$(BIN)/python -m pytest --numprocesses=4 --durations=20 --durations-min=2
 
 golden: $(STAMPS)/dev  ## Rewrite events/firehose-*.expected.json: read the diff before you commit it
 	@PYTHONPATH=.:functions/enrichment $(BIN)/python -m tests.golden

@@ -54,7 +54,7 @@ LANES = {
     "aws": ("freeze", "settings", "bucket"),
     "domain": ("kill", "freeze", "close", "unmap"),
 }
-# Without what takes a minute on a busy machine: the start of OpenSearch, which tests/e2e/test_delivery_faults.py has.
+# Without what takes a minute on a busy machine: the start of OpenSearch, which tests/e2e/test_outage.py has.
 SHORT = LANES | {"domain": ("freeze", "close", "unmap")}
 SETTINGS: dict[str, Any] = {"retries": 3, "RetryOptions": {"DurationInSeconds": 7200}}
 _QUIET = 5.0  # seconds without trouble at the beginning and the end, and about as many between two troubles of a lane

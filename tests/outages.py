@@ -1,5 +1,6 @@
 """Outages of the test run's only OpenSearch: a second one would compete for the same cores."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from iot_stream.local.opensearch import OpenSearch
@@ -10,10 +11,11 @@ __all__ = ["Outages"]
 
 @dataclass
 class Outages:
-    """A server and its current process."""
+    """A server, its current process, and who has to know of the next one."""
 
     server: OpenSearch
     process: Process
+    started: Callable[[Process], object] = lambda _: None
 
     def stop(self) -> None:
         """Stop the process; its data stays in its folder."""
@@ -21,7 +23,9 @@ class Outages:
 
     def start(self) -> None:
         """Start it again, and return when it responds and has recovered every index that it had."""
-        self.process = self.server.start()
+        self.process = self.server.launch()
+        self.started(self.process)
+        self.server.wait(self.process)
         with self.server.admin_session() as session:
             health = f"{self.server.url}/_cluster/health?wait_for_status=yellow&timeout=60s"
             response = session.get(health, timeout=90)

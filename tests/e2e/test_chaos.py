@@ -3,31 +3,30 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from iot_stream.local.ministack import Ministack
+from iot_stream.local.ministack import NAME, Ministack
 from tests.chaos import SETTINGS, SHORT, Siege, plan
 from tests.delivery import World
+from tests.neighbours import Neighbours
 from tests.outages import Outages
 
 SEED, SECONDS, RATE = 16, 60.0, 100.0
 
 
 @pytest.fixture
-def besieged(outages: Outages, ministack: Ministack, tmp_path: Path) -> Iterator[World]:
+def besieged(freezing: Outages, ministack: Ministack, tmp_path: Path) -> Iterator[World]:
     """A world of its own on the run's neighbours."""
-    world = World(ministack, outages.server, tmp_path)
+    world = World(ministack, freezing.server, tmp_path)
     world.make(shards=2, **SETTINGS)
     yield world
     world.close()
 
 
-def test_a_minute_of_trouble(besieged: World, outages: Outages) -> None:
+def test_a_minute_of_trouble(besieged: World, freezing: Outages, neighbours: Neighbours) -> None:
     """Kills, freezes, changed settings, a bucket and indices that go: every reading has its place, and only one."""
-    servers = [child for child in psutil.Process().children() if "ministack_server" in " ".join(child.cmdline())]
     lines: list[str] = []
-    siege = Siege(besieged, servers[0].pid, outages, say=lines.append)
+    siege = Siege(besieged, neighbours.processes()[NAME].pid, freezing, say=lines.append)
     result = siege.play(plan(SEED, SECONDS, SHORT), seed=SEED, rate=RATE, seconds=SECONDS)
     assert len(lines) > 10
     assert result.sent > 4_000, lines

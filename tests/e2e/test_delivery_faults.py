@@ -1,11 +1,13 @@
-"""Real faults: after each one, sent = searchable + failure objects, and nothing is repeated."""
+"""Real faults: after each one, sent = searchable + failure objects, and nothing is repeated.
+
+`test_outage.py` has one more: OpenSearch is away.
+"""
 
 import time
 
 import pytest
 
 from tests.delivery import FUNCTION, World
-from tests.outages import Outages
 from tests.polling import until
 
 
@@ -46,6 +48,7 @@ def test_the_role_mapping_is_removed_and_restored(world: World) -> None:
     assert not world.failures()
 
 
+@pytest.mark.steady
 @pytest.mark.parametrize(
     ("code", "error", "attempts"),
     [
@@ -98,18 +101,3 @@ def test_a_shard_is_split(world: World) -> None:
     )
     world.send([{"n": n} for n in range(100, 300)])
     world.accounted(300)
-
-
-def test_opensearch_stops_and_starts_again(world: World, outages: Outages) -> None:
-    """While OpenSearch restarts, nothing is lost and nothing is repeated."""
-    world.make()
-    world.start()
-    world.send([{"n": n} for n in range(500)])
-    until(lambda: world.status.delivered == 500, what="the records before")
-    outages.stop()
-    world.send([{"n": n} for n in range(500, 1500)])
-    until(lambda: "OS.ServiceException" in (world.status.last_error or ""), what="the outage")
-    outages.start()
-    world.send([{"n": n} for n in range(1500, 2000)])
-    world.accounted(2000)
-    assert not world.failures()

@@ -2,17 +2,16 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from iot_stream import domain_objects
 from iot_stream.errors import StackError
-from iot_stream.local.local_stack import LocalStack, Ports, deploy
-from iot_stream.local.ministack import ACCOUNT, Ministack
-from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.local_stack import LocalStack
+from iot_stream.local.ministack import ACCOUNT
 from iot_stream.paths import PROJECT
+from tests.beside import Beside
 from tests.secrets import make_secret
 from tests.template import load_template
 
@@ -105,29 +104,28 @@ UNCHANGED = {
 
 
 @pytest.fixture
-def second(sam_build: Path, opensearch: OpenSearch, ministack: Ministack, local_folder: Path) -> Iterator[LocalStack]:
-    """A stack beside the run's other ones, without delivery; deleted in the end."""
-    assert sam_build.exists()
-    ports = Ports(opensearch=opensearch.port, aws=ministack.port)
-    stack = LocalStack(local_folder, ports, opensearch.home, stack_name="second")
-    yield stack
-    _delete(stack)
+def stack_beside(beside: Callable[[str], Beside]) -> Iterator[Beside]:
+    """The second stack; deleted in the end."""
+    second = beside("second")
+    yield second
+    second.delete()
 
 
-def _delete(stack: LocalStack) -> None:
-    client = stack.aws.client("cloudformation")
-    client.delete_stack(StackName=stack.stack_name)
-    waiter = client.get_waiter("stack_delete_complete")
-    waiter.wait(StackName=stack.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+@pytest.fixture
+def second(stack_beside: Beside) -> LocalStack:
+    """Its neighbours, logs and name."""
+    return stack_beside.local_stack
 
 
-def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second: LocalStack) -> None:
+def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(
+    stack_beside: Beside, second: LocalStack
+) -> None:
     """What can't work fails with its reason and leaves the earlier state; after its deletion every name is free."""
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
     entries = config["prod"]["deploy"]["parameters"]["parameter_overrides"]
     shape = {name: value for name, value in (entry.split("=", 1) for entry in entries) if name not in NOT_HERE}
     parameters = NAMES | INSIDE | shape
-    stack = deploy(second, parameters)
+    stack = stack_beside.deploy(parameters)
 
     domain = second.aws.client("opensearch").describe_domain(DomainName="second")["DomainStatus"]
     assert domain["ClusterConfig"]["InstanceCount"] == 3
@@ -140,24 +138,24 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(second
     _rotate_the_password(second)
 
     with pytest.raises(StackError, match=r"DeploymentCheck: .*BackupMode can't be changed"):
-        deploy(second, parameters | {"BackupMode": "AllDocuments"})
+        stack_beside.deploy(parameters | {"BackupMode": "AllDocuments"})
     moved = _events(second, "EnrichmentFunctionAliaslive")
     with pytest.raises(StackError, match=r"DeploymentCheck: .*the enrichment function fails: .*Europe/Berln"):
-        deploy(second, parameters | {"DeviceTimeZone": "Europe/Berln"})
+        stack_beside.deploy(parameters | {"DeviceTimeZone": "Europe/Berln"})
     assert second.stack().parameters["DeviceTimeZone"] == "UTC", "rolled back"
     assert _events(second, "EnrichmentFunctionAliaslive") == moved, "no batch met the version that was refused"
     renames = {"DeviceTimeZone": "Europe/Berlin", "EnrichmentFunctionName": "renamed", "IndexName": "renamed"}
-    deploy(second, parameters | renames)
+    stack_beside.deploy(parameters | renames)
     with second.opensearch.admin_session() as admin:
         role = admin.get(f"{second.opensearch.url}/_plugins/_security/api/roles/second").json()["second"]
     assert role["index_permissions"][0]["index_patterns"] == ["renamed*"], "narrowed once the delivery stream has it"
     [function] = [name for name in _functions(second) if name in {"second", "renamed"}]
     assert function == "renamed", "the old one went once the new one was in use"
 
-    _delete(second)
+    stack_beside.delete()
     _delete_what_was_retained(second)
-    assert deploy(second, NAMES | INSIDE).outputs.keys() == stack.outputs.keys()
-    _update_every_parameter(second)
+    assert stack_beside.deploy(NAMES | INSIDE).outputs.keys() == stack.outputs.keys()
+    _update_every_parameter(stack_beside, second)
 
 
 def _delete_what_was_retained(second: LocalStack) -> None:
@@ -188,7 +186,7 @@ def _rotate_the_password(second: LocalStack) -> None:
     assert shown["Role"] == "unchanged: second"
 
 
-def _update_every_parameter(second: LocalStack) -> None:
+def _update_every_parameter(stack_beside: Beside, second: LocalStack) -> None:
     """Change them all at once, and see it where each one goes."""
     assert CHANGED.keys() | UNCHANGED.keys() == load_template()["Parameters"].keys()
     topic = second.aws.client("sns").create_topic(Name="pager")["TopicArn"]
@@ -197,7 +195,7 @@ def _update_every_parameter(second: LocalStack) -> None:
         PolicyName="boundary", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]})
     )
     changed = CHANGED | {"AlarmTopicArn": topic, "PermissionsBoundaryArn": boundary["Policy"]["Arn"]}
-    stack = deploy(second, NAMES | changed)
+    stack = stack_beside.deploy(NAMES | changed)
     assert {name: stack.parameters[name] for name in changed} == changed
 
     stream = second.aws.client("kinesis").describe_stream_summary(StreamName="changed")["StreamDescriptionSummary"]
@@ -260,14 +258,14 @@ def _described_delivery_stream(stack: LocalStack, name: str) -> str:
     return str(json.loads(bodies[0]))
 
 
-def test_everything_in_a_vpc(second: LocalStack) -> None:
+def test_everything_in_a_vpc(stack_beside: Beside, second: LocalStack) -> None:
     """Domain and delivery are in the same subnets, in groups that fit together (ministack drops a function's VPC)."""
     ec2 = second.aws.client("ec2")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
     names = dict.fromkeys(NAMES | INSIDE, "private")  # "second" is taken by what a rename has left behind
     network = {"VpcId": vpc, "SubnetIds": subnet, "DashboardsCidr": "10.0.0.0/16"}
-    deploy(second, names | network)
+    stack_beside.deploy(names | network)
 
     domain = second.aws.client("opensearch").describe_domain(DomainName="private")["DomainStatus"]
     assert domain["VPCOptions"]["SubnetIds"] == [subnet]
@@ -282,4 +280,4 @@ def test_everything_in_a_vpc(second: LocalStack) -> None:
     assert [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]] == [client_group]
     assert [each["CidrIp"] for rule in rules for each in rule["IpRanges"]] == ["10.0.0.0/16"]
     with pytest.raises(StackError, match=r"VpcId can't be changed from vpc-\w+ to vpc-0123456789abcdef0 on a domain"):
-        deploy(second, names | network | {"VpcId": "vpc-0123456789abcdef0"})
+        stack_beside.deploy(names | network | {"VpcId": "vpc-0123456789abcdef0"})

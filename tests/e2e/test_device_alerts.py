@@ -1,6 +1,5 @@
 """Alerts on the local stack: the built function, its real role, a real index, the schedule, messages that arrive."""
 
-import json
 import random
 import threading
 import time
@@ -13,18 +12,16 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from device_alerts.documents import iso
 from iot_stream.cli import cli
 from iot_stream.local.alarm_messages import AlarmMessage, read_messages, subscribe_queue
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.stack import Stack
-from tests.outages import Outages
+from tests.alerts_function import MINUTE, put, remember, run, schedule_paused
 from tests.polling import until
 
 HOT, GONE = 990_001, 990_002
 HOT_IN_TROUBLE, GONE_IN_TROUBLE, GONE_WHILE_LATE = 990_101, 990_102, 990_103
 TROUBLED = [HOT_IN_TROUBLE, GONE_IN_TROUBLE, GONE_WHILE_LATE]
-MINUTE = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -37,67 +34,11 @@ def stack(local_stack: LocalStack) -> Iterator[Stack]:
     local_stack.opensearch.admin_client().delete_by_query(index=f"{stack.output('IndexName')}*", body=query)
 
 
-@contextmanager
-def schedule_paused(local_stack: LocalStack, stack: Stack) -> Iterator[int]:
-    """Let only the test invoke the function; gives the number of the last run, which has ended."""
-    events, client = local_stack.aws.client("events"), local_stack.opensearch.admin_client()
-    [rule] = events.list_rule_names_by_target(TargetArn=stack.output("DeviceAlertsFunctionArn"))["RuleNames"]
-    index = stack.output("AlertsIndexName")
-
-    def last_run() -> dict[str, Any] | None:
-        found = client.get(index=index, id="run", params={"ignore": 404})
-        memory = found["_source"]["memory"] if found.get("found") else {"run": 0, "lease_until": 0}
-        return memory if memory["lease_until"] < time.time_ns() // 1_000_000 else None
-
-    events.disable_rule(Name=rule)
-    try:
-        memory = until(last_run, what="the end of the schedule's run")
-        assert memory is not None
-        yield memory["run"]
-    finally:
-        events.enable_rule(Name=rule)
-
-
 @pytest.fixture
 def by_hand(local_stack: LocalStack, stack: Stack) -> Iterator[None]:
     """Every run of the function is this test's: one of the schedule between two lines would do what it looks for."""
     with schedule_paused(local_stack, stack):
         yield
-
-
-def put(local_stack: LocalStack, stack: Stack, device: int, celsius: float, arrivals: Iterator[int]) -> None:
-    """Put readings into the index as if they had arrived at these times (epoch milliseconds)."""
-    client = local_stack.opensearch.admin_client()
-    lines = []
-    for arrived in arrivals:
-        text = iso(arrived).removesuffix("Z")
-        document = {"device_id": device, "temp_celsius": celsius, "timestamp": text, "ingested_at": text}
-        lines += [{"index": {"_index": stack.output("IndexName")}}, document]
-    response = client.bulk(body="".join(json.dumps(line) + "\n" for line in lines), params={"refresh": "true"})
-    assert not response["errors"]
-
-
-def run(local_stack: LocalStack, stack: Stack) -> dict[str, Any]:
-    """Invoke the function until no other run is at work; return what it did."""
-    found: dict[str, Any] = {}
-
-    def done() -> bool:
-        response = local_stack.aws.client("lambda").invoke(FunctionName=stack.output("DeviceAlertsFunctionArn"))
-        text = response["Payload"].read().decode()
-        assert "FunctionError" not in response, text
-        found.update(json.loads(text))
-        return not found["skipped"]
-
-    until(done, seconds=60, what="a run of one's own")
-    return found
-
-
-def remember(local_stack: LocalStack, stack: Stack, **changes: int) -> None:
-    """Change what the function remembers, as time would have: no test waits for so long."""
-    client, index = local_stack.opensearch.admin_client(), stack.output("AlertsIndexName")
-    document = client.get(index=index, id="run")["_source"]
-    document["memory"] |= {"lease_until": 0, **changes}
-    client.index(index=index, id="run", body=document, params={"refresh": "true"})
 
 
 def messages(local_stack: LocalStack) -> list[AlarmMessage]:
@@ -157,10 +98,11 @@ def test_the_fleet_has_a_row_for_each_device(local_stack: LocalStack, stack: Sta
 
 
 @pytest.mark.usefixtures("by_hand")
-def test_what_breaks_meanwhile_changes_nothing_that_is_told(
-    local_stack: LocalStack, stack: Stack, outages: Outages
-) -> None:
-    """The function is killed, OpenSearch is away, delivery is late: the right alerts open and close, each told once."""
+def test_what_breaks_meanwhile_changes_nothing_that_is_told(local_stack: LocalStack, stack: Stack) -> None:
+    """The function is killed, delivery is late: the right alerts open and close, each told once.
+
+    `test_outage.py` has the third: OpenSearch is away.
+    """
     run(local_stack, stack)
     now = time.time_ns() // 1_000_000
     put(local_stack, stack, GONE_IN_TROUBLE, 20.0, iter([now - 6 * MINUTE]))
@@ -169,12 +111,6 @@ def test_what_breaks_meanwhile_changes_nothing_that_is_told(
     kill_in_the_middle(local_stack, stack)
     put(local_stack, stack, HOT_IN_TROUBLE, 45.5, iter([time.time_ns() // 1_000_000]))
     kill_in_the_middle(local_stack, stack)
-    outages.stop()
-    try:
-        failed = local_stack.aws.client("lambda").invoke(FunctionName=stack.output("DeviceAlertsFunctionArn"))
-    finally:
-        outages.start()
-    assert "OpenSearch does not respond" in failed["Payload"].read().decode()
     run(local_stack, stack)
     assert opened(local_stack, stack) == {("too_high", HOT_IN_TROUBLE): "open", ("silent", GONE_IN_TROUBLE): "open"}
     with late_from(local_stack, stack, seconds=0):

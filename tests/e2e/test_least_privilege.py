@@ -18,7 +18,7 @@ REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}  # the
 
 
 @pytest.fixture(scope="module")
-def neighbours(local_stack: LocalStack) -> Iterator[Neighbours]:
+def called(local_stack: LocalStack) -> Iterator[Neighbours]:
     """What the run's stack made; objects that the calls put into its bucket are deleted in the end."""
     stack, aws = local_stack.stack(), local_stack.aws
     stream = aws.client("kinesis").describe_stream(StreamName=stack.output("StreamName"))["StreamDescription"]
@@ -89,7 +89,7 @@ def _without(statements: list[dict[str, Any]], action: str) -> list[dict[str, An
 
 @pytest.mark.parametrize("role", [role for role in CALLS if CALLS[role]])
 def test_without_a_permission_its_call_is_refused_and_no_other(
-    local_stack: LocalStack, neighbours: Neighbours, probe: Callable[[str], Any], role: str
+    local_stack: LocalStack, called: Neighbours, probe: Callable[[str], Any], role: str
 ) -> None:
     """With all of the role's statements every call works; without one action exactly one fails."""
     iam, statements = local_stack.aws.client("iam"), _statements(local_stack, role)
@@ -100,7 +100,7 @@ def test_without_a_permission_its_call_is_refused_and_no_other(
         found = set()
         for action, call in CALLS[role].items():
             try:
-                call(probe, neighbours)
+                call(probe, called)
             except ClientError as error:
                 if error.response["Error"]["Code"] not in REFUSED:
                     raise

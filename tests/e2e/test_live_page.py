@@ -22,6 +22,8 @@ from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import Looked, chromium
 
+pytestmark = pytest.mark.steady
+
 
 @pytest.fixture(scope="module")
 def live(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -12,10 +12,13 @@ import requests
 from click.testing import CliRunner
 
 from iot_stream.cli import cli
-from iot_stream.local.local_stack import LocalStack
+from iot_stream.local import ministack, opensearch
+from iot_stream.local.gateway import process as gateway
+from iot_stream.local.local_stack import WORKER, LocalStack
 from iot_stream.run.session import drain
 from iot_stream.stack import Stack
 from tests.hostile import FOLDER, HOSTILE
+from tests.neighbours import Neighbours
 from tests.polling import until
 
 READING = {
@@ -201,26 +204,31 @@ def test_the_command_sends_and_every_reading_is_accounted_for(local_stack: Local
     assert 20 < result.failed < 90, "what the function refuses is a failure object, also where bytes are equal"
 
 
-def test_the_stack_runs_where_its_caller_s_environment_was_hostile(local_stack: LocalStack) -> None:
+def test_the_stack_runs_where_its_caller_s_environment_was_hostile(
+    local_stack: LocalStack, neighbours: Neighbours
+) -> None:
     """It started with foreign proxies, profile, region and certificates, of which no part has one (tests/hostile.py).
 
     The locale C, a HOME that can't be written and a folder with blanks and umlauts are there to this moment.
     """
     assert local_stack.folder.name == FOLDER
-    parts = [process.environ() for process in psutil.Process().children(recursive=True) if _is_a_part(process)]
-    assert len(parts) >= 4, "OpenSearch, its gateway, the local AWS and the worker"
+    parts = [process.environ() for process in _parts(local_stack, neighbours)]
     for variables in parts:
         assert variables["HOME"] == "/dev/null/home"
         assert [name for name, value in HOSTILE.items() if variables.get(name) == value] == []
     assert "C" in {variables["LC_ALL"] for variables in parts}
 
 
-def _is_a_part(process: psutil.Process) -> bool:
-    line = " ".join(process.cmdline())
-    return any(words in line for words in ("org.opensearch", "iot_stream.local.gateway", "ministack_server", "deliver"))
+def _parts(local_stack: LocalStack, neighbours: Neighbours) -> list[psutil.Process]:
+    """Return the processes of OpenSearch, its gateway, the local AWS and the worker."""
+    recorded = [*neighbours.processes().values(), *local_stack.running]
+    assert {process.name for process in recorded} >= {opensearch.NAME, ministack.NAME, gateway.NAME, WORKER}
+    return [psutil.Process(process.pid) for process in recorded]
 
 
-def test_other_users_see_neither_secrets_nor_documents(local_stack: LocalStack, stack: Stack) -> None:
+def test_other_users_see_neither_secrets_nor_documents(
+    local_stack: LocalStack, stack: Stack, neighbours: Neighbours
+) -> None:
     """No command line, which every user can read, holds a secret; no file with documents can be read by others."""
     secrets = local_stack.aws.client("secretsmanager")
     password = json.loads(secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))["SecretString"])
@@ -230,9 +238,9 @@ def test_other_users_see_neither_secrets_nor_documents(local_stack: LocalStack, 
         "the key of tokens": local_stack.opensearch.jwt_key_file.read_text(),
         "the master user's password": password["password"],
     }
-    lines = {process.pid: " ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)}
-    ours = [line for line in lines.values() if "ministack" in line or "org.opensearch" in line or "deliver" in line]
-    assert len(ours) >= 3
+    started = _parts(local_stack, neighbours)
+    started += [child for each in started for child in each.children(recursive=True)]
+    lines = {process.pid: " ".join(process.cmdline()) for process in started}
     assert [name for name, secret in known.items() for line in lines.values() if secret in line] == []
     folders = [local_stack.delivery_state, local_stack.folder / "opensearch" / "data", local_stack.folder / "aws"]
     made = [path for folder in folders for path in folder.rglob("*")]

@@ -9,10 +9,9 @@ import pytest
 
 from iot_stream import domain_objects
 from iot_stream.errors import StackError
-from iot_stream.local.local_stack import LocalStack, Ports, deploy
-from iot_stream.local.ministack import Ministack
-from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.local_stack import LocalStack
 from iot_stream.stack import Stack
+from tests.beside import Beside
 from tests.secrets import make_secret
 
 pytestmark = pytest.mark.secrets
@@ -31,50 +30,36 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def local_stack(
-    sam_build: Path, opensearch: OpenSearch, ministack: Ministack, tmp_path_factory: pytest.TempPathFactory
-) -> LocalStack:
-    """The run's OpenSearch and AWS, with a stack name and logs of this module's own, and no delivery."""
-    assert sam_build.exists()
-
-    class _Machine(LocalStack):
-        @property
-        def aws(self) -> Ministack:
-            return ministack
-
-        @property
-        def opensearch(self) -> OpenSearch:
-            return opensearch
-
-    ports = Ports(opensearch=opensearch.port, aws=ministack.port)
-    return _Machine(tmp_path_factory.mktemp("mapped"), ports, opensearch.home, stack_name="mapped")
+def mapped(beside: Callable[[str], Beside]) -> Iterator[Beside]:
+    """The stack; deleted in the end, if a test has not."""
+    mapped = beside("mapped")
+    yield mapped
+    mapped.delete()
 
 
 @pytest.fixture(scope="module")
-def deployed(local_stack: LocalStack) -> Iterator[Callable[..., Stack]]:
-    """Deploy the stack with its own names and some other parameters; deleted in the end, if a test has not."""
+def local_aws(mapped: Beside) -> LocalStack:
+    """Its neighbours."""
+    return mapped.local_stack
+
+
+@pytest.fixture(scope="module")
+def deployed(mapped: Beside) -> Callable[..., Stack]:
+    """Deploy the stack with its own names and some other parameters."""
 
     def deploy_with(**parameters: str) -> Stack:
-        return deploy(local_stack, NAMES | parameters)
+        return mapped.deploy(NAMES | parameters)
 
-    yield deploy_with
-    _delete(local_stack)
-
-
-def _delete(local_stack: LocalStack) -> None:
-    client = local_stack.aws.client("cloudformation")
-    client.delete_stack(StackName=local_stack.stack_name)
-    waiter = client.get_waiter("stack_delete_complete")
-    waiter.wait(StackName=local_stack.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    return deploy_with
 
 
 @pytest.fixture
-def state(local_stack: LocalStack) -> Iterator[Callable[[], dict[str, Any]]]:
+def state(local_aws: LocalStack) -> Iterator[Callable[[], dict[str, Any]]]:
     """What the domain has of this module's names."""
-    with local_stack.opensearch.admin_session() as admin:
+    with local_aws.opensearch.admin_session() as admin:
 
         def read() -> dict[str, Any]:
-            url = local_stack.opensearch.url
+            url = local_aws.opensearch.url
             found: dict[str, Any] = {}
             for kind in ("roles", "rolesmapping"):
                 objects = admin.get(f"{url}/_plugins/_security/api/{kind}").json()
@@ -96,7 +81,7 @@ def _settings(state: dict[str, Any], name: str) -> dict[str, str]:
 
 
 def test_the_domain_follows_the_stack_through_its_life(
-    local_stack: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]], sam_build: Path
+    mapped: Beside, local_aws: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]]
 ) -> None:
     """Create, update of each property, failed update with rollback, new files, by hand, delete."""
     stack = deployed()
@@ -118,12 +103,12 @@ def test_the_domain_follows_the_stack_through_its_life(
         "refresh_interval": "30s",
     }
 
-    _repair_as_scheduled(local_stack, stack, state)
+    _repair_as_scheduled(local_aws, stack, state)
 
     with pytest.raises(StackError, match=r"RoleMapping: .*role all_access is reserved: .*choose another RoleName"):
         deployed(OpenSearchRoleName="all_access", IndexName="mapped-failed")
     assert state() == moved, "the rollback of a failed update leaves the previous state working"
-    file = sam_build / "RoleMapperFunction" / "opensearch" / "index-template.json"
+    file = mapped.build / "RoleMapperFunction" / "opensearch" / "index-template.json"
     shipped = file.read_text(encoding="utf-8")
     try:
         file.write_text(json.dumps(json.loads(shipped) | {"version": 7}), encoding="utf-8")
@@ -133,10 +118,10 @@ def test_the_domain_follows_the_stack_through_its_life(
         file.write_text(shipped, encoding="utf-8")
     assert state()["template/mapped-days"]["version"] == 7, "a changed file alone reaches the domain"
 
-    secrets = local_stack.aws.client("secretsmanager")
+    secrets = local_aws.aws.client("secretsmanager")
     assert '"mapped-second"' in secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))["SecretString"]
 
-    client = local_stack.aws.client("lambda")
+    client = local_aws.aws.client("lambda")
     before = state()
     looked = domain_objects.invoke(client, stack, "show").lines
     assert looked["Role"] == "unchanged: mapped-renamed"
@@ -149,30 +134,30 @@ def test_the_domain_follows_the_stack_through_its_life(
 
     secret = secrets.get_secret_value(SecretId=stack.output("MasterUserSecretArn"))
     make_secret(json.loads(secret["SecretString"])["password"])
-    for line in _log_lines(local_stack):
+    for line in _log_lines(local_aws):
         print(line)  # what the function has logged is searched for the secret, as everything printed is
 
-    _delete(local_stack)
+    mapped.delete()
     assert state() == {}
 
 
-def _repair_as_scheduled(local_stack: LocalStack, stack: Stack, state: Callable[[], dict[str, Any]]) -> None:
+def _repair_as_scheduled(local_aws: LocalStack, stack: Stack, state: Callable[[], dict[str, Any]]) -> None:
     """Have the rule's target do what the schedule has it do, with the input that CloudFormation made for it."""
-    events = local_stack.aws.client("events")
+    events = local_aws.aws.client("events")
     [rule] = [each for each in events.list_rules()["Rules"] if each.get("ScheduleExpression") == "rate(1 day)"]
     [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     before = state()
-    domain_objects.invoke(local_stack.aws.client("lambda"), stack, "remove")
+    domain_objects.invoke(local_aws.aws.client("lambda"), stack, "remove")
     assert state() == {}
-    response = local_stack.aws.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"].encode())
+    response = local_aws.aws.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"].encode())
     assert json.load(response["Payload"])["Status"] == "SUCCESS"
     assert state() == before
 
 
-def _migrated(local_stack: LocalStack, deployed: Callable[..., Stack], stack: Stack, file: Path) -> None:
+def _migrated(local_aws: LocalStack, deployed: Callable[..., Stack], stack: Stack, file: Path) -> None:
     """Take a live index through an update that fails, its rollback, a migration and retention without rotation."""
-    client, url, shipped = local_stack.aws.client("lambda"), local_stack.opensearch.url, file.read_text("utf-8")
-    with local_stack.opensearch.admin_session() as admin:
+    client, url, shipped = local_aws.aws.client("lambda"), local_aws.opensearch.url, file.read_text("utf-8")
+    with local_aws.opensearch.admin_session() as admin:
         admin.put(f"{url}/mapped/_doc/1?refresh=true", json={"device_id": 1}).raise_for_status()
         template = json.loads(shipped)
         template["template"]["mappings"]["properties"] |= {"added": {"type": "ip"}, "device_id": {"type": "keyword"}}
@@ -200,35 +185,35 @@ def _migrated(local_stack: LocalStack, deployed: Callable[..., Stack], stack: St
 
 
 def test_an_iam_role_is_the_master_user(
-    local_stack: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]], sam_build: Path
+    mapped: Beside, local_aws: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]]
 ) -> None:
     """MasterUserMode=IamRole: no secret, no password; the function signs in with its own role, until the delete."""
     stack = deployed(MasterUserMode="IamRole")
     assert "MasterUserSecretArn" not in stack.outputs
     created = state()
     assert set(created) == {"roles/mapped-role", "rolesmapping/mapped-role", "template/mapped"}
-    client = local_stack.aws.client("lambda")
+    client = local_aws.aws.client("lambda")
     domain_objects.invoke(client, stack, "remove")
     assert state() == {}
     assert domain_objects.invoke(client, stack, "show").lines["Role"].startswith("differs: mapped-role")
     domain_objects.invoke(client, stack, "apply")
     assert state() == created
-    with local_stack.opensearch.admin_session() as admin:
+    with local_aws.opensearch.admin_session() as admin:
         # Without its mapping to all_access the role is nobody: it was no name and password that let it in.
-        mapping = f"{local_stack.opensearch.url}/_plugins/_security/api/rolesmapping/all_access"
+        mapping = f"{local_aws.opensearch.url}/_plugins/_security/api/rolesmapping/all_access"
         entries = admin.get(mapping).json()["all_access"]
         [master] = [role for role in entries["backend_roles"] if "RoleMapperRole" in role]
         assert admin.delete(mapping).ok
         with pytest.raises(domain_objects.InvocationError, match="403"):
             domain_objects.invoke(client, stack, "show")
         assert admin.put(mapping, json={"backend_roles": [master]}).ok
-    _migrated(local_stack, deployed, stack, sam_build / "RoleMapperFunction" / "opensearch" / "index-template.json")
-    _delete(local_stack)
+    _migrated(local_aws, deployed, stack, mapped.build / "RoleMapperFunction" / "opensearch" / "index-template.json")
+    mapped.delete()
     assert state() == {}
 
 
-def _log_lines(local_stack: LocalStack) -> list[str]:
-    logs = local_stack.aws.client("logs")
+def _log_lines(local_aws: LocalStack) -> list[str]:
+    logs = local_aws.aws.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
     lines: list[str] = []
     for group in (name for name in groups if "mapped" in name and "RoleMapper" in name):

@@ -21,6 +21,8 @@ from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
 from tests.readings import make_index, readings
 
+pytestmark = pytest.mark.steady
+
 QUARTER_HOUR = timedelta(minutes=15)
 PANELS = [panel.name for panel in load().panels]
 

@@ -20,6 +20,8 @@ from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
 from tests.readings import ACTIVITIES, make_index
 
+pytestmark = pytest.mark.steady
+
 DEVICES = 3_000
 SEED = random.randrange(2**32)
 

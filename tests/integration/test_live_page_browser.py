@@ -30,7 +30,7 @@ from tests.live_page import COUNTS, Failed, Looked, barriers, chromium, serving
 from tests.polling import until
 from tests.readings import described, make_index, readings
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.chromium, pytest.mark.steady]
 
 HOSTILE = '<img src=x onerror="console.error(1)">'
 RULES = parse_rules(alert_rules(load_description()))

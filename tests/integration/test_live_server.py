@@ -26,6 +26,8 @@ from tests.live_page import COUNTS, Failed, get, serving
 from tests.polling import until
 from tests.readings import make_index, readings
 
+pytestmark = pytest.mark.steady
+
 
 @pytest.fixture(scope="module")
 def page(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

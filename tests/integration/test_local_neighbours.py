@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -46,6 +47,21 @@ def test_no_sign_in_and_a_forged_token_are_refused(opensearch: OpenSearch) -> No
         assert session.get(opensearch.url).status_code == 401
         session.headers["Authorization"] = f"Bearer {header}.{claims}.{'A' * 43}"
         assert session.get(opensearch.url).status_code == 401
+
+
+def test_changes_of_access_at_the_same_time_all_take_effect(opensearch: OpenSearch) -> None:
+    """The security plugin refuses all but one with 409, whatever they change; an administrator's are sent again."""
+
+    def change(number: int) -> list[int]:
+        url = f"{opensearch.url}/_plugins/_security/api/roles/neighbours-{number}"
+        with opensearch.admin_session() as session:
+            return [
+                session.put(url, json={"cluster_permissions": ["cluster_monitor"]}).status_code,
+                session.delete(url).status_code,
+            ]
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(change, range(6))) == [[201, 200]] * 6
 
 
 def test_ministack_responds_to_aws_clients(ministack: Ministack) -> None:

@@ -1,0 +1,72 @@
+"""What tests do to the alerts function of the local stack: its schedule, its readings, its runs, its memory."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from device_alerts.documents import iso
+from iot_stream.local.local_stack import LocalStack
+from iot_stream.stack import Stack
+from tests.polling import until
+
+__all__ = ["MINUTE", "put", "remember", "run", "schedule_paused"]
+
+MINUTE = 60_000
+
+
+@contextmanager
+def schedule_paused(local_stack: LocalStack, stack: Stack) -> Iterator[int]:
+    """Let only the test invoke the function; gives the number of the last run, which has ended."""
+    events, client = local_stack.aws.client("events"), local_stack.opensearch.admin_client()
+    [rule] = events.list_rule_names_by_target(TargetArn=stack.output("DeviceAlertsFunctionArn"))["RuleNames"]
+    index = stack.output("AlertsIndexName")
+
+    def last_run() -> dict[str, Any] | None:
+        found = client.get(index=index, id="run", params={"ignore": 404})
+        memory = found["_source"]["memory"] if found.get("found") else {"run": 0, "lease_until": 0}
+        return memory if memory["lease_until"] < time.time_ns() // 1_000_000 else None
+
+    events.disable_rule(Name=rule)
+    try:
+        memory = until(last_run, what="the end of the schedule's run")
+        assert memory is not None
+        yield memory["run"]
+    finally:
+        events.enable_rule(Name=rule)
+
+
+def put(local_stack: LocalStack, stack: Stack, device: int, celsius: float, arrivals: Iterator[int]) -> None:
+    """Put readings into the index as if they had arrived at these times (epoch milliseconds)."""
+    client = local_stack.opensearch.admin_client()
+    lines = []
+    for arrived in arrivals:
+        text = iso(arrived).removesuffix("Z")
+        document = {"device_id": device, "temp_celsius": celsius, "timestamp": text, "ingested_at": text}
+        lines += [{"index": {"_index": stack.output("IndexName")}}, document]
+    response = client.bulk(body="".join(json.dumps(line) + "\n" for line in lines), params={"refresh": "true"})
+    assert not response["errors"]
+
+
+def run(local_stack: LocalStack, stack: Stack) -> dict[str, Any]:
+    """Invoke the function until no other run is at work; return what it did."""
+    found: dict[str, Any] = {}
+
+    def done() -> bool:
+        response = local_stack.aws.client("lambda").invoke(FunctionName=stack.output("DeviceAlertsFunctionArn"))
+        text = response["Payload"].read().decode()
+        assert "FunctionError" not in response, text
+        found.update(json.loads(text))
+        return not found["skipped"]
+
+    until(done, seconds=60, what="a run of one's own")
+    return found
+
+
+def remember(local_stack: LocalStack, stack: Stack, **changes: int) -> None:
+    """Change what the function remembers, as time would have: no test waits for so long."""
+    client, index = local_stack.opensearch.admin_client(), stack.output("AlertsIndexName")
+    document = client.get(index=index, id="run")["_source"]
+    document["memory"] |= {"lease_until": 0, **changes}
+    client.index(index=index, id="run", body=document, params={"refresh": "true"})
