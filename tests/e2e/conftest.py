@@ -24,7 +24,7 @@ def world(opensearch: OpenSearch, ministack: Ministack, tmp_path: Path) -> Itera
     world.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def beside(
     sam_build: Path,
     parts: LocalStack,

@@ -840,7 +840,8 @@ def test_a_reading_that_fails_is_found_in_the_bucket(aws: ModelledAws, place: Pl
     """With its code and the command that shows it."""
     search.hits = 0
     key = "opensearch_backup/processing-failed/2026/11/26/10/x"
-    aws.responses |= PUT | {"s3.ListObjectsV2": {"Contents": [{"Key": key, "Size": 1, "LastModified": NOW}]}}
+    written = datetime.now(UTC)  # not NOW: the doctor takes only what was written since, and imports were minutes ago
+    aws.responses |= PUT | {"s3.ListObjectsV2": {"Contents": [{"Key": key, "Size": 1, "LastModified": written}]}}
 
     def get(_: Mapping[str, Any]) -> dict[str, Any]:
         [data] = [params["Data"] for name, params in aws.calls if name == "kinesis.PutRecord"]
