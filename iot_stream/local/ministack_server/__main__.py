@@ -170,7 +170,7 @@ async def _serve_unsigned(scope: Any, receive: Any, send: Any) -> None:
     try:
         body = await _body(receive, _UNSIGNED_BODY)
     except ValueError:
-        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"connection", b"close")]})
         await send({"type": "http.response.body", "body": b""})
         return
     await server_app(scope, _with_body(body, receive), send)
