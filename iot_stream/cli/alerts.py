@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from iot_stream.cli import options
+from iot_stream.cli.terminal import plain
 from iot_stream.errors import IotStreamError
 
 __all__ = ["alerts"]
@@ -42,12 +43,12 @@ def alerts(state: Path | None, stack_name: str, *, aws: bool, history: int, most
     total = open_ones["hits"]["total"]["value"]
     click.echo(f"{total} open")
     for row in rows:
-        click.echo(f"  since {row['since'][:19]}Z  {row['text']}")
+        click.echo(f"  since {row['since'][:19]}Z  {plain(row['text'])}")
     if total > len(rows):
         click.echo(f"  and {total - len(rows)} more (--most)")
     click.echo(f"{closed['hits']['total']['value']} closed")
     for row in alert_rows(closed, reading):
-        click.echo(f"  {row['opened_at'][:19]}Z to {row['closed_at'][:19]}Z  {row['text']}")
+        click.echo(f"  {row['opened_at'][:19]}Z to {row['closed_at'][:19]}Z  {plain(row['text'])}")
 
 
 def _print_messages(state: Path | None, *, aws: bool) -> None:

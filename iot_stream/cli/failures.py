@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iot_stream.cli import options
+from iot_stream.cli.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +125,7 @@ def show(
             click.echo(json.dumps(row))
         else:
             shown = {name: value for name, value in row.items() if value or value == 0}  # the first line is 0
-            click.echo("\n".join(f"{name:<12} {_plain(value)}" for name, value in shown.items()) + "\n")
+            click.echo("\n".join(f"{name:<12} {plain(value)}" for name, value in shown.items()) + "\n")
 
 
 @failures.command()
@@ -304,9 +305,3 @@ def _iso(arrived_ms: int | None) -> str:
         return "" if arrived_ms is None else datetime.fromtimestamp(arrived_ms / 1000, UTC).isoformat()
     except (ValueError, OverflowError, OSError):
         return str(arrived_ms)
-
-
-def _plain(value: object) -> str:
-    """Return a value for a terminal: its control characters can't act there."""
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return "".join(char if char.isprintable() or char == " " else repr(char)[1:-1] for char in text)

@@ -85,7 +85,7 @@ def fleet_body(
         descending: the largest first.
         search: a device's id; of ids that are text also a beginning.
         after: the page's cursor, as `fleet_page` returned it; empty for the first.
-        size: devices of the page.
+        size: devices of the page; one more is asked for, which tells whether there is a next page.
 
     Raises:
         BadQueryError: the sort or the cursor is none of these.
@@ -105,7 +105,7 @@ def fleet_body(
     if sort != device.name:
         order.append({device.name: {"order": "asc", "unmapped_type": "long"}})
     body: dict[str, Any] = {
-        "size": size,
+        "size": size + 1,
         "track_total_hits": True,
         "query": {"bool": {"filter": clauses}},
         "sort": order,
@@ -118,7 +118,8 @@ def fleet_body(
 
 def fleet_page(response: Mapping[str, Any], reading: Description, size: int = FLEET_PAGE) -> dict[str, Any]:
     """Return the page's devices, how many there are of each state, and the cursor of the next page (None: the last)."""
-    hits = response["hits"]["hits"]
+    found = response["hits"]["hits"]
+    hits, more = found[:size], len(found) > size
     rows = [
         {
             "device": hit["_source"][reading.device.name],
@@ -130,7 +131,6 @@ def fleet_page(response: Mapping[str, Any], reading: Description, size: int = FL
         for hit in hits
     ]
     buckets = response.get("aggregations", {}).get("states", {}).get("buckets", ())
-    more = len(hits) == size
     return {
         "rows": rows,
         "total": response["hits"]["total"]["value"],

@@ -51,6 +51,18 @@ def test_pages_hold_every_device_once_in_order(sort: str) -> None:
         assert values == sorted(values, reverse=True)
 
 
+@pytest.mark.parametrize("count", [0, 1, FLEET_PAGE - 1, FLEET_PAGE, FLEET_PAGE + 1, 2 * FLEET_PAGE])
+def test_no_page_but_the_first_is_empty(count: int) -> None:
+    """A full page that is the last one leads nowhere."""
+    index, sizes, after = index_of(count), [], ""
+    while after is not None:
+        page = fleet_page(index.search_alerts(fleet_body(READING, after=after)), READING)
+        sizes.append(len(page["rows"]))
+        after = page["next"]
+    full, rest = divmod(count, FLEET_PAGE)
+    assert sizes == [FLEET_PAGE] * full + ([rest] if rest or not full else [])
+
+
 def test_a_device_is_found_by_its_id() -> None:
     """A number as it is; a text by its beginning; what can't be an id finds nothing and is no error."""
     index = index_of(50)
@@ -92,4 +104,3 @@ def test_an_alert_s_row_has_its_text_and_times() -> None:
     assert (row["device"], row["rule"], row["text"], row["closed_at"]) == (7, "too_high", alert.text, None)
     assert alert_counts(response) == {"too_high": 1}
     assert alerts_body("open", 5)["size"] == 5
-    assert fleet_body(READING)["size"] == FLEET_PAGE
