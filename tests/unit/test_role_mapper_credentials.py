@@ -118,10 +118,9 @@ properties = st.builds(
     ),
 )
 BUCKET = "cloudformation-custom-resource-response-useast1"
-urls = st.sampled_from(
+RESPONSE_URL = f"https://{BUCKET}.s3.amazonaws.com/x?X-Amz-Signature=abc"
+hostile_urls = st.sampled_from(
     [
-        "",
-        f"https://{BUCKET}.s3.amazonaws.com/x?X-Amz-Signature=abc",
         f"https://{ATTACKER}/",
         f"http://{BUCKET}.s3.amazonaws.com/x",
         f"https://{BUCKET}.s3.amazonaws.com@{ATTACKER}/x",
@@ -156,14 +155,30 @@ urls = st.sampled_from(
         "https://[::1]/x",
     ]
 )
-events = st.builds(
-    lambda kind, wanted, before, url: custom_resource_event(
-        kind, wanted, OldResourceProperties=before, ResponseURL=url, PhysicalResourceId="id"
-    ),
-    st.sampled_from(["Create", "Update", "Delete", "Show", "Other"]),
+
+
+def draw_events(
+    kinds: st.SearchStrategy[str], wanted: st.SearchStrategy[dict[str, Any]], urls: st.SearchStrategy[str]
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw events of these request types, properties and response URLs."""
+    return st.builds(
+        lambda kind, after, before, url: custom_resource_event(
+            kind, after, OldResourceProperties=before, ResponseURL=url, PhysicalResourceId="id"
+        ),
+        kinds,
+        wanted,
+        properties,
+        urls,
+    )
+
+
+request_types = st.sampled_from(["Create", "Update", "Delete", "Show"])
+# The URL is checked first: with one that is refused, nothing that the properties name is ever looked at.
+accepted_urls = st.sampled_from(["", RESPONSE_URL])
+other_domains = st.builds(
+    lambda wanted, host: wanted | {"DomainEndpoint": host},
     properties,
-    properties,
-    urls | st.text(max_size=30),
+    hosts.filter(lambda host: host != DOMAIN_ENDPOINT),
 )
 responses = st.sampled_from(
     [
@@ -176,17 +191,8 @@ responses = st.sampled_from(
 )
 
 
-@given(events, responses, hosts)
-def test_no_credential_leaves_for_another_host_whatever_the_event_says(
-    event: dict[str, Any], response: FakeResponse, redirect: str
-) -> None:
-    """Another domain, secret or response URL, or a domain that redirects: only our domain is signed in to."""
-    network = Network(response, f"https://{redirect}/" if response.status in {302, 307} else "")
-    with network.installed():
-        try:
-            handler.lambda_handler(event, LambdaContext())
-        except ResponseNotSentError:
-            assert not network.sent, "an event with somebody else's ResponseURL has no effect at all"
+def check_credentials(network: Network) -> None:
+    """Only our domain is signed in to, with our secret, and no other request has a credential in it."""
     assert set(network.secrets_read) <= {SECRET_ARN}
     for url, text in network.sent:
         target = urlsplit(url)
@@ -195,6 +201,39 @@ def test_no_credential_leaves_for_another_host_whatever_the_event_says(
             assert target.netloc.startswith(f"{BUCKET}.s3."), f"a request to {url}"
             assert not leaks(text)
             assert "Authorization" not in text
+
+
+@given(draw_events(request_types, other_domains, accepted_urls), responses)
+def test_an_event_that_names_another_domain_gets_no_credential(event: dict[str, Any], response: FakeResponse) -> None:
+    """Every drawn event passes the check of its URL and names another domain: no request but the response leaves."""
+    network = Network(response)
+    with network.installed():
+        handler.lambda_handler(event, LambdaContext())
+    check_credentials(network)
+    if event["RequestType"] != "Delete":  # which goes to our domain whatever the properties say
+        assert {url for url, _ in network.sent} <= {RESPONSE_URL}
+        assert not network.secrets_read
+
+
+@given(draw_events(request_types | st.just("Other"), properties, accepted_urls), responses, hosts)
+def test_no_credential_leaves_for_another_host_whatever_the_event_says(
+    event: dict[str, Any], response: FakeResponse, redirect: str
+) -> None:
+    """Other properties, or a domain that redirects: only our domain is signed in to."""
+    network = Network(response, f"https://{redirect}/" if response.status in {302, 307} else "")
+    with network.installed():
+        handler.lambda_handler(event, LambdaContext())
+    check_credentials(network)
+
+
+@given(draw_events(request_types, properties, hostile_urls | st.text(min_size=1, max_size=30)))
+def test_an_event_with_somebody_elses_response_url_has_no_effect(event: dict[str, Any]) -> None:
+    """Nothing is sent and no secret is read."""
+    network = Network(FakeResponse(200, {}))
+    with network.installed(), pytest.raises(ResponseNotSentError):
+        handler.lambda_handler(event, LambdaContext())
+    assert not network.sent
+    assert not network.secrets_read
 
 
 def test_our_own_domain_is_signed_in_to() -> None:
@@ -219,11 +258,19 @@ def test_an_event_that_names_another_domain_or_secret_is_refused_by_name(
     """FAILED, and nothing is called; what the event named is not repeated."""
     for name, setting in FUNCTION_ENVIRONMENT.items():
         monkeypatch.setenv(name, setting)
+    secrets_read: list[str] = []
+
+    def read_secret(_: Any, arn: str) -> str:
+        secrets_read.append(arn)
+        return "{}"
+
+    monkeypatch.setattr(master_user, "_read_secret", read_secret)
     event = custom_resource_event(kind, mapping_properties(**{key: value}), ResponseURL="")
     response = handler.lambda_handler(event, LambdaContext())
     assert response["Status"] == "FAILED"
     assert response["Reason"].startswith(f"{key} is not the one in this function's environment")
     assert not fake_domain.calls
+    assert not secrets_read
 
 
 @pytest.mark.parametrize(
