@@ -15,6 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from iot_stream.delivery.core.commands import Command, Confirm, Index, Invoke, Store
+from iot_stream.delivery.core.metrics import Statistic
 from iot_stream.delivery.core.settings import LogTarget, Settings
 from iot_stream.delivery.core.shard_reader import ShardBatch
 from iot_stream.delivery.core.state_machine import Delivery
@@ -307,8 +308,12 @@ class Worker:
 
     def _publish(self, now: int) -> None:
         if "metrics" not in self._occasional:  # else they are aggregated further
-            statistics = self._delivery.metrics.drain()
-            self._spawn_single("metrics", self._cloudwatch.put_metrics, self._options.delivery_stream, statistics, now)
+            self._spawn_single("metrics", self._put_metrics, self._delivery.metrics.drain(), now)
+
+    def _put_metrics(self, statistics: dict[str, Statistic], now: int) -> None:
+        if not self._cloudwatch.put_metrics(self._options.delivery_stream, statistics, now):
+            # In the loop's thread, which alone changes them.
+            self._events.put(lambda _: self._delivery.metrics.restore(statistics))
 
     def _report_errors(self, now: int) -> None:
         if "log" not in self._occasional:  # else they are counted further
@@ -342,8 +347,15 @@ def serve(options: Options) -> None:
     limit_arenas()
     collect_rarely()
     worker = Worker(options)
+
+    def stop(*_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A second one ends it at once, whatever it waits for: as after SIGKILL, the next start continues.
+            signal.signal(number, signal.SIG_DFL)
+        worker.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.stop())
+        signal.signal(number, stop)
     worker.run()
 
 

@@ -19,6 +19,7 @@ from iot_stream.delivery.core.object_kind import ObjectKind
 from iot_stream.delivery.core.record import FailureLine, Record
 from iot_stream.delivery.core.settings import Bucket, Function, LogTarget
 from iot_stream.delivery.core.transformation import Stream
+from iot_stream.delivery.edges.aws import AwsClients
 from iot_stream.delivery.edges.cloudwatch import CloudWatch
 from iot_stream.delivery.edges.lambda_ import Transform
 from iot_stream.delivery.edges.s3 import BackupBucket
@@ -37,8 +38,9 @@ class StubbedClients:
         self.clients = {name: aws_client(name, "eu-west-1") for name in ("cloudwatch", "logs", "s3", "lambda")}
         self.stubs = {name: Stubber(client) for name, client in self.clients.items()}
 
-    def client(self, service: str, _role_arn: str | None = None) -> Any:
-        """Return the stubbed client."""
+    def client(self, service: str, _role_arn: str | None = None, *, read_timeout: float | None = None) -> Any:
+        """Return the stubbed client, which needs no time."""
+        del read_timeout
         return self.clients[service]
 
 
@@ -70,7 +72,7 @@ def test_metrics_are_put_as_statistic_sets() -> None:
         clients.stubs["cloudwatch"].add_response(
             "put_metric_data", {}, {"Namespace": "AWS/Firehose", "MetricData": [datum]}
         )
-        CloudWatch(clients).put_metrics("d", metrics.drain(), NOW)  # type: ignore[arg-type]
+        assert CloudWatch(clients).put_metrics("d", metrics.drain(), NOW)  # type: ignore[arg-type]
 
 
 def test_log_entries_are_put_into_their_stream() -> None:
@@ -84,12 +86,25 @@ def test_log_entries_are_put_into_their_stream() -> None:
 
 
 def test_cloudwatch_errors_stop_nothing() -> None:
-    """Metrics and log entries that CloudWatch rejects are lost, and delivery continues."""
+    """Log entries that CloudWatch rejects are lost, metrics are known to be, and delivery continues."""
     with stubbed() as clients:
         clients.stubs["cloudwatch"].add_client_error("put_metric_data", "AccessDenied")
         clients.stubs["logs"].add_client_error("put_log_events", "ResourceNotFoundException")
-        CloudWatch(clients).put_metrics("d", {}, NOW)  # type: ignore[arg-type]
+        assert not CloudWatch(clients).put_metrics("d", {}, NOW)  # type: ignore[arg-type]
         CloudWatch(clients).put_log_entries(LogTarget("group", "stream"), [{}], NOW)  # type: ignore[arg-type]
+
+
+def test_a_cloudwatch_that_never_responds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each put may take seconds, because the last ones hold up the worker's end; a function may take five minutes."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    clients = AwsClients("eu-west-1", "http://127.0.0.1:1")
+    edge = CloudWatch(clients)
+    for client in (edge._metrics, edge._logs):
+        assert client.meta.config.read_timeout <= 5
+        assert client.meta.config.connect_timeout <= 5
+        assert client.meta.config.retries["total_max_attempts"] == 1
+    assert clients.client("lambda").meta.config.read_timeout > 300
 
 
 KEY = "arn:aws:kms:eu-west-1:000000000000:key/k"

@@ -136,5 +136,9 @@ def test_a_statistic_holds_minimum_and_maximum() -> None:
     metrics = Metrics()
     for value in (3, 1, 2):
         metrics.add("KinesisMillisBehindLatest", value, "Milliseconds")
-    assert metrics.drain() == {"KinesisMillisBehindLatest": Statistic("Milliseconds", 3, 6, 1, 3)}
+    drained = metrics.drain()
+    assert drained == {"KinesisMillisBehindLatest": Statistic("Milliseconds", 3, 6, 1, 3)}
+    metrics.add("KinesisMillisBehindLatest", 9, "Milliseconds")
+    metrics.restore(drained)
+    assert metrics.drain() == {"KinesisMillisBehindLatest": Statistic("Milliseconds", 4, 15, 1, 9)}
     assert metrics.drain() == {}

@@ -23,6 +23,7 @@ from tests.delivery_settings import make_settings
 from tests.polling import until
 
 SHARD: Final = "shardId-000000000000"
+INDEX: Final = "DeliveryToAmazonOpenSearchService"
 
 
 class Edges:
@@ -37,6 +38,9 @@ class Edges:
         self.describe_works.set()
         self.entries: list[dict[str, Any]] = []
         self.metrics: list[str] = []
+        self.refusals = 0
+        self.refused: list[dict[str, Any]] = []
+        self.accepted: list[dict[str, Any]] = []
         self.described = 0
         self.indexed = 0
         self.stored: list[Store] = []
@@ -51,10 +55,16 @@ class Edges:
             self.describe_works.wait()
         return self.settings
 
-    def put_metrics(self, _: str, statistics: dict[str, Any], __: int) -> None:
+    def put_metrics(self, _: str, statistics: dict[str, Any], __: int) -> bool:
         """Take metrics, as `CloudWatch` does."""
         self.cloudwatch_works.wait()
+        if self.refusals:
+            self.refusals -= 1
+            self.refused.append(statistics)
+            return False
         self.metrics += statistics
+        self.accepted.append(statistics)
+        return True
 
     def put_log_entries(self, _: LogTarget, entries: list[dict[str, Any]], __: int) -> None:
         """Take log entries, as `CloudWatch` does."""
@@ -209,6 +219,19 @@ def test_errors_are_reported_when_cloudwatch_is_back(edges: Edges, running: Runn
     running.stop()
     assert [entry["errorCode"] for entry in edges.entries] in (["OS.429"], ["OS.429", "OS.429"])
     assert "DeliveryToAmazonOpenSearchService.Success" in edges.metrics
+
+
+def test_metrics_that_cloudwatch_refuses_are_put_with_the_next_ones(edges: Edges, running: Running) -> None:
+    """The sums of what it accepts in the end are those of all records."""
+    edges.refusals = 1_000_000
+    running.read(2)
+    until(lambda: any(f"{INDEX}.Records" in each for each in edges.refused), what="a refused put with the records")
+    running.read(3)
+    running.until(lambda status: status.delivered == 5)
+    edges.refusals = 0
+    running.stop()
+    accepted = [each[f"{INDEX}.Records"] for each in edges.accepted if f"{INDEX}.Records" in each]
+    assert sum(statistic.sum for statistic in accepted) == 5
 
 
 def test_records_that_may_have_expired_unread_are_counted_and_reported(edges: Edges, running: Running) -> None:

@@ -31,16 +31,24 @@ class Metrics:
 
     def add(self, name: str, value: float, unit: str = "Count") -> None:
         """Add one value of a metric."""
+        self._merge(name, Statistic(unit, 1, value, value, value))
+
+    def restore(self, statistics: dict[str, Statistic]) -> None:
+        """Add again what `drain` returned and CloudWatch did not accept; there is one statistic for each name still."""
+        for name, statistic in statistics.items():
+            self._merge(name, statistic)
+
+    def _merge(self, name: str, new: Statistic) -> None:
         known = self._statistics.get(name)
         self._statistics[name] = (
-            Statistic(unit, 1, value, value, value)
+            new
             if known is None
             else Statistic(
-                unit,
-                known.sample_count + 1,
-                known.sum + value,
-                min(known.minimum, value),
-                max(known.maximum, value),
+                new.unit,
+                known.sample_count + new.sample_count,
+                known.sum + new.sum,
+                min(known.minimum, new.minimum),
+                max(known.maximum, new.maximum),
             )
         )
 

@@ -49,10 +49,13 @@ class AwsClients:
         self._assume_roles = assume_roles
         self._sessions: dict[str | None, boto3.Session] = {None: boto3.Session(region_name=region)}
 
-    def client(self, service: str, role_arn: str | None = None) -> Any:
-        """Return a boto3 client of `service`, acting as the role when one is given."""
+    def client(self, service: str, role_arn: str | None = None, *, read_timeout: float | None = None) -> Any:
+        """Return a boto3 client of `service`, acting as the role when one is given.
+
+        It waits `read_timeout` seconds for a response, unless given as long as a function may take.
+        """
         session = self.session(role_arn)
-        config = _CONFIG
+        config = _CONFIG if read_timeout is None else _CONFIG.merge(Config(read_timeout=read_timeout))
         if self._endpoint_url:  # a fake AWS has one host name for all buckets
             config = config.merge(Config(s3={"addressing_style": "path"}))
         return session.client(cast("Any", service), endpoint_url=self._endpoint_url, config=config)

@@ -6,7 +6,7 @@ and ministack checks logs:PutLogEvents against the log group, where AWS and the 
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ from iot_stream.delivery.edges.aws import AWS_ERRORS, AwsClients, error_code
 __all__ = ["CloudWatch", "log_fields"]
 
 _log = logging.getLogger(__name__)
+
+# The worker's last put comes when it was told to stop: that may not take minutes.
+_READ_TIMEOUT: Final = 5.0
 
 
 def log_fields(entry: ErrorLogEntry, settings: Settings, destination: str) -> dict[str, Any]:
@@ -38,11 +41,11 @@ class CloudWatch:
     """Puts metrics and log entries; when that fails, delivery continues."""
 
     def __init__(self, clients: AwsClients) -> None:
-        self._metrics: Any = clients.client("cloudwatch")
-        self._logs: Any = clients.client("logs")
+        self._metrics: Any = clients.client("cloudwatch", read_timeout=_READ_TIMEOUT)
+        self._logs: Any = clients.client("logs", read_timeout=_READ_TIMEOUT)
 
-    def put_metrics(self, name: str, statistics: dict[str, Statistic], now: int) -> None:
-        """Put the metrics of the delivery stream `name`, collected until `now` (epoch ms)."""
+    def put_metrics(self, name: str, statistics: dict[str, Statistic], now: int) -> bool:
+        """Put the metrics of the delivery stream `name`, collected until `now` (epoch ms); return whether it worked."""
         data = [
             {
                 "MetricName": metric,
@@ -62,6 +65,8 @@ class CloudWatch:
             self._metrics.put_metric_data(Namespace="AWS/Firehose", MetricData=data)
         except AWS_ERRORS as error:
             _log.warning("PutMetricData failed (%s)", error_code(error))
+            return False
+        return True
 
     def put_log_entries(self, target: LogTarget, entries: list[dict[str, Any]], now: int) -> None:
         """Put error log entries, all with the time `now` (epoch ms)."""
