@@ -19,7 +19,7 @@ from iot_stream.delivery.core.naming import Rotation, index_name
 from role_mapper import deployment_check
 from role_mapper.cloudformation import Request, Response
 from role_mapper.deadline import Deadline
-from role_mapper.deployment_rules import problems, remembered
+from role_mapper.deployment_rules import WHOLE, problems, remembered
 from role_mapper.errors import DeadlineExceededError, RoleMapperError
 from tests.aws_clients import aws_client
 from tests.template import load_template
@@ -28,6 +28,7 @@ from tests.walkthrough import PROJECT_FILE
 TEMPLATE = load_template()
 CHECK = TEMPLATE["Resources"]["DeploymentCheck"]["Properties"]
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:iot-enrichment:7"
+NO_DIGITS = [("ShardCount", "1.5"), ("ShardCount", "2.0"), ("InstanceCount", "1.0"), ("VolumeSizeGiB", "1e2")]
 Invoke = Callable[[dict[str, Any]], dict[str, Any]]
 VPC = {"VpcId": "vpc-1", "SubnetIds": "subnet-1"}
 STANDBY = {"InstanceCount": "6", "AvailabilityZones": "3", "Standby": "true", "InstanceType": "r7g.large.search"}
@@ -146,7 +147,12 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"ShardCount": "1.5"}, "ShardCount=1.5 must be a whole number"),
+        *(({name: text}, f"{name}={text} must be a whole number") for name, text in NO_DIGITS),
+        ({"AlarmDelaySeconds": "43201"}, "use 43200 or less, or raise StreamRetentionHours"),
+        ({"InstanceCount": "11"}, "InstanceCount=11 is too many: a domain takes 10 of t3.small.search at most"),
+        ({"InstanceType": "m7g.large.search", "InstanceCount": "401"}, "takes 400 of m7g.large.search at most"),
+        ({"InstanceType": "or1.large.search", "InstanceCount": "401", "VolumeSizeGiB": "20"}, "takes 400 of"),
+        ({"InstanceType": "or1.large.search"}, "VolumeSizeGiB=10 is too small: or1.large.search takes 20 GiB at least"),
         ({"AlarmDelaySeconds": "120"}, "AlarmDelaySeconds=120 would ring without end"),
         ({"InstanceCount": "4", "NumberOfReplicas": "4"}, "NumberOfReplicas=4 needs 5 nodes, and InstanceCount is 4"),
         ({"VolumeSizeGiB": "101"}, "VolumeSizeGiB=101 is too large: t3.small.search takes 100 GiB at most"),
@@ -155,7 +161,8 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"VolumeIops": "2999"}, "VolumeIops=2999 is less than every gp3 volume has: use 0, or 3000 or more"),
         ({"VolumeThroughput": "100"}, "VolumeThroughput=100 is less than every gp3 volume has"),
         (
-            {"InstanceCount": "11", "DedicatedMasters": "true", "DedicatedMasterType": "t3.medium.search"},
+            {"InstanceCount": "11", "DedicatedMasters": "true", "DedicatedMasterType": "t3.medium.search"}
+            | {"InstanceType": "m7g.large.search"},
             "manages 10 data nodes at most",
         ),
         ({"InstanceCount": "4", "AvailabilityZones": "3"}, "InstanceCount=4 must be a multiple of AvailabilityZones=3"),
@@ -196,6 +203,10 @@ def test_a_contradiction_is_refused(changed: dict[str, str], words: str) -> None
         {},
         {"TransformBufferSizeInMBs": "0.2"},
         {"AlarmDelaySeconds": "121"},
+        {"AlarmDelaySeconds": "43200"},
+        {"AlarmDelaySeconds": "86400", "StreamRetentionHours": "48"},
+        {"InstanceType": "m7g.large.search", "InstanceCount": "400"},
+        {"InstanceType": "or2.xlarge.search", "InstanceCount": "1002", "VolumeSizeGiB": "20"},
         {"InstanceType": "m7g.large.search", "VolumeSizeGiB": "500"},
         {"InstanceType": "t3.medium.search", "VolumeSizeGiB": "200"},
         {"VolumeIops": "3000", "VolumeThroughput": "125"},
@@ -300,3 +311,4 @@ def test_nothing_that_holds_data_is_touched_before_the_check() -> None:
         if each["Type"] == "Number" and "AllowedValues" not in each
     }
     assert whole - set(CHECK["Parameters"]) == {"TransformBufferSizeInMBs", "RefusedReadingsPercent"}
+    assert whole - {"TransformBufferSizeInMBs", "RefusedReadingsPercent"} | {"AvailabilityZones"} == set(WHOLE)

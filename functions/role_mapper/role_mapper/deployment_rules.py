@@ -3,11 +3,14 @@
 Rules compare strings for equality: they know no arithmetic, no patterns and no earlier values.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
-__all__ = ["derived", "problems", "remembered"]
+from role_mapper.instance_limits import LIMITS, largest_buffer, most_nodes
+
+__all__ = ["WHOLE", "derived", "problems", "remembered"]
 
 _KEPT: Final = (
     "BackupMode",
@@ -21,19 +24,32 @@ _KEPT: Final = (
 )
 """Parameters whose earlier values decide what an update may do."""
 
-_FRACTIONS: Final = {"TransformBufferSizeInMBs"}
-# "EBS volume size quotas" in Amazon OpenSearch Service quotas: GiB of gp3 of a node, by family and size. AWS itself
-# checks the families that its page did not list yet.
-_TIB: Final = 1024
-_M: Final = {"large": 1, "xlarge": 2, "2xlarge": 3, "4xlarge": 6, "8xlarge": 12, "12xlarge": 18}
-_C: Final = {"large": 0.25, "xlarge": 0.5, "2xlarge": 1, "4xlarge": 1.5, "8xlarge": 3, "9xlarge": 3.5, "12xlarge": 4.5}
-_R: Final = {"large": 2, "xlarge": 3, "2xlarge": 6, "4xlarge": 12, "8xlarge": 16, "12xlarge": 24}
-_LARGEST_VOLUMES: Final = {"t3.small.search": 100, "t3.medium.search": 200} | {
-    f"{family}.{size}.search": int(tib * _TIB)
-    for families, sizes in ((("m5", "m6g"), _M), (("c5", "c6g"), _C), (("r5", "r6g"), _R))
-    for family in families
-    for size, tib in sizes.items()
-}
+WHOLE: Final = (
+    "AlarmDelaySeconds",
+    "AvailabilityZones",
+    "BackupExpirationDays",
+    "ChangeOverSeconds",
+    "DeliveryBufferIntervalInSeconds",
+    "DeliveryBufferSizeInMBs",
+    "DeliveryRetrySeconds",
+    "DeviceAlertsDays",
+    "EnrichmentMemorySize",
+    "EnrichmentReservedConcurrency",
+    "InstanceCount",
+    "NumberOfReplicas",
+    "NumberOfShards",
+    "RetentionDays",
+    "ShardCount",
+    "StreamRetentionHours",
+    "StreamWarmThroughputMiBps",
+    "TransformBufferIntervalInSeconds",
+    "TransformRetries",
+    "VolumeIops",
+    "VolumeSizeGiB",
+    "VolumeThroughput",
+)
+"""Parameters that are whole numbers; CloudFormation's type Number lets 1.5, 2.0 and 1e2 through."""
+
 _MOST_DATA_NODES_OF_T3_MASTERS: Final = 10  # "Domain and instance quotas"
 _LEAST_OF_GP3: Final = {"VolumeIops": 3000, "VolumeThroughput": 125}  # Amazon EBS, "General Purpose SSD volumes"
 _ZONES_OF_STANDBY: Final = 3  # "expected total copies needs to be a multiple of total awareness attributes [3]"
@@ -54,9 +70,12 @@ def problems(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterat
         parameters: the template's, by their names.
         before: those that `remembered` kept of the last deployment that succeeded; empty for the first one.
     """
-    fractional = [name for name, value in parameters.items() if name not in _FRACTIONS and _is_fraction(value)]
-    if fractional:
-        yield from (f"{name}={parameters[name]} must be a whole number" for name in fractional)
+    wrong = [name for name in WHOLE if not re.fullmatch("0|[1-9][0-9]*", parameters[name])]
+    if wrong:
+        yield from (
+            f"{name}={parameters[name]} must be a whole number, written in digits only (2, not 2.0 or 2e0)"
+            for name in wrong
+        )
         return  # what follows calculates
     yield from _sizes(parameters)
     yield from _names(parameters)
@@ -96,6 +115,12 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
             f"AlarmDelaySeconds={delay} would ring without end, because records wait up to {transform + deliver} s in "
             "the two buffers: use more than both together"
         )
+    retention = int(parameters["StreamRetentionHours"]) * 3600
+    if delay > retention // 2:
+        yield (
+            f"AlarmDelaySeconds={delay} would leave less than half of the stream's retention ({retention} s) to mend "
+            f"what delays the records: use {retention // 2} or less, or raise StreamRetentionHours"
+        )
     nodes, replicas = int(parameters["InstanceCount"]), int(parameters["NumberOfReplicas"])
     if replicas >= nodes:
         yield (
@@ -121,25 +146,25 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
         )
     if parameters["Standby"] == "true" and parameters["InstanceType"].startswith("t3."):
         yield f"Standby is not available for {parameters['InstanceType']}: choose another InstanceType"
-    buffer, limit = int(parameters["DeliveryBufferSizeInMBs"]), _largest_buffer(parameters["InstanceType"])
-    if buffer > limit:
-        yield (
-            f"DeliveryBufferSizeInMBs={buffer} makes requests that {parameters['InstanceType']} refuses: use {limit} "
-            "or less"
-        )
-    volume, largest = int(parameters["VolumeSizeGiB"]), _LARGEST_VOLUMES.get(parameters["InstanceType"])
-    if largest is not None and volume > largest:
-        yield f"VolumeSizeGiB={volume} is too large: {parameters['InstanceType']} takes {largest} GiB at most"
+    yield from _nodes(parameters)
     for name, least in _LEAST_OF_GP3.items():
         if 0 < int(parameters[name]) < least:
             yield f"{name}={parameters[name]} is less than every gp3 volume has: use 0, or {least} or more"
 
 
-def _largest_buffer(instance_type: str) -> int:
-    """Return MB that fit into one request with what `_bulk` adds ("Network quotas": 10 MiB or 100 MiB)."""
-    family, size = instance_type.split(".")[:2]
-    small = family.startswith("t") or (family[0] in "cm" and size in {"medium", "large"})
-    return 9 if small else 90
+def _nodes(parameters: Mapping[str, str]) -> Iterator[str]:
+    """Yield what one instance type can't do."""
+    kind, nodes = parameters["InstanceType"], int(parameters["InstanceCount"])
+    if nodes > most_nodes(kind):
+        yield f"InstanceCount={nodes} is too many: a domain takes {most_nodes(kind)} of {kind} at most"
+    buffer, limit = int(parameters["DeliveryBufferSizeInMBs"]), largest_buffer(kind)
+    if buffer > limit:
+        yield f"DeliveryBufferSizeInMBs={buffer} makes requests that {kind} refuses: use {limit} or less"
+    volume, limits = int(parameters["VolumeSizeGiB"]), LIMITS.get(kind)
+    if limits and volume > limits.most_gib:
+        yield f"VolumeSizeGiB={volume} is too large: {kind} takes {limits.most_gib} GiB at most"
+    if limits and volume < limits.least_gib:
+        yield f"VolumeSizeGiB={volume} is too small: {kind} takes {limits.least_gib} GiB at least"
 
 
 def _names(parameters: Mapping[str, str]) -> Iterator[str]:
@@ -213,17 +238,10 @@ def _changes(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterat
             "VpcId can't be changed on a delivery stream that exists (its VpcConfiguration is create-only): change "
             "DeliveryStreamName with it"
         )
-    shards, old = int(parameters["ShardCount"]), int(before["ShardCount"])
+    shards, old = int(parameters["ShardCount"]), int(float(before["ShardCount"]))
     if before["StreamName"] == parameters["StreamName"] and shards and old and not old <= 2 * shards <= 4 * old:
         step = 2 * old if shards > old else -(-old // 2)
         yield (
             f"ShardCount={shards} is too far from {old}: UpdateShardCount at most doubles or halves; deploy "
             f"ShardCount={step} first, or use 0 (on demand)"
         )
-
-
-def _is_fraction(value: str) -> bool:
-    try:
-        return float(value) != int(float(value))
-    except (ValueError, OverflowError):
-        return False  # not a number at all
