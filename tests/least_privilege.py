@@ -1,6 +1,7 @@
-"""Every permission of the template's roles: the call that needs it, or AWS's page that asks for it.
+"""Every permission of the template's roles: the API call that it allows, or AWS's page that asks for it.
 
 `tests/e2e/test_least_privilege.py` takes each permission with a call away, and sees that call refused and no other one.
+The test makes the call, not the pipeline's step: it shows what a permission allows, not that the step needs it.
 The rest can't be shown here: ministack does not look at it, or the service itself makes the call.
 """
 

@@ -1,4 +1,4 @@
-"""Each permission of the deployed roles is needed: without it the call that it is for is refused, and no other one."""
+"""Each permission of the deployed roles allows one call: without it that call is refused, and no other one."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -438,6 +438,7 @@ def test_a_local_deployment_never_reaches_aws(tmp_path: Path) -> None:
     assert len(set(names)) == len(names)
     assert names[2] == STACK_NAME
     assert config["local"]["deploy"]["parameters"]["profile"] == PROFILE
+    assert config["local"]["sync"]["parameters"]["profile"] == PROFILE, "sam sync deploys too"
     ministack = Ministack(tmp_path, 14566)
     ministack.make_credentials()
     session = botocore.session.Session(profile=PROFILE)
