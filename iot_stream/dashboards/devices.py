@@ -2,7 +2,8 @@
 
 It stands beside the live dashboard, because filters of that one (an activity, say) are about fields that devices and
 alerts don't have, and would empty both tables. A device's id is a link to the live dashboard with that device alone, in
-a tab of its own: the list stays, and two devices can be put side by side. The domain sorts and pages both tables.
+a tab of its own: the list stays, and two devices can be put side by side. The domain sorts both tables, of which a
+panel shows the first `discover:sampleSize` documents, 500 by default.
 """
 
 from typing import Any
@@ -36,7 +37,8 @@ def build_devices(dashboard: Dashboard) -> list[SavedObject]:
     devices = _search(
         "devices",
         "Devices, the worst first",
-        "Every device with its latest values, when it was last seen, and its state. Click an id to see it over time.",
+        "Each device with its latest values, when it was last seen, and its state. Click an id to see it over time. "
+        "The first 500 of the chosen order are shown (discover:sampleSize); a search finds the others.",
         kind="device",
         columns=["fleet.state", device, "fleet.last_seen", *measures, "fleet.alerts"],
         sort=[["fleet.severity", "desc"], ["fleet.last_seen", "asc"]],
@@ -44,7 +46,7 @@ def build_devices(dashboard: Dashboard) -> list[SavedObject]:
     alerts = _search(
         "alerts",
         "Alerts, the newest first",
-        "What was wrong with devices or delivery, from when to when.",
+        "What was wrong with devices or delivery, from when to when. The first 500 of the chosen order are shown.",
         kind="alert",
         columns=["alert.state", "alert.text", "alert.since", "alert.opened_at", "alert.closed_at"],
         sort=[["alert.opened_at", "desc"]],
