@@ -188,13 +188,17 @@ class FailureObjects:
         except (ClientError, BotoCoreError) as error:
             raise FailureReadError(f"bucket {self.location.bucket} can't be listed: {error}") from error
 
-    def newest(self, limit: int) -> list[FailureObject]:
+    def newest(self, limit: int | None) -> list[FailureObject]:
         """Return the newest failure objects, newest first, `limit` at most. Memory grows with `limit` only.
+
+        Without a limit all of them are returned: their names, not what they hold.
 
         Raises:
             FailureReadError: the bucket can't be listed.
         """
-        return heapq.nlargest(limit, self.objects(), key=lambda entry: (entry.modified, entry.key))
+        if limit is None:
+            return sorted(self.objects(), key=_age, reverse=True)
+        return heapq.nlargest(limit, self.objects(), key=_age)
 
     def records(self, key: str) -> Iterator[FailedRecord]:
         """Yield each record of the failure object `key`, in the order of its lines.
@@ -249,6 +253,10 @@ class FailureObjects:
             return _is_foreign(next(self._records(key, kind)))
         except NoSuchFailureError:  # deleted since it was listed
             return True
+
+
+def _age(entry: FailureObject) -> tuple[datetime, str]:
+    return entry.modified, entry.key
 
 
 _FOREIGN: Final = "not a line of a failure object"

@@ -98,7 +98,11 @@ def show(
     target = options.resolve_target(state, stack_name, aws=aws)
     reasons = _reasons(target)
     objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
-    records = objects.records(key) if key else objects.records_of(objects.newest(_NEWEST))
+    chosen = any(filters.values())
+    newest = (
+        objects.newest(None if chosen else limit or _SHOWN) if not key else []
+    )  # each object has one record at least
+    records = objects.records(key) if key else objects.records_of(newest)
     left = limit or _SHOWN
     for record in records:
         if left == 0:
@@ -126,6 +130,8 @@ def show(
         else:
             shown = {name: value for name, value in row.items() if value or value == 0}  # the first line is 0
             click.echo("\n".join(f"{name:<12} {plain(value)}" for name, value in shown.items()) + "\n")
+    if left == (limit or _SHOWN):
+        click.echo("no failed records of that kind" if chosen else "no failed records", err=True)
 
 
 @failures.command()
@@ -224,7 +230,6 @@ def replay(
 
 _ROWS = 20  # broken rows that a person is shown
 _SHOWN = 10
-_NEWEST = 100  # objects that `show` looks at
 
 
 def _failures(target: "Target") -> "Iterator[Source]":

@@ -5,14 +5,12 @@ A record may be private, so only one is returned at a time, on request, and none
 
 import base64
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iot_stream.failure_objects import FailedRecord, FailureKind, FailureObjects
 
 __all__ = ["Failure", "Failures"]
 
-_OBJECTS = 50
 _PAYLOAD_CHARACTERS = 16_384
 _STEPS = {FailureKind.PROCESSING: "Transform", FailureKind.DOCUMENT: "Index"}
 
@@ -52,7 +50,8 @@ class Failures:
         Raises:
             FailureReadError: the bucket can't be listed.
         """
-        return list(itertools.islice(self._rows(), limit))
+        newest = self._objects.newest(limit)  # each has one row at least
+        return [_row(record) for record in itertools.islice(self._objects.records_of(newest), limit)]
 
     def payload(self, key: str, line: int) -> str:
         """Return the record of one failure as text, cut after 16,384 characters; other bytes as base64.
@@ -68,9 +67,6 @@ class Failures:
         except UnicodeDecodeError:
             text = f"not UTF-8 text; in base64: {base64.b64encode(record.data).decode()}"
         return text[:_PAYLOAD_CHARACTERS]
-
-    def _rows(self) -> Iterator[Failure]:
-        return map(_row, self._objects.records_of(self._objects.newest(_OBJECTS)))
 
 
 def _row(record: FailedRecord) -> Failure:

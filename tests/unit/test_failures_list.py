@@ -157,3 +157,19 @@ def test_a_shown_record_has_its_line_also_the_first(s3: Any, monkeypatch: pytest
     assert "line         0" in first.splitlines()
     assert "line         1" in second.splitlines()
     assert not [line for line in first.splitlines() if len(line.split()) == 1], "no value"
+
+
+def test_a_filter_looks_into_older_objects_too(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure that was asked for is behind a hundred others; what was not found is said."""
+    for number in range(101):
+        code = "Rare" if number == 0 else "Common"
+        line = {"rawData": "e30=", "errorCode": code, "lambdaArn": "a"}
+        key = f"opensearch_backup/processing-failed/2026/11/26/10/{number:03}"
+        s3.put_object(Bucket="backup", Key=key, Body=json.dumps(line))
+    outputs = {"BackupBucketName": "backup", "BackupPrefix": "opensearch_backup/"}
+    stack = Stack("s", "arn", outputs, {"DeviceTimeZone": "UTC"})
+    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: s3, None)))
+    shown = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Rare", "--json"])
+    assert [json.loads(line)["code"] for line in shown.stdout.splitlines()] == ["Rare"]
+    none = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Nothing", "--json"])
+    assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no failed records of that kind\n")

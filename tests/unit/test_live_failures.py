@@ -120,8 +120,9 @@ def test_a_long_record_is_cut(s3: Any, failures: Failures) -> None:
     assert [len(failures.payload(PROCESSING, line)) for line in range(2)] == [16_384, 16_384]
 
 
-def test_only_the_newest_fifty_objects_are_read(s3: Any, failures: Failures) -> None:
-    """A page that refreshes does not read a whole bucket."""
-    for number in range(51):
+def test_as_many_objects_are_read_as_rows_are_asked_for(s3: Any, failures: Failures) -> None:
+    """A page that refreshes does not read a whole bucket, and leaves none out that it asked for."""
+    for number in range(61):
         put(s3, f"{PREFIX}processing-failed/{number:02}", {**LINE, "errorCode": str(number)})
-    assert len(failures.recent(limit=1_000)) == 50
+    assert len(failures.recent(limit=1_000)) == 61
+    assert len(failures.recent(limit=60)) == 60
