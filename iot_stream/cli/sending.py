@@ -119,7 +119,7 @@ def _recorded(file: BinaryIO, sending: Sending) -> list[bytes]:
     Raises:
         UsageError: there are none, or options ask for made-up ones too.
     """
-    from iot_stream.readings.sample import split
+    from iot_stream.readings.sample import is_json, split
 
     made_up = {
         "--template": sending.templates,
@@ -135,4 +135,7 @@ def _recorded(file: BinaryIO, sending: Sending) -> list[bytes]:
     data = file.read()
     if not data.strip():
         raise click.UsageError(f"--readings: {file.name} holds no readings")
-    return split(data)
+    readings = split(data)
+    if not (readings[0].startswith((b"{", b"[")) and any(is_json(reading) for reading in readings)):
+        raise click.UsageError(f"--readings: {file.name} holds no JSON objects: see `iot-stream readings try`")
+    return readings

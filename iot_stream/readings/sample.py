@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["split"]
+__all__ = ["is_json", "split"]
 
 _WHITE_SPACE: Final = " \t\r\n"  # JSON's
 _BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
@@ -40,6 +40,15 @@ def split(data: bytes) -> list[bytes]:
         readings.append(text[start:end])
         start = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
     return [reading.rstrip(_WHITE_SPACE).encode() for reading in readings] or [data]
+
+
+def is_json(reading: bytes) -> bool:
+    """Return whether bytes are a JSON value."""
+    try:
+        json.loads(reading)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _elements(data: bytes) -> list[bytes]:

@@ -143,6 +143,10 @@ def test_recorded_readings_are_sent_as_they_stand(tmp_path: Path) -> None:
         assert (refused.exit_code, message in refused.output) == (2, True)
     file.write_text(" \n", encoding="utf-8")
     assert "holds no readings" in CliRunner().invoke(cli, arguments).output
+    for text in ('# Readings\n\n{"n": 1}\n', "uuid,device_ts\nx,1\n", "{broken"):
+        file.write_text(text, encoding="utf-8")
+        refused = CliRunner().invoke(cli, arguments)
+        assert (refused.exit_code, "holds no JSON" in refused.output) == (2, True)
 
 
 @pytest.mark.parametrize(
