@@ -22,6 +22,7 @@ from iot_stream.local.alarm_messages import subscribe_queue
 from iot_stream.local.certificates import certificates_in
 from iot_stream.local.gateway import process as gateway
 from iot_stream.local.master_user import create_master_user
+from iot_stream.local.ministack import NAME as MINISTACK
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import Process
@@ -30,6 +31,7 @@ from iot_stream.paths import LOCAL
 from iot_stream.stack import Stack, find_stack
 
 __all__ = [
+    "AWS_ENDED",
     "DEFAULT_FOLDER",
     "LIVE_PAGE",
     "STACK_NAME",
@@ -50,6 +52,7 @@ DEFAULT_FOLDER = LOCAL / "stack"
 STACK_NAME = "iot-stream-local"  # as in samconfig.toml; never that of a stack on AWS
 WORKER = "the delivery worker"
 LIVE_PAGE = "the live page"
+AWS_ENDED = "the local AWS has ended, and what it held was in memory: `iot-stream down`, then `iot-stream up`"
 _PART_SECONDS = 180
 _MIB = 1024**2
 _LEAST_FREE = 300 * _MIB
@@ -129,6 +132,8 @@ class LocalStack:
 
     def stack(self) -> Stack:
         """Return the deployed stack (raises StackError)."""
+        if any(process.name == MINISTACK and not process.alive for process in self.running):
+            raise StackError(AWS_ENDED)
         return find_stack(self.aws.client("cloudformation"), self.stack_name)
 
     def down(self) -> None:

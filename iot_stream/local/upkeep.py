@@ -11,6 +11,7 @@ from iot_stream.errors import StackError
 from iot_stream.local import deployment, ministack, opensearch
 from iot_stream.local.gateway import process as gateway
 from iot_stream.local.local_stack import (
+    AWS_ENDED,
     DEFAULT_FOLDER,
     LIVE_PAGE,
     WORKER,
@@ -42,9 +43,7 @@ def restart_parts(folder: Path = DEFAULT_FOLDER, say: Callable[[str], None] = la
         return None
     ended = [process for process in local_stack.running if not process.alive]
     if any(process.name == ministack.NAME for process in ended):
-        raise StackError(
-            "the local AWS has ended, and what it held was in memory: `iot-stream down`, then `iot-stream up`"
-        )
+        raise StackError(AWS_ENDED)
     for process in ended:
         say(f"{process.name} has ended; it is starting again")
         process.stop()  # children that it left behind

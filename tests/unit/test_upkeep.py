@@ -77,6 +77,8 @@ def test_an_aws_that_has_ended_is_said_before_anything_is_started(tmp_path: Path
     with pytest.raises(StackError, match="`iot-stream down`, then `iot-stream up`"):
         upkeep.restart_parts(tmp_path)
     assert started == []
+    with pytest.raises(StackError, match="`iot-stream down`, then `iot-stream up`"):
+        find(tmp_path).stack()  # what `send`, `failures` and `status` begin with
 
 
 @dataclass
