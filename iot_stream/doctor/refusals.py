@@ -28,7 +28,7 @@ _REFUSES: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("PutRecord", "KMSInvalidStateException"): (_KEY, "domainkeyinaccessiblealarm"),
     ("PutRecord", "KMSNotFoundException"): (_KEY, "domainkeyinaccessiblealarm"),
     ("GetSecretValue", "InvalidRequestException"): (
-        "aws secretsmanager restore-secret, with the ARN of the output MasterUserSecretArn", "security-options",
+        "aws secretsmanager restore-secret --secret-id SECRET_ARN", "security-options",
     ),
     ("GetSecretValue", "ResourceNotFoundException"): (
         "deploy with another MasterUserName, which makes another secret", "security-options",
