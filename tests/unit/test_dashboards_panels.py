@@ -214,3 +214,18 @@ def test_silence_is_counted_to_the_latest_delivery(late: int, silences: list[int
     found = {int(device): (text, colour == "#D5472E") for device, text, colour in bars}
     limit = DASHBOARD.reading.silent_after
     assert found == {number: (duration(silence), silence > limit) for number, silence in enumerate(silences)}
+
+
+@pytest.mark.parametrize("name", ["records-per-second", "temperature-over-time"])
+@pytest.mark.parametrize("late", [True, False])
+def test_a_grey_band_says_what_is_not_delivered_yet_and_is_not_there_on_time(name: str, late: bool) -> None:
+    """An arrival of two minutes ago is late; one that is later than the drawing, so that no load matters, is not."""
+    now = time.time_ns() // 1_000_000
+    measure = {"min": 19.0, "avg": 20.0, "max": 21.0}
+    buckets = [{"key": now - 5_000 * number, "doc_count": 5, "measure": measure} for number in reversed(range(60))]
+    delivered = {"day": {"until": {"value": now - 120_000 if late else now + 60_000}}}
+    response = {"aggregations": {"time": {"buckets": buckets}, "delivered": delivered}}
+    (panel,) = [panel for panel in load().panels if panel.name == name]
+    svg = panel_svg(panel, response, width=500, height=260)
+    assert 'aria-roledescription="' in svg, "it is drawn"
+    assert ('aria-label="Not delivered yet"' in svg) is late
