@@ -40,13 +40,20 @@ __all__ = ["deliver"]
     help="Where to reach the domain, e.g. through a tunnel into its VPC.  [default: its endpoint]",
 )
 @click.option("--own-credentials", is_flag=True, help="Call AWS with your own credentials, not as the delivery role.")
+@click.option(
+    "--log-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The file that stderr is appended to, if nothing else writes to it: it is rotated at 5 MB.",
+)
 def deliver(delivery_stream: str, state: Path | None, *, own_credentials: bool, **given: Any) -> None:
     """Stand in for Amazon Data Firehose: deliver from a delivery stream's Kinesis stream to its domain.
 
     Works against any endpoint that has Kinesis, Lambda, S3, STS and Firehose's DescribeDeliveryStream; docs/delivery.md
     has an example. Ctrl-C or SIGTERM stops it; started again, it resumes where it stopped.
     """
-    from iot_stream.delivery.worker import Options, serve
+    from iot_stream.delivery.service import serve
+    from iot_stream.delivery.worker import Options
 
     folder = state or Path(".local", "delivery", delivery_stream)
     serve(Options(delivery_stream=delivery_stream, state=folder, assume_roles=not own_credentials, **given))

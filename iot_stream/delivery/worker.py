@@ -2,7 +2,6 @@
 
 import logging
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -21,19 +20,17 @@ from iot_stream.delivery.core.shard_reader import ShardBatch
 from iot_stream.delivery.core.state_machine import Delivery
 from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.core.transformation import Stream
-from iot_stream.delivery.edges import log
 from iot_stream.delivery.edges.aws import AwsClients, JsonApi
 from iot_stream.delivery.edges.cloudwatch import CloudWatch, log_fields
 from iot_stream.delivery.edges.describe import describe_delivery_stream, find_endpoint
 from iot_stream.delivery.edges.kinesis import Source
 from iot_stream.delivery.edges.lambda_ import Transform, pass_through
-from iot_stream.delivery.edges.memory import collect_rarely, limit_arenas
 from iot_stream.delivery.edges.opensearch import Domain, check_sign_in, sign_in
 from iot_stream.delivery.edges.s3 import BackupBucket
 from iot_stream.delivery.edges.state_folder import StateFolder, claim
 from iot_stream.delivery.errors import DeliveryError, SettingsError
 
-__all__ = ["Options", "serve"]
+__all__ = ["Options", "Worker"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +42,10 @@ _DRAIN_FOR: Final = 5_000
 
 @dataclass(frozen=True)
 class Options:
-    """What DescribeDeliveryStream does not return: AWS's endpoint, and how to sign in to the domain."""
+    """What DescribeDeliveryStream does not return: AWS's endpoint, and how to sign in to the domain.
+
+    `log_file` is the file that stderr appends to, if it is this worker's alone.
+    """
 
     delivery_stream: str
     state: Path
@@ -56,6 +56,7 @@ class Options:
     ca_file: Path | None = None
     domain_url: str | None = None
     assume_roles: bool = True
+    log_file: Path | None = None
 
 
 class _Neighbours:
@@ -335,28 +336,6 @@ class Worker:
     def _put_log_entries(self, by_target: dict[LogTarget, list[dict[str, Any]]], now: int) -> None:
         for target, entries in by_target.items():
             self._cloudwatch.put_log_entries(target, entries, now)
-
-
-def serve(options: Options) -> None:
-    """Deliver until SIGTERM or SIGINT.
-
-    Raises:
-        DeliveryError, SettingsError: see `Worker`.
-    """
-    log.set_up()
-    limit_arenas()
-    collect_rarely()
-    worker = Worker(options)
-
-    def stop(*_: object) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # A second one ends it at once, whatever it waits for: as after SIGKILL, the next start continues.
-            signal.signal(number, signal.SIG_DFL)
-        worker.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    worker.run()
 
 
 def _now() -> int:

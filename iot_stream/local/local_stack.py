@@ -306,9 +306,11 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
     # Straight to OpenSearch: every document through the gateway would cost time and prove nothing more.
     command += ["--domain-url", server.url, "--ca", str(server.ca_file)]
     command += ["--sign-in", "jwt", "--jwt-key", str(server.jwt_key_file)]
+    log = local_stack.logs / "deliver.log"
+    command += ["--log-file", str(log)]  # the worker rotates no other
     environment = processes.clean_environment(**local_stack.aws.environment())
     earlier = _delivery_status(local_stack)  # a worker that was killed left "running" behind
-    process = processes.start(WORKER, command, log=local_stack.logs / "deliver.log", environment=environment)
+    process = processes.start(WORKER, command, log=log, environment=environment)
     local_stack.add(process)
 
     def worker_running() -> bool:

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,10 +77,34 @@ def test_a_log_file_is_rotated(tmp_path: Path) -> None:
     """A file that the parent opened for appending is copied to FILE.1 and truncated; only the oldest lines are lost."""
     path = tmp_path / "deliver.log"
     with path.open("a", encoding="utf-8") as stream:
-        handler = RotatingHandler(stream, max_size=1000)
+        handler = RotatingHandler(stream, path, max_size=1000)
         for number in range(60):
             handler.emit(line(f"{number:030d}"))
             assert path.stat().st_size <= 1000
     lines = [*(tmp_path / "deliver.log.1").read_text("utf-8").splitlines(), *path.read_text("utf-8").splitlines()]
     assert lines == [f"{number:030d}" for number in range(60)][-len(lines) :]
     assert len(lines) > 30
+
+
+@pytest.mark.parametrize("own", [None, "another.log"])
+def test_a_log_that_is_not_the_workers_own_is_never_truncated(tmp_path: Path, own: str | None) -> None:
+    """Whatever else writes to the file keeps its lines, and so does the worker."""
+    path = tmp_path / "ci.log"
+    path.write_text("another job\n", "utf-8")
+    (tmp_path / "another.log").touch()
+    with path.open("a", encoding="utf-8") as stream:
+        handler = RotatingHandler(stream, tmp_path / own if own else None, max_size=100)
+        for number in range(60):
+            handler.emit(line(f"{number:030d}"))
+    assert path.read_text("utf-8").splitlines() == ["another job", *(f"{number:030d}" for number in range(60))]
+    assert not (tmp_path / "ci.log.1").exists()
+
+
+def test_a_file_that_is_not_appended_to_is_not_rotated(tmp_path: Path) -> None:
+    """Its writer would go on behind a hole."""
+    path = tmp_path / "deliver.log"
+    with path.open("w", encoding="utf-8") as stream:
+        handler = RotatingHandler(stream, path, max_size=100)
+        for number in range(60):
+            handler.emit(line(f"{number:030d}"))
+    assert path.read_text("utf-8").splitlines() == [f"{number:030d}" for number in range(60)]

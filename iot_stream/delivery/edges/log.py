@@ -1,6 +1,7 @@
-"""The worker's own log on stderr: repeated lines are counted, and a log file is rotated."""
+"""The worker's own log on stderr: repeated lines are counted, and a file that is the worker's alone is rotated."""
 
 import contextlib
+import fcntl
 import logging
 import os
 import threading
@@ -8,10 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any, Final, TextIO
-
-import psutil
 
 from iot_stream.log_file import MAX_LOG_SIZE, rotate
 
@@ -47,32 +45,39 @@ class RepeatFilter(logging.Filter):
 
 
 class RotatingHandler(logging.StreamHandler[TextIO]):
-    """Writes to a stream; when that is a file above 5 MB, rotates it (`iot_stream.log_file`)."""
+    """Writes to a stream; when that is the file `own`, opened for appending, and above 5 MB, rotates it.
 
-    def __init__(self, stream: TextIO | None = None, max_size: int = MAX_LOG_SIZE) -> None:
+    Any other file is never truncated: it may hold other programs' lines, and one that was not opened for appending
+    would get a hole (`iot_stream.log_file`).
+    """
+
+    def __init__(self, stream: TextIO | None = None, own: Path | None = None, max_size: int = MAX_LOG_SIZE) -> None:
         super().__init__(stream)
+        self._own = own
         self._max_size = max_size
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line, then rotate the file if it is too large."""
         super().emit(record)
-        with contextlib.suppress(OSError, ValueError, StopIteration, psutil.Error):
+        with contextlib.suppress(OSError, ValueError):
             self._rotate()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Drop a line that can't be written (a full disk); logging would write a traceback to the same file."""
 
     def _rotate(self) -> None:
+        if self._own is None:
+            return
         number = self.stream.fileno()
         status = os.fstat(number)
-        if S_ISREG(status.st_mode) and status.st_size > self._max_size:
-            path = next(Path(file.path) for file in psutil.Process().open_files() if file.fd == number)
-            rotate(path, self._max_size)
+        appends = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND
+        if appends and status.st_size > self._max_size and os.path.samestat(status, self._own.stat()):
+            rotate(self._own, self._max_size)
 
 
-def set_up() -> None:
-    """Log to stderr, without repeated lines and rotated."""
-    handler: Any = RotatingHandler()
+def set_up(own: Path | None = None) -> None:
+    """Log to stderr, without repeated lines; rotate it if it is the file `own`."""
+    handler: Any = RotatingHandler(own=own)
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler])
     logging.getLogger("botocore").setLevel(logging.WARNING)
