@@ -24,7 +24,11 @@ def besieged(freezing: Outages, ministack: Ministack, tmp_path: Path) -> Iterato
 
 
 def test_a_minute_of_trouble(besieged: World, freezing: Outages, neighbours: Neighbours) -> None:
-    """Kills, freezes, changed settings, a bucket and indices that go: every reading has its place, and only one."""
+    """Every reading has its place, and only one.
+
+    The worker is killed and frozen; ministack is frozen, settings are changed, the bucket is deleted and made again;
+    the domain is frozen, its index closed, the role's mapping removed. OpenSearch is not killed, no index is deleted.
+    """
     lines: list[str] = []
     siege = Siege(besieged, neighbours.processes()[NAME].pid, freezing, say=lines.append)
     result = siege.play(plan(SEED, SECONDS, SHORT), seed=SEED, rate=RATE, seconds=SECONDS)

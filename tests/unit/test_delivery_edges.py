@@ -101,6 +101,18 @@ def test_a_damaged_file_is_replaced_by_its_copy(
         assert (tmp_path / "progress.damaged.json").read_bytes() == content
 
 
+def test_a_progress_file_of_another_delivery_stream_is_not_called_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its copy is this one's: that is continued, and the lines say why."""
+    with closing(StateFolder(tmp_path)) as state:
+        state.save_progress(GOOD)
+        state.save_progress(Progress("arn:another", 1.0))
+        assert state.load("arn", 1.0) == GOOD
+    assert "is of another delivery stream: continuing with its copy" in caplog.text
+    assert "missing" not in caplog.text
+
+
 def _cut(content: bytes, at: int, _: int) -> bytes:
     return content[: at % len(content)]
 

@@ -61,7 +61,8 @@ def claim(stream: str, endpoint_url: str) -> socket.socket | IO[bytes]:
         if error.errno not in {errno.EADDRINUSE, errno.EWOULDBLOCK}:
             raise DeliveryError(f"{stream} can't be claimed for this worker: {error}") from error
         raise DeliveryError(
-            f"a delivery worker is already running for {stream}, with another --state: stop it first"
+            f"a delivery worker is already running for {stream}, with another --state: stop it first "
+            "(if you run none, another user of this machine holds its name)"
         ) from error
 
 
@@ -122,6 +123,7 @@ class StateFolder:
             DeliveryError: both are damaged, or the only one there is.
         """
         damaged: list[str] = []
+        reason = f"{_PROGRESS} is missing"
         for name in (_PROGRESS, _COPY):
             path = self._folder / name
             try:
@@ -134,9 +136,10 @@ class StateFolder:
             if (progress.stream, progress.created) != (stream, created):
                 # A delivery stream of the same name that was created later: its source may be another, too.
                 _log.warning("%s is of another delivery stream, or of one that was created again: not used", path)
+                reason = f"{_PROGRESS} is of another delivery stream"
                 continue
             if damaged or name == _COPY:
-                _log.warning("%s: continuing with its copy", damaged[0] if damaged else f"{_PROGRESS} is missing")
+                _log.warning("%s: continuing with its copy", damaged[0] if damaged else reason)
                 self._set_aside()
             return progress
         if damaged:
