@@ -13,7 +13,7 @@ from device_alerts.decide import Episode, Observation
 from device_alerts.documents import Alert, Device, DeviceId, Timer
 from device_alerts.rules import Rule, Rules
 
-__all__ = ["Missed", "episode"]
+__all__ = ["Missed"]
 
 _READINGS: Final = 9_000  # of one search; a day of one device with a reading every ten seconds has 8,640
 _SEARCHES: Final = 30  # of one run: a fleet that flaps as a whole must not cost the run its time

@@ -6,7 +6,7 @@ Source: "Amazon OpenSearch Service quotas" of the developer guide, sections "Tot
 
 from typing import Final, NamedTuple
 
-__all__ = ["LIMITS", "Limits", "largest_buffer", "most_nodes"]
+__all__ = ["LIMITS", "largest_buffer", "most_nodes"]
 
 
 class Limits(NamedTuple):
