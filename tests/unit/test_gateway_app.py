@@ -174,6 +174,34 @@ def test_a_request_may_have_a_hundred_mebibytes(
     assert len(upstream.got) == 1
 
 
+def test_all_requests_together_hold_a_bounded_number_of_bytes(
+    gateway: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one body is held, another one that does not fit is 503; afterwards it is taken."""
+    monkeypatch.setattr(gateway_app, "_MOST_HELD_BYTES", 15)
+
+    scope = {"type": "http", "method": "PUT", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
+    statuses: list[int] = []
+    parts = [{"type": "http.request", "body": b"x" * 10, "more_body": True}]
+
+    async def send(message: Any) -> None:
+        if "status" in message:
+            statuses.append(message["status"])
+
+    async def receive_at_once() -> Any:
+        return {"type": "http.request", "body": b"x" * 10, "more_body": False}
+
+    async def receive() -> Any:
+        if parts:
+            return parts.pop()
+        await gateway(scope, receive_at_once, send)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    run(gateway(scope, receive, send))
+    assert statuses == [503, 200]
+    assert ask(gateway, "PUT", "/", {"Host": HOST}, b"x" * 15).status == 200
+
+
 @pytest.mark.parametrize(("method", "length"), [("GET", "12"), ("HEAD", "77")])
 def test_a_response_comes_as_it_is(gateway: ASGIApp, upstream: Upstream, method: str, length: str) -> None:
     """Status, headers, body; the length of a HEAD is that of what a GET would bring (RFC 9110, section 9.3.2)."""

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import requests
@@ -26,6 +26,8 @@ AUTHENTICATE: Final = "/_iot_stream/authenticate"
 """Path of the local AWS that proves a claim (iot_stream/local/ministack_server/__main__.py)."""
 # OpenSearch's own limit (http.max_content_length), beyond which it would refuse the request anyway.
 _MOST_BYTES: Final = 100 * 2**20
+# Of all requests together: anybody on the machine may send, and a body is held before its signature can be verified.
+_MOST_HELD_BYTES: Final = 3 * _MOST_BYTES
 _TIMEOUT: Final = (5, 120)
 _TOKEN_SECONDS: Final = 60
 # RFC 9110, section 7.6.1: about one connection, not about the message; and what the client computes from the body.
@@ -70,6 +72,13 @@ def ask_local_aws(url: str) -> Caller:
     return caller
 
 
+@dataclass
+class _Held:
+    """How many bytes of bodies are held; the event loop's thread alone changes it."""
+
+    size: int = 0
+
+
 @dataclass(frozen=True)
 class Gateway:
     """An ASGI application in front of one OpenSearch.
@@ -93,19 +102,38 @@ class Gateway:
     caller: Caller
     session: requests.Session
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    _held: _Held = field(default_factory=_Held, init=False, repr=False, compare=False)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Respond to one HTTP request."""
         if scope["type"] != "http":
             return
+        body = bytearray()
         try:
-            request = await _read(scope, receive)
+            request = await self._read(scope, receive, body)
             response = await run_in_threadpool(self.respond, request)
         except ClientDisconnect:
             return
         except _TooLargeError:
             response = _message(413, f"a request may have at most {_MOST_BYTES} bytes")
+        except _TooMuchError:
+            response = _message(503, "too many large requests at the same time: try again")
+        finally:
+            self._held.size -= len(body)
         await response(scope, receive, send)
+
+    async def _read(self, scope: Any, receive: Any, body: bytearray) -> Request:
+        http = HttpRequest(scope, receive)
+        async for chunk in http.stream():
+            body += chunk
+            self._held.size += len(chunk)
+            if len(body) > _MOST_BYTES:
+                raise _TooLargeError
+            if self._held.size > _MOST_HELD_BYTES:
+                raise _TooMuchError
+        headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
+        raw_path = scope["raw_path"].decode("latin-1")
+        return Request(scope["method"], raw_path, scope["query_string"].decode("latin-1"), headers, bytes(body))
 
     def respond(self, request: Request) -> Response:
         """Return OpenSearch's response, or why the request may not be passed on."""
@@ -163,16 +191,8 @@ class _TooLargeError(Exception):
     pass
 
 
-async def _read(scope: Any, receive: Any) -> Request:
-    http = HttpRequest(scope, receive)
-    body = bytearray()
-    async for chunk in http.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise _TooLargeError
-    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
-    raw_path = scope["raw_path"].decode("latin-1")
-    return Request(scope["method"], raw_path, scope["query_string"].decode("latin-1"), headers, bytes(body))
+class _TooMuchError(Exception):
+    pass
 
 
 def _message(status: int, text: str) -> Response:
