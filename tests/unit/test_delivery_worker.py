@@ -229,9 +229,12 @@ def test_metrics_that_cloudwatch_refuses_are_put_with_the_next_ones(edges: Edges
     running.read(3)
     running.until(lambda status: status.delivered == 5)
     edges.refusals = 0
-    running.stop()
-    accepted = [each[f"{INDEX}.Records"] for each in edges.accepted if f"{INDEX}.Records" in each]
-    assert sum(statistic.sum for statistic in accepted) == 5
+
+    def accepted() -> float:
+        name = f"{INDEX}.Records"
+        return sum(each[name].sum for each in list(edges.accepted) if name in each)
+
+    until(lambda: accepted() == 5, what="the records of all puts")
 
 
 def test_records_that_may_have_expired_unread_are_counted_and_reported(edges: Edges, running: Running) -> None:
