@@ -314,14 +314,9 @@ def _moment(text: str, zone: tzinfo) -> datetime:
     if not text.isascii() or any(character.isspace() and character != " " for character in text):
         raise Refusal("bad_timestamp")
     if "[" in text:
-        text, _, name = text.partition("[")
-        named = name[:-1].replace("_", "").replace("+", "").replace("-", "").replace("/", "")
-        if (
-            not name.endswith("]")
-            or not named.isalnum()
-            or not name[0].isalpha()
-            or (text[-1:].lower() != "z" and (not any(sign in text[10:] for sign in "+-")))
-        ):
+        text, *suffixes = text.split("[")
+        offset = text[-1:].lower() == "z" or any(sign in text[10:] for sign in "+-")
+        if not offset or len(suffixes) > 4 or not all(_is_suffix(suffix) for suffix in suffixes):
             raise Refusal("bad_timestamp")
     if text.count("T") + text.count("t") > 1 or "z" in text[:-1].lower():
         raise Refusal("bad_timestamp")
@@ -355,6 +350,13 @@ def _moment(text: str, zone: tzinfo) -> datetime:
         return moment.astimezone(UTC) if moment.tzinfo else _local(moment, zone)
     except (ValueError, OverflowError):
         raise Refusal("bad_timestamp") from None
+
+
+def _is_suffix(text: str) -> bool:
+    """Return whether this is what follows the opening bracket of a zone or a calendar, with its closing one."""
+    return (
+        text.endswith("]") and 2 <= len(text) <= 65 and all(each.isalnum() or each in "!_+/:=-" for each in text[:-1])
+    )
 
 
 def _local(naive: datetime, zone: tzinfo) -> datetime:

@@ -22,9 +22,9 @@ _DIGITS: Final = frozenset("0123456789")
 _FRACTION: Final = tuple(f".{number:03d}" for number in range(1000))  # formatting takes longer than the rest
 _FRACTIONS: Final = frozenset(_FRACTION)
 _MOST_SECONDS: Final = 4096  # that a memo keeps: devices share their seconds, as the records of a batch do
-_DEVICE_TIME: Final = re.compile(
+_DEVICE_TIME: Final = re.compile(  # no bracket holds a dot: `from_devices` takes .123 at its place for milliseconds
     r"(\d{4})-(\d{1,2})-(\d{1,2})[Tt ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d{1,9}))?)?"
-    r"(?: ?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)(?:\[[A-Za-z][A-Za-z0-9_+/-]*\])?)?",
+    r"(?: ?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)(?:\[[A-Za-z0-9!_+/:=-]{1,64}\]){0,4})?",
     re.ASCII,
 )
 _TO_MILLISECONDS: Final = {  # as powers of ten
