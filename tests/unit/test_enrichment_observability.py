@@ -94,6 +94,13 @@ def test_batch_line_counts_dropped_fields_by_name():
     assert len(line["droppedFields"]) == 20
 
 
+def test_dropped_fields_that_look_alike_in_the_line_are_counted_together():
+    """Names are cut to 100 characters: what begins alike is one name there, with the count of all."""
+    dropped = {"x" * 100 + "1": 3, "y": 4, "x" * 100 + "2": 2, "\ud800": 1, chr(0xD801): 1}
+    line = batch_line(Batch([], [], 0, 0, dropped=dropped), NOW, 0, SETTINGS)
+    assert line["droppedFields"] == {"x" * 100: 5, "y": 4, "?": 2}
+
+
 def test_failure_lines_say_what_to_do():
     """Each reason has its advice beside it."""
     batch = Batch([], [], 0, 0, {Cause(reason): ["a"] for reason in Reason})

@@ -130,8 +130,11 @@ def describe_failures(batch: Batch, now: int, settings: Settings) -> Iterator[di
 
 def _most_dropped(dropped: Mapping[str, int]) -> dict[str, int]:
     """Return the undescribed fields that were dropped most often, few and short enough for a log line."""
-    most = sorted(dropped.items(), key=lambda item: -item[1])[:_MOST_NAMES]
-    return {name.encode(errors="replace").decode()[:_LONGEST_NAME]: count for name, count in most}
+    counts: dict[str, int] = {}
+    for name, count in dropped.items():
+        shown = name.encode(errors="replace").decode()[:_LONGEST_NAME]
+        counts[shown] = counts.get(shown, 0) + count
+    return dict(sorted(counts.items(), key=lambda item: -item[1])[:_MOST_NAMES])
 
 
 def _delay(timestamp: str, now: int) -> int:
