@@ -81,7 +81,8 @@ run: setup  ## Run the whole system here: make run [FOR=seconds] [RATE=readings/
 down: setup  ## Stop the local stack that `iot-stream up` started
 	@$(BIN)/iot-stream down
 
-build: setup  ## Run sam build
+build: setup  ## Check what follows from the description, then run sam build
+	@$(BIN)/iot-stream readings build --check
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build
 
 changeset: build  ## Show what a deployment to AWS would change: make changeset [ENVIRONMENT=prod]

@@ -129,3 +129,12 @@ def test_an_edit_takes_the_place_of_what_has_its_name() -> None:
     after = edited(before, 'title = "b"\n\n[fields.x]\ntype = "double"\n\n[fields.z]\ntype = "ip"\n')
     assert after == 'title = "b"\n[fields.x]\ntype = "double"\n\n[fields.y]\ntype = "date"\n\n[fields.z]\ntype = "ip"\n'
     assert parse(edited(WALKTHROUGH_FILE.read_text(encoding="utf-8"), 'title = "b"')).title == "b"
+
+
+def test_make_build_checks_the_description_before_it_packs_it():
+    """`sam build` packs what it finds: a description that the function refuses would be deployed."""
+    recipe = re.search(r"^build:.*\n((?:\t.*\n)+)", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe is not None
+    check, pack = recipe[1].splitlines()
+    assert check.endswith("iot-stream readings build --check")
+    assert pack.endswith("sam build")
