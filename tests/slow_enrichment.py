@@ -54,7 +54,7 @@ def slow_document(
             source = document.get(field["derived_from"], ABSENT)
             document[name] = source if source is ABSENT else _derived(source, field)
     if causes:
-        raise Refusal(*([envelope] if (envelope := _envelope(reading)) else causes))
+        raise Refusal(*([envelope] if (envelope := _envelope(reading, causes)) else causes))
     ordered = {name: document[name] for name in table["fields"] if document[name] is not ABSENT}
     if isinstance(arrived_at, int):
         ordered["ingested_at"] = _text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=arrived_at))
@@ -129,15 +129,15 @@ def _is_several(text: str) -> bool:
     return False
 
 
-def _envelope(reading: dict[str, Any]) -> str | None:
+def _envelope(reading: dict[str, Any], causes: list[str]) -> str | None:
     if reading.get("Type") == "Notification" and all(key in reading for key in ("MessageId", "TopicArn", "Message")):
         return "sns_envelope"
     if all(key in reading for key in ("ruleName", "topic", "base64OriginalPayload", "failures")):
         return "iot_rule_envelope"
-    if len(reading) == 1:
-        [only] = reading.values()
+    missing = {cause.partition(":")[0] for cause in causes} == {"field_missing"}
+    for value in reading.values() if missing or len(reading) == 1 else ():
         try:
-            if b64decode(only, validate=True).strip()[:1] == b"{":
+            if b64decode(value, validate=True).strip()[:1] == b"{":
                 return "iot_rule_envelope"
         except (ValueError, TypeError):
             pass

@@ -1,6 +1,7 @@
 """One reading → one document: the decisions of docs/fields.md, each in a line."""
 
 import json
+from base64 import b64encode
 from datetime import UTC
 
 import msgspec
@@ -12,6 +13,7 @@ from enrichment.values import LARGEST_TEXT
 from tests import seed_function
 from tests.builders import ARRIVED_AT, device_reading, firehose_event
 from tests.enrichers import enrich
+from tests.slow_enrichment import Refusal, slow_document
 
 
 def enriched(**changes):
@@ -277,3 +279,25 @@ def test_error_quotes_nothing_of_the_payload():
     assert str(refused.value) == "wrong_type: device_temp"
     assert refused.value.__cause__ is None
     assert refused.value.__context__ is None
+
+
+ENCODED = b64encode(json.dumps(device_reading()).encode()).decode()
+
+
+@pytest.mark.parametrize("besides", [{}, {"topic": "devices/17", "ts": 1795342530123}, {"device_id": 17}])
+def test_an_encoded_reading_among_other_fields_of_an_iot_rule_is_recognised(besides):
+    """`SELECT encode(*, 'base64') AS data, topic() AS topic`: AWS IoT Core Developer Guide, "Functions" (`encode`)."""
+    raw = json.dumps({"data": ENCODED} | besides).encode()
+    assert refusal(raw) == Cause(Reason.IOT_RULE_ENVELOPE)
+    with pytest.raises(Refusal) as slow:
+        slow_document(raw, ARRIVED_AT)
+    assert slow.value.causes == ["iot_rule_envelope"]
+
+
+def test_an_encoded_object_of_a_device_hides_no_wrong_value():
+    """A whole reading may carry base64 itself: then the field that is wrong is the reason."""
+    raw = json.dumps(device_reading(device_temp=-300, data=ENCODED)).encode()
+    assert refusal(raw) == Cause(Reason.NUMBER_OUT_OF_RANGE, "device_temp")
+    with pytest.raises(Refusal) as slow:
+        slow_document(raw, ARRIVED_AT)
+    assert slow.value.causes == ["number_out_of_range: device_temp"]

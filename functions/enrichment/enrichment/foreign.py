@@ -49,8 +49,14 @@ def is_several_values(text: str) -> bool:
     return isinstance(first, dict) and rest.startswith("{")
 
 
-def envelope_of(reading: dict[str, Any]) -> Reason | None:
+def envelope_of(reading: dict[str, Any], *, lacks_fields: bool) -> Reason | None:
     """Return what wraps a reading, for an object that is not a reading itself.
+
+    Args:
+        reading: the object.
+        lacks_fields: nothing is wrong with it but that fields are missing. Then a base64 object among other fields is
+            the reading: `SELECT encode(*, 'base64') AS data, topic() AS topic`. A device's own base64 object beside a
+            field that is wrong hides no reason.
 
     Sources: Amazon SNS Developer Guide, "HTTP/HTTPS notification JSON format" (what subscriptions without raw message
     delivery send); AWS IoT Core Developer Guide, "Error handling (error action)" and "Functions" (`encode`).
@@ -58,7 +64,7 @@ def envelope_of(reading: dict[str, Any]) -> Reason | None:
     if reading.get("Type") == "Notification" and reading.keys() >= _SNS_KEYS:
         return Reason.SNS_ENVELOPE
     if reading.keys() >= _IOT_ERROR_KEYS or (
-        len(reading) == 1 and all(_is_encoded_object(value) for value in reading.values())
+        (lacks_fields or len(reading) == 1) and any(_is_encoded_object(value) for value in reading.values())
     ):
         return Reason.IOT_RULE_ENVELOPE
     return None

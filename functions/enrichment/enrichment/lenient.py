@@ -54,7 +54,8 @@ class LenientReader:
             except UnusableError as error:
                 causes.append(Cause(error.reason, field.source))
         if causes:
-            envelope = foreign.envelope_of(reading)
+            lacks_fields = all(cause.reason is Reason.FIELD_MISSING for cause in causes)
+            envelope = foreign.envelope_of(reading, lacks_fields=lacks_fields)
             raise ReadingError([Cause(envelope)] if envelope else causes)
         return values, reading
 
