@@ -39,7 +39,7 @@ def init(*, sample: BinaryIO, write: bool) -> None:
     from iot_stream.readings.sample import split
 
     try:
-        text = draft(guess(split(sample.read())), header_of(FILE.read_text(encoding="utf-8")))
+        text = draft(guess(split(sample.read())), header_of(_text_of(FILE)))
     except ReadingError as error:
         raise IotStreamError(f"a sample is no reading: {error}. `iot-stream readings try` says which") from error
     if write:
@@ -105,6 +105,14 @@ def build(*, check: bool) -> None:
         click.echo(f"written: {path.relative_to(PROJECT)}")
     if not paths:
         click.echo("all built files are up to date")
+
+
+def _text_of(path: Path) -> str:
+    """Return a description's text; none where it was deleted or is no text, for `init` writes a new one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
 
 
 def _trials_text(trials: list["Trial"]) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from iot_stream import description as description_module
 from iot_stream.cli import cli
-from iot_stream.description import Description, DescriptionError, Field, Role, TimeFormat, Type, parse
+from iot_stream.description import Description, DescriptionError, Field, Role, TimeFormat, Type, load, parse
 from iot_stream.readings.draft import draft
 from iot_stream.readings.guess import guess
 from tests.builders import device_reading
@@ -205,6 +205,15 @@ def test_the_command_prints_or_replaces_the_description(tmp_path: Path, monkeypa
         "written: readings.toml (git has the one before)\nread every guess"
     )
     assert mine.read_text(encoding="utf-8") == printed.output
+
+
+def test_a_deleted_description_can_be_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command writes the file: it needs nothing of the one before but the comment at its beginning."""
+    monkeypatch.setattr(description_module, "FILE", tmp_path / "readings.toml")
+    monkeypatch.setattr("iot_stream.cli.readings.PROJECT", tmp_path)
+    written = run('{"device": "a-1", "time": "2026-11-22T10:15:30Z"}', "--write")
+    assert (written.exit_code, written.output.splitlines()[0]) == (0, "written: readings.toml (git has the one before)")
+    assert load(tmp_path / "readings.toml").device.name == "device"
 
 
 def test_samples_that_lack_something_are_an_error_that_says_what() -> None:

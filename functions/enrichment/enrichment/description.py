@@ -39,6 +39,7 @@ UNKNOWN_FIELDS: Final = "unknown_fields"
 """Object of the document that holds what is not described, with `unknown = "keep"`; `enabled: false` in the index."""
 
 
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
 _TWICE: Final = re.compile(r"^Cannot declare .*'(.+)'\) twice|^Cannot overwrite a value")
 
@@ -223,10 +224,17 @@ def parse(text: str, file: str = FILE.name) -> Description:
     """
     from enrichment.description_check import check  # noqa: PLC0415 - it builds the classes of this module
 
+    if text.startswith(_BYTE_ORDER_MARK):
+        mark = "begins with a byte order mark: save the file as UTF-8 without one (without BOM)"
+        raise DescriptionError(file, [Problem(1, None, mark)])
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(file, [_of_toml(str(error))]) from None
+    except RecursionError:
+        raise DescriptionError(file, [Problem(None, None, "brackets in brackets, too deep to be read")]) from None
+    except ValueError:  # sys.int_info.default_max_str_digits
+        raise DescriptionError(file, [_of_long_number(text)]) from None
     description, mistakes = check(table)
     if description is None or mistakes:
         raise DescriptionError(
@@ -243,6 +251,12 @@ def _of_toml(message: str) -> Problem:
     if twice:
         return Problem(line, twice[1], "a field or a key of this name stands above already: rename or remove one")
     return Problem(line, None, f"not valid TOML: {_PLACE.sub('', message)}")
+
+
+def _of_long_number(text: str) -> Problem:
+    """Return the mistake of a number that Python refuses to read, at the line with the most digits."""
+    digits = [sum(map(str.isdigit, line)) for line in text.splitlines()]
+    return Problem(digits.index(max(digits)) + 1, None, "a number of thousands of digits: write a shorter one")
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:

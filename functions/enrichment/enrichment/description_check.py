@@ -34,7 +34,8 @@ _ROLE_TYPES: Final = {
     Role.CATEGORY: (Type.KEYWORD, Type.BOOLEAN),
     Role.IDENTITY: (Type.KEYWORD, Type.LONG),
 }
-_TOP_KEYS: Final = ("title", "silent_after", "clock_ahead", "clock_behind", "unknown", "fields")
+_KEYS_ABOVE_FIELDS: Final = ("title", "silent_after", "clock_ahead", "clock_behind", "unknown")
+_TOP_KEYS: Final = (*_KEYS_ABOVE_FIELDS, "fields")
 _FIELD_KEYS: Final = (
     "type", "path", "role", "label", "unit", "description", "optional", "min", "max", "alert_above", "alert_below",
     "alert_after", "alert_margin", "decimals", "format", "examples", "derived_from", "scale", "offset", "round",
@@ -94,6 +95,9 @@ class _Checker(TableReader):
 
     def _field(self, name: str, entry: object) -> Field | None:
         at = ("fields", name)
+        if not isinstance(entry, dict) and name in _KEYS_ABOVE_FIELDS:
+            self.wrong(at, f"{name} belongs above the first [fields.…]: move it there")
+            return None
         if not isinstance(entry, dict):
             self.wrong(at, f'not a table: write [fields.{name}] and its keys below, at least type = "keyword"')
             return None
@@ -101,7 +105,10 @@ class _Checker(TableReader):
             self.wrong(at, "not a usable name: write a letter, then letters, digits and underscores (100 at most)")
         if name in (INGESTED_AT, UNKNOWN_FIELDS):
             self.wrong(at, f"{name} is written by the function itself: use another name")
-        self.known(entry, _FIELD_KEYS, at)
+        misplaced = [key for key in entry if key in _KEYS_ABOVE_FIELDS]
+        for key in misplaced:
+            self.wrong((*at, key), f"{key} belongs above the first [fields.…]: move it there")
+        self.known({key: value for key, value in entry.items() if key not in misplaced}, _FIELD_KEYS, at)
         if "type" not in entry:
             self.wrong(at, f"no type: write one of {listed(Type)}")
         kind = self.word(entry, "type", at, Type)
@@ -194,11 +201,13 @@ class _Checker(TableReader):
         at = ("fields", field.name)
         low, high = field.minimum, field.maximum
         if low is not None and high is not None and low >= high:
-            self.wrong((*at, "min"), f"min {low} is not below max {high}: swap them")
+            remedy = "write a greater max" if low == high else "swap them"
+            self.wrong((*at, "min"), f"min {low} is not below max {high}: {remedy}")
         if field.alert_below is not None and field.alert_above is not None and field.alert_below >= field.alert_above:
+            remedy = "write a greater alert_above" if field.alert_below == field.alert_above else "swap them"
             self.wrong(
                 (*at, "alert_below"),
-                f"alert_below {field.alert_below} is not below alert_above {field.alert_above}: swap them",
+                f"alert_below {field.alert_below} is not below alert_above {field.alert_above}: {remedy}",
             )
         if field.alert_below is not None and field.alert_above is not None:
             room = field.alert_above - field.alert_below
@@ -282,8 +291,12 @@ class _Checker(TableReader):
             source = fields.get(field.derivation.source)
             if source is None:
                 self.wrong(at, f"no field is called {field.derivation.source!r}: write the name of one in this file")
+            elif source is field:
+                self.wrong(at, "a field can't be derived from itself: write the name of one that devices send")
             elif source.derivation is not None:
-                self.wrong(at, f"{source.name} is derived itself: derive from {source.derivation.source}")
+                origin = fields.get(source.derivation.source)
+                remedy = origin.name if origin and origin.derivation is None else "a field that devices send"
+                self.wrong(at, f"{source.name} is derived itself: derive from {remedy}")
             elif source.type not in _NUMBERS:
                 self.wrong(at, f"{source.name} is a {source.type}: derive from a long, double or scaled_float")
 
