@@ -16,6 +16,7 @@ if str(FOLDER) not in sys.path:
 from enrichment.description import (  # noqa: E402 - the path comes first
     FILE,
     INGESTED_AT,
+    NAMES_OF_ALERTS,
     UNKNOWN_FIELDS,
     Derivation,
     Description,
@@ -37,6 +38,7 @@ __all__ = [
     "ADVICE",
     "FILE",
     "INGESTED_AT",
+    "NAMES_OF_ALERTS",
     "UNKNOWN_FIELDS",
     "Cause",
     "Derivation",

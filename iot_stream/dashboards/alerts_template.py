@@ -4,7 +4,6 @@ from typing import Any
 
 from iot_stream.dashboards.index_template import DATE, field_mapping
 from iot_stream.description import Description
-from iot_stream.errors import SetupError
 from iot_stream.paths import PROJECT
 
 __all__ = ["ALERTS_TEMPLATE", "alerts_template"]
@@ -44,13 +43,9 @@ _OWN = {
 def alerts_template(reading: Description) -> dict[str, Any]:
     """Return the index template of the alerts index, for the described device and measures.
 
-    Raises:
-        SetupError: a field has a name that the function's documents use for something else.
+    None of them has the name of a field below: a description with one is refused (NAMES_OF_ALERTS).
     """
     fields = (reading.device, *reading.measures)
-    for field in fields:
-        if field.name in _OWN:
-            raise SetupError(f"functions/enrichment/readings.toml, field {field.name}: alerts use this name themselves")
     properties = {**_OWN, **{field.name: field_mapping(field) for field in fields}}
     # A copy on each of up to three nodes: with Standby a domain refuses copies that are no multiple of its three zones
     # (OpenSearch, AwarenessReplicaBalance.validateReplicas).

@@ -26,7 +26,7 @@ def built_files(reading: Description) -> dict[Path, str]:
     """Return the content that each built file should have.
 
     Raises:
-        SetupError: a template of the dashboard can't be read, or a field's name is taken.
+        SetupError: a template of the dashboard can't be read.
     """
     dashboard = load(reading=reading)
     return {

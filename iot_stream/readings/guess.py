@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
 
 from iot_stream.description import (
     INGESTED_AT,
+    NAMES_OF_ALERTS,
     UNKNOWN_FIELDS,
     Role,
     TimeFormat,
@@ -99,6 +101,7 @@ def guess(samples: Sequence[bytes]) -> Guesses:
         fields.append(found)
     _name(fields)
     _give_roles(fields, columns)
+    _leave_names_to_alerts(fields)
     return Guesses(fields, left_out)
 
 
@@ -282,6 +285,15 @@ def _name(fields: list[Guess]) -> None:
             name, number = f"{usable[-1][:90]}_{number}", number + 1
         taken.add(name)
         found.name = name
+
+
+def _leave_names_to_alerts(fields: list[Guess]) -> None:
+    """Rename the device and the measures that have a name of the alerts' own."""
+    taken = {found.name for found in fields}
+    for found in fields:
+        if found.role in (Role.DEVICE, Role.MEASURE) and found.name in NAMES_OF_ALERTS:
+            found.name = next(name for number in count(2) if (name := f"{found.name}_{number}") not in taken)
+            taken.add(found.name)
 
 
 def _usable(text: str) -> str:

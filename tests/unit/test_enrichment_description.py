@@ -180,6 +180,8 @@ def test_a_mistake_is_named_with_line_field_and_what_to_write(lines: str, line: 
         (SMALLEST + '[fields."a.b"]\ntype = "long"', "line 8, field a.b: not a usable name: write a letter, then"),
         (SMALLEST + '[fields._id]\ntype = "long"', "field _id: not a usable name"),
         (SMALLEST + '[fields.ingested_at]\ntype = "date"', "ingested_at is written by the function itself"),
+        (SMALLEST.replace("sensor", "fleet"), 'themselves: use another name, and path = "fleet" below it'),
+        (SMALLEST + '[fields.kind]\ntype = "long"\nrole = "measure"', "line 8, field kind: alerts use the name kind"),
         (SMALLEST + '[fields]\nx = "long"', "line 9, field x: not a table"),
         ('fields.x = "long"\n', "line 1, field x: not a table: write [fields.x] and its keys below"),
         (SMALLEST.replace('"keyword"', '"keyword"\noptional = true'), "the device of a reading can't be optional"),

@@ -1,11 +1,8 @@
 """What alerts need of the description of a reading follows from it, whatever the description."""
 
-import pytest
-
 from device_alerts import rules
 from iot_stream.dashboards.alerts_template import alerts_template
-from iot_stream.description import load, parse
-from iot_stream.errors import SetupError
+from iot_stream.description import NAMES_OF_ALERTS, load, parse
 from iot_stream.readings.alert_files import alert_rules
 from tests.walkthrough import PROJECT_FILE
 
@@ -62,7 +59,8 @@ def test_the_index_of_alerts_has_the_described_device_and_measures() -> None:
     assert properties["memory"] == {"type": "object", "enabled": False}
 
 
-def test_a_field_that_alerts_use_themselves_is_refused() -> None:
-    """One error names the field, instead of documents that OpenSearch refuses."""
-    with pytest.raises(SetupError, match="field fleet: alerts use this name themselves"):
-        alerts_template(parse(COLD_STORE.replace("fields.sensor", "fields.fleet")))
+def test_the_names_that_no_described_field_may_have_are_those_of_the_alerts_index() -> None:
+    """A description that uses one is refused with its line, before the templates are built."""
+    reading = parse(COLD_STORE)
+    own = {*alerts_template(reading)["template"]["mappings"]["properties"]}
+    assert own - {reading.device.name, *(field.name for field in reading.measures)} == NAMES_OF_ALERTS

@@ -160,6 +160,13 @@ def test_names_are_written_with_underscores(key: str, name: str | None) -> None:
     assert names[7:] == ([name] if name else [])
 
 
+def test_a_measure_gets_no_name_that_alerts_use() -> None:
+    """`build` would refuse it; a category of that name is none of theirs."""
+    reading = {"device": "a-1", "time": "2026-11-22T10:15:30Z", "kind": "hot", "fleet": 1.5, "fleet_2": 2.5}
+    fields = {field.name: field.source for field in described(reading, reading).fields}
+    assert fields == {"device": "device", "time": "time", "kind": "kind", "fleet_3": "fleet", "fleet_2": "fleet_2"}
+
+
 def test_a_time_that_the_function_can_t_read_is_told() -> None:
     """A text with a time's name and digits is no category without a word: the next step would miss a time."""
     told = "# guess: texts, and no times as docs/fields.md spells them"

@@ -17,6 +17,7 @@ import msgspec
 __all__ = [
     "FILE",
     "INGESTED_AT",
+    "NAMES_OF_ALERTS",
     "UNKNOWN_FIELDS",
     "Derivation",
     "Description",
@@ -35,6 +36,8 @@ FILE: Final = Path(__file__).parents[1] / "readings.toml"
 """The description that travels with the function."""
 INGESTED_AT: Final = "ingested_at"
 """Field that every document has behind the described ones: when AWS took the record (date)."""
+NAMES_OF_ALERTS: Final = frozenset({"alert", "fleet", "kind", "memory"})
+"""Fields of their own that the documents of alerts have, beside the described device and measures."""
 UNKNOWN_FIELDS: Final = "unknown_fields"
 """Object of the document that holds what is not described, with `unknown = "keep"`; `enabled: false` in the index."""
 

@@ -7,6 +7,7 @@ import msgspec
 
 from enrichment.description import (
     INGESTED_AT,
+    NAMES_OF_ALERTS,
     UNKNOWN_FIELDS,
     Derivation,
     Description,
@@ -134,6 +135,9 @@ class _Checker(TableReader):
         )
         if kind is not None:  # else each of these would only repeat that the type is wrong
             self._type_keys(field, entry)
+            if field.role in (Role.DEVICE, Role.MEASURE) and name in NAMES_OF_ALERTS:
+                remedy = "" if "path" in entry or field.derivation else f', and path = "{name}" below it'
+                self.wrong(at, f"alerts use the name {name} themselves: use another name{remedy}")
             self._bounds(field)
             self._examples(field, entry)
         return field
