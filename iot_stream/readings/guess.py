@@ -240,6 +240,9 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
     whole = all(isinstance(value, int) for value in present)
     if whole and unit not in _MEASURED_UNITS and all(-_LARGEST_LONG <= value <= _LARGEST_LONG for value in present):
         return Guess(path, Type.LONG, unit=unit, examples=examples, why={"type": "whole in every sample"})
+    if whole and any(map(_is_beyond_long, present)):
+        why = {"type": "whole, beyond 64 bits: a double keeps 16 digits; have the device send an id as text"}
+        return Guess(path, Type.DOUBLE, unit=unit, examples=examples, why=why)
     decimals = max(_decimals(value) for value in present)
     limit = _LARGEST_LONG / 10**_MOST_DECIMALS
     if decimals > _MOST_DECIMALS or not all(-limit <= value <= limit for value in present):
@@ -250,6 +253,10 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
     return Guess(
         path, Type.SCALED_FLOAT, unit=unit, decimals=max(decimals, _LEAST_DECIMALS), examples=examples, why=why
     )
+
+
+def _is_beyond_long(value: object) -> bool:
+    return isinstance(value, int) and not -_LARGEST_LONG <= value <= _LARGEST_LONG
 
 
 def _epoch_of(path: Path, present: Sequence[float | Decimal]) -> TimeFormat | None:
@@ -348,6 +355,8 @@ def _is_identity(found: Guess) -> bool:
 
 def _is_measure(found: Guess) -> bool:
     if found.type not in (Type.LONG, Type.DOUBLE, Type.SCALED_FLOAT):
+        return False
+    if any(map(_is_beyond_long, found.examples)):  # an id, if anything
         return False
     if found.unit is None and names.NO_MEASURE.intersection(names.words(found.path[-1])):
         return False

@@ -160,6 +160,17 @@ def test_names_are_written_with_underscores(key: str, name: str | None) -> None:
     assert names[7:] == ([name] if name else [])
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, -(2**63) - 1])
+def test_a_whole_number_beyond_64_bits_is_no_measure_and_says_what_is_lost(number: int) -> None:
+    """It is an id in most cases, of which a double keeps 16 digits only."""
+    reading = COLD_STORE_READING | {"chip": number}
+    chip = described(reading).fields[-1]
+    assert (chip.name, chip.type, chip.role, chip.examples) == ("chip", Type.DOUBLE, None, (number,))
+    assert "# guess: whole, beyond 64 bits: a double keeps 16 digits; have the device send an id as text" in text_for(
+        reading
+    )
+
+
 def test_a_measure_gets_no_name_that_alerts_use() -> None:
     """`build` would refuse it; a category of that name is none of theirs."""
     reading = {"device": "a-1", "time": "2026-11-22T10:15:30Z", "kind": "hot", "fleet": 1.5, "fleet_2": 2.5}
