@@ -22,6 +22,7 @@ from iot_stream.description import (
     UnusableError,
     from_device,
     parse_object,
+    scaled_float_limit,
 )
 from iot_stream.readings import names
 
@@ -244,7 +245,7 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
         why = {"type": "whole, beyond 64 bits: a double keeps 16 digits; have the device send an id as text"}
         return Guess(path, Type.DOUBLE, unit=unit, examples=examples, why=why)
     decimals = max(_decimals(value) for value in present)
-    limit = _LARGEST_LONG / 10**_MOST_DECIMALS
+    limit = scaled_float_limit(_MOST_DECIMALS)
     if decimals > _MOST_DECIMALS or not all(-limit <= value <= limit for value in present):
         return Guess(path, Type.DOUBLE, unit=unit, examples=examples)
     why = {"decimals": f"{decimals} in the samples"}

@@ -1,6 +1,7 @@
 """The rules of a description: every mistake is named, with what to write instead. Pure."""
 
 import re
+from datetime import UTC
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from enrichment.description import (
     Unknown,
 )
 from enrichment.description_tables import LARGEST_NUMBER, Mistake, TableReader, listed
+from enrichment.reasons import UnusableError
 
 __all__ = ["LARGEST_LONG", "SMALLEST_LONG", "check", "scaled_float_limit"]
 
@@ -248,6 +250,7 @@ class _Checker(TableReader):
                     good = whole and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
                     if good and low <= high and not low <= value <= high:
                         self.wrong(at, f"{value!r} is outside min and max, where no reading is: write one within")
+                        continue
             elif field.type is Type.GEO_POINT and not isinstance(value, str):
                 self.wrong(at, f'{value!r} is no text: write points as "52.1,4.3", latitude first')
                 continue
@@ -255,6 +258,20 @@ class _Checker(TableReader):
                 good = isinstance(value, bool if field.type is Type.BOOLEAN else str)
             if not good:
                 self.wrong(at, f"{value!r} is no {field.type} that devices may send: write one, or remove it")
+            elif field.type is not Type.DATE:
+                self._converted(field, value)
+
+    def _converted(self, field: Field, value: str | float) -> None:
+        """Try an example as the function does with what devices send: `iot-stream send` makes readings of it."""
+        from enrichment.values import converter  # noqa: PLC0415 - it imports the limits from this module
+
+        try:
+            converter(field, UTC)(value)
+        except UnusableError as error:
+            self.wrong(
+                ("fields", field.name, "examples"),
+                f"{value!r} would fail as {error.reason}: write a {field.type} that devices send, or remove it",
+            )
 
     # ---- fields together ---------------------------------------------------------------------------------------
 
