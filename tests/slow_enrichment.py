@@ -242,7 +242,9 @@ def _undescribed(reading: dict[str, Any], table: dict[str, Any]) -> dict[str, An
     for name, field in table["fields"].items():
         if "derived_from" not in field:
             path = field.get("path", name)
-            paths.append(tuple(path.split(".") if isinstance(path, str) else path))
+            keys = tuple(path.split(".") if isinstance(path, str) else path)
+            point = ("lat", "lon", "latitude", "longitude") if field["type"] == "geo_point" else ()
+            paths += [(*keys, key) for key in point] or [keys]
     return _without(reading, paths)
 
 

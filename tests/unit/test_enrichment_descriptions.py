@@ -134,6 +134,19 @@ def test_points_are_read_in_opensearch_s_forms(value: Any, expected: Any) -> Non
         assert document(reading, VENDOR)["location"] == expected
 
 
+@pytest.mark.parametrize("port", [2, "2"], ids=["canonical", "lenient"])
+def test_what_a_point_has_beside_its_degrees_is_not_lost_without_a_trace(port: Any) -> None:
+    """It is an undescribed field as any other: kept, or counted by its name."""
+    device = VENDOR_READING["end_device"] | {"location": {"lat": 52.1, "lon": 4.3, "alt": 3, "acc": {"m": 2}}}
+    reading = VENDOR_READING | {"end_device": device, "uplink": VENDOR_READING["uplink"] | {"port": port}}
+    kept = document(reading, VENDOR)
+    assert kept["location"] == {"lat": 52.1, "lon": 4.3}
+    assert kept["unknown_fields"]["end_device"]["location"] == {"alt": 3, "acc": {"m": 2}}
+    event = firehose_event(firehose_record(json.dumps(reading).encode()))
+    dropped = transform(event, description=VENDOR.replace('unknown = "keep"', 'unknown = "drop"')).dropped
+    assert (dropped["end_device.location.alt"], dropped["end_device.location.acc"]) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("text", "good"),
     [

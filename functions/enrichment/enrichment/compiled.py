@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 
 from enrichment.description import INGESTED_AT, UNKNOWN_FIELDS, Description, Field, TimeFormat, Type, Unknown
 from enrichment.timestamps import from_devices
-from enrichment.values import LARGEST_TEXT, LARGEST_WHOLE, bounds, derive, geo_point, ip, time
+from enrichment.values import LARGEST_TEXT, LARGEST_WHOLE, PointKey, bounds, derive, geo_point, ip, time
 
 __all__ = ["Column", "compile_document", "compile_reading", "conversion"]
 
@@ -84,9 +84,9 @@ def _struct_of(tree: dict[str, Any], *, strict: bool) -> type[msgspec.Struct]:
             optional = all(field.optional for field in _leaves(below))
             fields.append((name, inner, msgspec.field(default_factory=inner)) if optional else (name, inner))
         elif below.optional:
-            fields.append((name, _canonical(below) | None, None))
+            fields.append((name, _canonical(below, strict=strict) | None, None))
         else:
-            fields.append((name, _canonical(below)))
+            fields.append((name, _canonical(below, strict=strict)))
     return msgspec.defstruct(
         "Reading",
         fields,
@@ -101,7 +101,7 @@ def _leaves(tree: dict[str, Any]) -> list[Field]:
     return [field for below in tree.values() for field in (_leaves(below) if isinstance(below, dict) else [below])]
 
 
-def _canonical(field: Field) -> Any:
+def _canonical(field: Field, *, strict: bool) -> Any:
     """Return the type of a field's canonical form for msgspec; what has none of its own is checked by a conversion."""
     low, high = bounds(field)
     match field.type:
@@ -114,8 +114,8 @@ def _canonical(field: Field) -> Any:
             return bool
         case Type.DATE:
             return str if field.format is TimeFormat.TEXT else int | float
-        case Type.GEO_POINT:
-            return Any
+        case Type.GEO_POINT:  # keys beside the degrees are undescribed fields
+            return dict[PointKey, Any] | list[Any] | str if strict else Any
         case Type.KEYWORD:
             return Annotated[str, Meta(max_length=LARGEST_TEXT // _LARGEST_CHARACTER)]  # of a longer one, bytes count
         case Type.IP:

@@ -1,11 +1,12 @@
 """Fields of a reading that the description does not have: named, and kept if wanted. Pure."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
-from enrichment.description import Description
+from enrichment.description import Description, Type
+from enrichment.values import PointKey
 
 __all__ = ["Found", "Undescribed", "count", "to_json"]
 
@@ -27,7 +28,7 @@ class Undescribed:
             branch = self._described
             for key in field.path[:-1]:
                 branch = branch.setdefault(key, {})
-            branch[field.path[-1]] = None
+            branch[field.path[-1]] = dict.fromkeys(get_args(PointKey)) if field.type is Type.GEO_POINT else None
 
     def find(self, reading: dict[str, Any]) -> Found:
         """Return which fields of a decoded reading are not described."""

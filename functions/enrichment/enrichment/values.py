@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from enrichment.description import Derivation, Field, TimeFormat, Type
 from enrichment.description_check import LARGEST_LONG, SMALLEST_LONG, scaled_float_limit
@@ -18,10 +18,12 @@ from enrichment.reasons import Reason, UnusableError
 from enrichment.timestamps import from_device, from_number
 
 __all__ = [
-    "LARGEST_TEXT", "LARGEST_WHOLE", "WHITE_SPACE", "bounds", "converter", "derive", "geo_point", "ip", "parse_decimal",
-    "parse_int", "time",
+    "LARGEST_TEXT", "LARGEST_WHOLE", "WHITE_SPACE", "PointKey", "bounds", "converter", "derive", "geo_point", "ip",
+    "parse_decimal", "parse_int", "time",
 ]  # fmt: skip
 
+PointKey = Literal["lat", "lon", "latitude", "longitude"]
+"""What an object that is a geo_point is read by."""
 LARGEST_TEXT: Final = 32_766  # bytes of UTF-8: the longest term Lucene indexes, so the longest keyword
 LARGEST_WHOLE: Final = 10**15  # up to which a double's whole values are written without a point
 WHITE_SPACE: Final = " \t\r\n"  # JSON's; a no-break space is text
