@@ -3,7 +3,7 @@
 handler      the entry point that Lambda calls; the only module with settings, clock and logger
 ├── firehose     Firehose's request and response, within Lambda's limit
 │   └── reading      one batch of readings → documents, or the reasons why not (pure)
-│       ├── description  what readings.toml says; description_check and description_tables name its mistakes (pure)
+│       ├── description  what readings.toml says; description_check, _relations and _tables name its mistakes (pure)
 │       ├── compiled     the description as structs and conversions, made once at import (pure)
 │       ├── lenient      readings that are not in canonical form; values converts each one (pure)
 │       ├── timestamps   device times and arrival times → UTC text (pure)

@@ -18,6 +18,7 @@ from enrichment.description import (
     Type,
     Unknown,
 )
+from enrichment.description_relations import NUMBERS, check_together
 from enrichment.description_tables import LARGEST_NUMBER, Mistake, TableReader, listed
 from enrichment.reasons import UnusableError
 
@@ -29,7 +30,6 @@ _MOST_FIELDS: Final = 500  # OpenSearch's index.mapping.total_fields.limit is 1,
 _MOST_DECIMALS: Final = 9
 _MOST_ROUND: Final = 15  # a double has no more
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-_NUMBERS: Final = frozenset({Type.LONG, Type.DOUBLE, Type.SCALED_FLOAT})
 _ROLE_TYPES: Final = {
     Role.TIME: (Type.DATE,),
     Role.DEVICE: (Type.KEYWORD, Type.LONG),
@@ -72,10 +72,8 @@ class _Checker(TableReader):
         clock_behind = self.not_negative(table, "clock_behind", (), "seconds, such as 604800")
         unknown = self.word(table, "unknown", (), Unknown) or Unknown.DROP
         fields = self._fields(table.get("fields"))
-        self._roles(fields)
-        self._paths(fields)
+        check_together(self, fields)
         by_name = {field.name: field for field in fields}
-        self._derivations(by_name)
         complete = tuple(_with_source(field, by_name) for field in fields)
         return Description(
             title=title,
@@ -187,7 +185,7 @@ class _Checker(TableReader):
         if field.type is not Type.DATE and "format" in entry:
             self.wrong((*at, "format"), 'only a date has it: write type = "date", or remove it')
         for key in ("min", "max"):
-            if field.type not in _NUMBERS and key in entry:
+            if field.type not in NUMBERS and key in entry:
                 self.wrong((*at, key), "only long, double and scaled_float have bounds: remove it")
         for key in ("alert_above", "alert_below"):
             if field.role is not Role.MEASURE and key in entry and (field.role is not None or "role" not in entry):
@@ -243,7 +241,7 @@ class _Checker(TableReader):
         low = -LARGEST_NUMBER if field.minimum is None else field.minimum
         high = LARGEST_NUMBER if field.maximum is None else field.maximum
         for value in field.examples:
-            if field.type in _NUMBERS:
+            if field.type in NUMBERS:
                 whole = field.type is not Type.LONG or isinstance(value, int)
                 good = False
                 if isinstance(value, int | float) and not isinstance(value, bool):
@@ -272,54 +270,6 @@ class _Checker(TableReader):
                 ("fields", field.name, "examples"),
                 f"{value!r} would fail as {error.reason}: write a {field.type} that devices send, or remove it",
             )
-
-    # ---- fields together ---------------------------------------------------------------------------------------
-
-    def _roles(self, fields: list[Field]) -> None:
-        for role, wanted in ((Role.TIME, "exactly one"), (Role.DEVICE, "exactly one"), (Role.IDENTITY, "at most one")):
-            names = [field.name for field in fields if field.role is role]
-            for name in names[1:]:
-                self.wrong(("fields", name, "role"), f"{names[0]} is the {role} already, {wanted} can be: remove one")
-            if not names and fields and role is not Role.IDENTITY:
-                self.wrong(("fields",), f'no field has the role {role}: write role = "{role}" at one field')
-
-    def _paths(self, fields: list[Field]) -> None:
-        taken: dict[tuple[str, ...], str] = {}
-        inputs = [field for field in fields if field.derivation is None]
-        for field in inputs:
-            if field.path in taken:
-                other = taken[field.path]
-                self.wrong(
-                    ("fields", field.name, "path"),
-                    f'{other} has the path {field.source} already: write another, or derived_from = "{other}"',
-                )
-            taken.setdefault(field.path, field.name)
-        for field in inputs:
-            for length in range(1, len(field.path)):
-                other = taken.get(field.path[:length], "")
-                if other:
-                    self.wrong(
-                        ("fields", field.name, "path"),
-                        f"{field.source} goes through {'.'.join(field.path[:length])}, which {other} reads as a value:"
-                        " write another path for one of them",
-                    )
-
-    def _derivations(self, fields: dict[str, Field]) -> None:
-        for field in fields.values():
-            if field.derivation is None:
-                continue
-            at = ("fields", field.name, "derived_from")
-            source = fields.get(field.derivation.source)
-            if source is None:
-                self.wrong(at, f"no field is called {field.derivation.source!r}: write the name of one in this file")
-            elif source is field:
-                self.wrong(at, "a field can't be derived from itself: write the name of one that devices send")
-            elif source.derivation is not None:
-                origin = fields.get(source.derivation.source)
-                remedy = origin.name if origin and origin.derivation is None else "a field that devices send"
-                self.wrong(at, f"{source.name} is derived itself: derive from {remedy}")
-            elif source.type not in _NUMBERS:
-                self.wrong(at, f"{source.name} is a {source.type}: derive from a long, double or scaled_float")
 
 
 def _with_source(field: Field, fields: dict[str, Field]) -> Field:
