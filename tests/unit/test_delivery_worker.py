@@ -263,7 +263,7 @@ def test_a_full_disk_delays_delivery_and_loses_nothing(
     """No document is sent that the saved progress does not know; when there is space again, delivery continues."""
     running.until(lambda status: status.state == "running")
     blocked = running.folder / ".progress.json.new"
-    blocked.mkdir()  # as good as a full disk: the file can't be written
+    until(lambda: _blocked(blocked), what="a moment without the file")  # as good as a full disk: it can't be written
     assert edges.post(running.batch(3)).wait(10)
     until(lambda: "can't be saved" in caplog.text, what="a line in the log")
     assert edges.indexed == 0
@@ -279,7 +279,7 @@ def test_a_failure_object_is_written_once_its_intent_is_saved(
     """Otherwise the next worker could not know of it, and would write it again."""
     running.until(lambda status: status.state == "running")
     blocked = running.folder / ".progress.json.new"
-    blocked.mkdir()
+    until(lambda: _blocked(blocked), what="a moment without the file")
     two_lines = "ewp9"  # fails without a bulk request
     assert edges.post(running.batch(1, data=two_lines)).wait(10)
     until(lambda: "can't be saved" in caplog.text, what="a line in the log")
@@ -289,11 +289,20 @@ def test_a_failure_object_is_written_once_its_intent_is_saved(
     assert (len(edges.stored), edges.indexed) == (1, 0)
 
 
+def _blocked(path: Path) -> bool:
+    """Put a folder where a file is to be written, unless the worker is writing it now."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return path.is_dir()
+    return True
+
+
 def test_a_worker_that_is_stopped_on_a_full_disk_says_what_follows(edges: Edges, running: Running) -> None:
     """It ends with one line, and without having delivered what it could not save."""
     running.until(lambda status: status.state == "running")
-    (running.folder / ".progress.json.new").mkdir()
-    (running.folder / ".status.json.new").mkdir()
+    for name in (".progress.json.new", ".status.json.new"):
+        until(lambda path=running.folder / name: _blocked(path), what=f"a moment without {name}")
     assert edges.post(running.batch(3)).wait(10)
     running.stop()
     assert "the progress could not be saved" in str(running.error)
