@@ -29,11 +29,11 @@ from enrichment.description import (  # noqa: E402 - the path comes first
     load,
     parse,
 )
-from enrichment.description_check import scaled_float_limit  # noqa: E402 - the same
 from enrichment.lenient import parse_object  # noqa: E402 - the same
 from enrichment.reading import Enricher, encode  # noqa: E402 - the same
 from enrichment.reasons import ADVICE, Cause, ReadingError, UnusableError  # noqa: E402 - the same
 from enrichment.timestamps import from_device  # noqa: E402 - the same
+from enrichment.values import scaled_float_limit  # noqa: E402 - the same
 
 __all__ = [
     "ADVICE",

@@ -21,11 +21,10 @@ from enrichment.description import (
 from enrichment.description_relations import NUMBERS, check_together
 from enrichment.description_tables import LARGEST_NUMBER, Mistake, TableReader, listed
 from enrichment.reasons import UnusableError
+from enrichment.values import LARGEST_LONG, SMALLEST_LONG, converter, scaled_float_limit
 
-__all__ = ["LARGEST_LONG", "SMALLEST_LONG", "check", "scaled_float_limit"]
+__all__ = ["check"]
 
-SMALLEST_LONG: Final = -(2**63)
-LARGEST_LONG: Final = 2**63 - 1
 _MOST_FIELDS: Final = 500  # OpenSearch's index.mapping.total_fields.limit is 1,000
 _MOST_DECIMALS: Final = 9
 _MOST_ROUND: Final = 15  # a double has no more
@@ -54,11 +53,6 @@ def check(table: dict[str, Any]) -> tuple[Description | None, list[Mistake]]:
     return (None if checker.mistakes else description), checker.mistakes
 
 
-def scaled_float_limit(decimals: int) -> float:
-    """Return the largest number that a scaled_float with so many decimals can hold: OpenSearch stores a long."""
-    return 9e18 / float(10**decimals)
-
-
 class _Checker(TableReader):
     """Builds the description and collects its mistakes; what is wrong is replaced by what lets the check go on."""
 
@@ -72,8 +66,8 @@ class _Checker(TableReader):
         clock_behind = self.not_negative(table, "clock_behind", (), "seconds, such as 604800")
         unknown = self.word(table, "unknown", (), Unknown) or Unknown.DROP
         fields = self._fields(table.get("fields"))
-        check_together(self, fields)
         by_name = {field.name: field for field in fields}
+        check_together(self, by_name)
         complete = tuple(_with_source(field, by_name) for field in fields)
         return Description(
             title=title,
@@ -261,8 +255,6 @@ class _Checker(TableReader):
 
     def _converted(self, field: Field, value: str | float) -> None:
         """Try an example as the function does with what devices send: `iot-stream send` makes readings of it."""
-        from enrichment.values import converter  # noqa: PLC0415 - it imports the limits from this module
-
         try:
             converter(field, UTC)(value)
         except UnusableError as error:

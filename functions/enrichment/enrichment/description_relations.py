@@ -10,11 +10,11 @@ __all__ = ["NUMBERS", "check_together"]
 NUMBERS: Final = frozenset({Type.LONG, Type.DOUBLE, Type.SCALED_FLOAT})
 
 
-def check_together(reader: TableReader, fields: list[Field]) -> None:
-    """Note what is wrong with the fields as a whole."""
-    _roles(reader, fields)
-    _paths(reader, fields)
-    _derivations(reader, {field.name: field for field in fields})
+def check_together(reader: TableReader, fields: dict[str, Field]) -> None:
+    """Note what is wrong with the fields, by their names, as a whole."""
+    _roles(reader, [*fields.values()])
+    _paths(reader, [*fields.values()])
+    _derivations(reader, fields)
 
 
 def _roles(reader: TableReader, fields: list[Field]) -> None:

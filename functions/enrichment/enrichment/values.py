@@ -13,15 +13,16 @@ from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
 from enrichment.description import Derivation, Field, TimeFormat, Type
-from enrichment.description_check import LARGEST_LONG, SMALLEST_LONG, scaled_float_limit
 from enrichment.reasons import Reason, UnusableError
 from enrichment.timestamps import from_device, from_number
 
 __all__ = [
-    "LARGEST_TEXT", "LARGEST_WHOLE", "WHITE_SPACE", "PointKey", "bounds", "converter", "derive", "geo_point", "ip",
-    "parse_decimal", "parse_int", "time",
+    "LARGEST_LONG", "LARGEST_TEXT", "LARGEST_WHOLE", "SMALLEST_LONG", "WHITE_SPACE", "PointKey", "bounds", "converter",
+    "derive", "geo_point", "ip", "parse_decimal", "parse_int", "scaled_float_limit", "time",
 ]  # fmt: skip
 
+SMALLEST_LONG: Final = -(2**63)
+LARGEST_LONG: Final = 2**63 - 1
 PointKey = Literal["lat", "lon", "latitude", "longitude"]
 """What an object that is a geo_point is read by."""
 LARGEST_TEXT: Final = 32_766  # bytes of UTF-8: the longest term Lucene indexes, so the longest keyword
@@ -51,6 +52,11 @@ def converter(field: Field, zone: tzinfo) -> Callable[[Any], Any]:
             return geo_point
         case Type.IP:
             return _ip_text
+
+
+def scaled_float_limit(decimals: int) -> float:
+    """Return the largest number that a scaled_float with so many decimals can hold: OpenSearch stores a long."""
+    return 9e18 / float(10**decimals)
 
 
 def bounds(field: Field) -> tuple[float, float]:
