@@ -23,6 +23,10 @@ HOT, GONE = 990_001, 990_002
 HOT_IN_TROUBLE, GONE_IN_TROUBLE, GONE_WHILE_LATE = 990_101, 990_102, 990_103
 TROUBLED = [HOT_IN_TROUBLE, GONE_IN_TROUBLE, GONE_WHILE_LATE]
 
+# Ago enough that a second reading shows more than `alert_after` (60 s) of heat, and long before `silent_after` (180 s)
+# ends, however slow the machine is between the two.
+HOT_FOR = 70_000
+
 
 @pytest.fixture(scope="module")
 def stack(local_stack: LocalStack) -> Iterator[Stack]:
@@ -54,7 +58,7 @@ def test_what_goes_wrong_is_told_once_and_what_is_well_again_too(local_stack: Lo
     now = time.time_ns() // 1_000_000
     remember(local_stack, stack, on_time_since=now - 10 * MINUTE, horizon=now - 10 * MINUTE)
     put(local_stack, stack, GONE, 20.0, iter([now - 6 * MINUTE]))
-    put(local_stack, stack, HOT, 45.5, iter([now - 3 * MINUTE]))
+    put(local_stack, stack, HOT, 45.5, iter([now - HOT_FOR]))
     run(local_stack, stack)
     put(local_stack, stack, HOT, 45.5, iter([time.time_ns() // 1_000_000]))
     run(local_stack, stack)
@@ -106,7 +110,7 @@ def test_what_breaks_meanwhile_changes_nothing_that_is_told(local_stack: LocalSt
     run(local_stack, stack)
     now = time.time_ns() // 1_000_000
     put(local_stack, stack, GONE_IN_TROUBLE, 20.0, iter([now - 6 * MINUTE]))
-    put(local_stack, stack, HOT_IN_TROUBLE, 45.5, iter([now - 3 * MINUTE]))
+    put(local_stack, stack, HOT_IN_TROUBLE, 45.5, iter([now - HOT_FOR]))
     remember(local_stack, stack, on_time_since=now - 10 * MINUTE, horizon=now - 10 * MINUTE)
     kill_in_the_middle(local_stack, stack)
     put(local_stack, stack, HOT_IN_TROUBLE, 45.5, iter([time.time_ns() // 1_000_000]))
