@@ -1,6 +1,7 @@
 """The documents: links resolve, and what a user can set, read or run is described somewhere."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,12 @@ def test_the_korean_readme_keeps_step() -> None:
     english, korean = _skeleton("README.md"), _skeleton("README.ko.md")
     for part, expected in english.items():
         assert korean[part] == expected, part
+
+
+def test_the_latest_release_is_the_version() -> None:
+    """pyproject.toml has the number, once; the newest release of CHANGELOG.md is that one."""
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    releases = re.findall(
+        r"^## (\d\S*) - \d{4}-\d\d-\d\d$", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert releases[:1] == [version]
