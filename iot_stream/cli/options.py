@@ -66,13 +66,13 @@ class PositiveNumber(click.ParamType):
 
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Return NAME=VALUE pairs as a mapping; a name that the template lacks is refused before anything else happens."""
+    """Return NAME=VALUE pairs as a mapping; what the template does not take is refused before anything else."""
     for value in values:
         if "=" not in value:
             raise click.BadParameter(f"{value} is not NAME=VALUE, for example IndexRotationPeriod=OneDay")
     given = dict(value.split("=", 1) for value in values)
     if given:
-        from iot_stream.local.deployment import check_parameters
+        from iot_stream.local.parameters import check_parameters
 
         check_parameters(given)
     return given

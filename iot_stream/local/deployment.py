@@ -1,12 +1,10 @@
 """Run `sam build` and `sam deploy` of the unmodified template against the local AWS."""
 
-import difflib
 import os
-import re
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from iot_stream.local import processes
 from iot_stream.local.ministack import Ministack
 from iot_stream.paths import PROJECT
 
-__all__ = ["build", "check_parameters", "configured", "deploy", "override"]
+__all__ = ["build", "configured", "deploy", "override"]
 
 _BIN = Path(sys.executable).parent
 _BUILD_SECONDS, _DEPLOY_SECONDS = 600, 900
@@ -72,22 +70,6 @@ def deploy(
     if code:
         reason = _failure(aws.client("cloudformation"), stack, started) or output
         raise StackError(f"the deployment of stack {stack} failed: {reason} (whole log: {log})")
-
-
-def check_parameters(given: Iterable[str]) -> None:
-    """Check that the template has each of the parameters.
-
-    Raises:
-        SetupError: it lacks one; names the nearest that it has.
-    """
-    text = (PROJECT / "template.yaml").read_text(encoding="utf-8")
-    section = re.split(r"^Parameters:\n", text, flags=re.MULTILINE)[1]
-    names = re.findall(r"^  (\w+):", re.split(r"^\w", section, flags=re.MULTILINE)[0], re.MULTILINE)
-    for name in given:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1, 0.4)
-            hint = f"did you mean {near[0]}?" if near else "its parameters are in template.yaml"
-            raise SetupError(f"template.yaml has no parameter {name}: {hint}")
 
 
 def override(name: str, value: str) -> str:

@@ -25,6 +25,7 @@ from iot_stream.local.master_user import create_master_user
 from iot_stream.local.ministack import NAME as MINISTACK
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.parameters import check_parameters
 from iot_stream.local.processes import Process
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import LOCAL
@@ -208,7 +209,7 @@ def up(
         StackError: the deployment failed, with CloudFormation's reason.
     """
     ports = ports or Ports()
-    deployment.check_parameters(overrides or {})
+    check_parameters(overrides or {})
     _check_folder(folder)
     earlier = read(folder)
     if earlier is not None and earlier.alive:

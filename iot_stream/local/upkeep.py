@@ -22,6 +22,7 @@ from iot_stream.local.local_stack import (
     read,
     serve_live_page,
 )
+from iot_stream.local.parameters import check_parameters
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.stack import Stack
 
@@ -62,10 +63,10 @@ def update(
         say: called with one line for each step.
 
     Raises:
-        SetupError: there is no such parameter, or the build failed.
+        SetupError: the template does not take a parameter, or the build failed.
         StackError: the deployment failed, with CloudFormation's reason; the stack is as it was.
     """
-    deployment.check_parameters(overrides or {})
+    check_parameters(overrides or {})
     before = local_stack.stack()
     say("sam build")
     deployment.build(local_stack.logs / "sam-build.log")

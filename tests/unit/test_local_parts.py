@@ -25,12 +25,11 @@ from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.errors import SetupError, StackError
 from iot_stream.local import deployment, distribution, local_stack, opensearch, processes
 from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, certificates_in, make_certificates
-from iot_stream.local.deployment import check_parameters, override
+from iot_stream.local.deployment import override
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.processes import Process
 from iot_stream.stack import Stack
 from tests.hostile import HOSTILE
-from tests.template import load_template
 
 
 @pytest.fixture
@@ -328,15 +327,6 @@ def test_a_failed_deployment_gives_cloudformations_first_reason(
     newest_first.clear()
     with pytest.raises(StackError, match="failed: sam's last words"):
         deployment.deploy(aws, tmp_path / "log", stack="s")
-
-
-def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
-    """Before anything is started; every parameter of the template is known."""
-    check_parameters(load_template()["Parameters"])
-    with pytest.raises(SetupError, match=r"no parameter IndexRotation: did you mean IndexRotationPeriod\?"):
-        check_parameters(["IndexRotation"])
-    with pytest.raises(SetupError, match=r"no parameter zzz: its parameters are in template\.yaml"):
-        check_parameters(["zzz"])
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\\\n", exclude_categories=["Cc"]), min_size=1))

@@ -1,0 +1,65 @@
+"""Check given parameters against template.yaml before anything is built or started.
+
+The constraints are the template's own, by the rules of CloudFormation ("Parameters section structure"): a Number is an
+integer or a float within MinValue and MaxValue, AllowedValues are compared as text, and an AllowedPattern has to match
+the whole value.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from iot_stream.errors import SetupError
+from iot_stream.paths import PROJECT
+
+__all__ = ["check_parameters"]
+
+
+def check_parameters(given: Mapping[str, str]) -> None:
+    """Check that the template has each of the parameters, and takes its value.
+
+    Raises:
+        SetupError: it does not; with the nearest name or value, or what a value must be.
+    """
+    declared = _declared() if given else {}
+    for name, value in given.items():
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, 1, 0.4)
+            hint = f"did you mean {near[0]}?" if near else "its parameters are in template.yaml"
+            raise SetupError(f"template.yaml has no parameter {name}: {hint}")
+        wanted = _refusal(declared[name], value)
+        if wanted:
+            raise SetupError(f"{name}={value} is refused: {wanted}")
+
+
+def _declared() -> dict[str, dict[str, Any]]:
+    """Return the template's section of parameters; the rest of the file has tags that plain YAML lacks."""
+    text = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    section = re.split(r"^Parameters:\n", text, flags=re.MULTILINE)[1]
+    declared: dict[str, dict[str, Any]] = yaml.safe_load(re.split(r"^\w", section, flags=re.MULTILINE)[0])
+    return declared
+
+
+def _refusal(parameter: Mapping[str, Any], value: str) -> str:
+    """Return what the parameter wants instead of this value; empty if it takes it."""
+    allowed = [str(each) for each in parameter.get("AllowedValues", [])]
+    if allowed:
+        near = difflib.get_close_matches(value, allowed, 1, 0.4)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return "" if value in allowed else f"{hint}it is one of {', '.join(allowed)}"
+    if parameter["Type"] == "Number":
+        return _out_of_range(value, parameter["MinValue"], parameter["MaxValue"])
+    pattern = parameter.get("AllowedPattern", ".*")
+    return "" if re.fullmatch(pattern, value) else str(parameter["ConstraintDescription"]).strip()
+
+
+def _out_of_range(value: str, least: float, most: float) -> str:
+    """Return which number is wanted; empty if `value` is one, written in digits."""
+    number = float(value) if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value) else None
+    if number is not None and least <= number <= most:
+        return ""
+    nearest = "" if number is None else f"; the nearest is {least if number < least else most}"
+    return f"it is a number from {least} to {most}{nearest}"
