@@ -33,13 +33,15 @@ from enrichment.lenient import parse_object  # noqa: E402 - the same
 from enrichment.reading import Enricher, encode  # noqa: E402 - the same
 from enrichment.reasons import ADVICE, Cause, ReadingError, UnusableError  # noqa: E402 - the same
 from enrichment.timestamps import from_device  # noqa: E402 - the same
-from enrichment.values import scaled_float_limit  # noqa: E402 - the same
+from enrichment.values import LARGEST_LONG, SMALLEST_LONG, scaled_float_limit  # noqa: E402 - the same
 
 __all__ = [
     "ADVICE",
     "FILE",
     "INGESTED_AT",
+    "LARGEST_LONG",
     "NAMES_OF_ALERTS",
+    "SMALLEST_LONG",
     "UNKNOWN_FIELDS",
     "Cause",
     "Derivation",

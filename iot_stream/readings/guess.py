@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from iot_stream.description import (
     INGESTED_AT,
+    LARGEST_LONG,
     NAMES_OF_ALERTS,
+    SMALLEST_LONG,
     UNKNOWN_FIELDS,
     Role,
     TimeFormat,
@@ -30,7 +32,6 @@ __all__ = ["Guess", "Guesses", "guess"]
 
 Path = tuple[str, ...]
 
-_LARGEST_LONG: Final = 2**63 - 1
 _MOST_DECIMALS: Final = 6  # of a scaled_float; a number with more is a double
 _LEAST_DECIMALS: Final = 2
 _MOST_MEASURES: Final = 6  # each has panels of its own
@@ -239,7 +240,7 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
     unit = names.unit_of(path)
     examples = [*dict.fromkeys([_plain(min(present)), _plain(max(present))])]
     whole = all(isinstance(value, int) for value in present)
-    if whole and unit not in _MEASURED_UNITS and all(-_LARGEST_LONG <= value <= _LARGEST_LONG for value in present):
+    if whole and unit not in _MEASURED_UNITS and all(SMALLEST_LONG <= value <= LARGEST_LONG for value in present):
         return Guess(path, Type.LONG, unit=unit, examples=examples, why={"type": "whole in every sample"})
     if whole and any(map(_is_beyond_long, present)):
         why = {"type": "whole, beyond 64 bits: a double keeps 16 digits; have the device send an id as text"}
@@ -257,7 +258,7 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
 
 
 def _is_beyond_long(value: object) -> bool:
-    return isinstance(value, int) and not -_LARGEST_LONG <= value <= _LARGEST_LONG
+    return isinstance(value, int) and not SMALLEST_LONG <= value <= LARGEST_LONG
 
 
 def _epoch_of(path: Path, present: Sequence[float | Decimal]) -> TimeFormat | None:

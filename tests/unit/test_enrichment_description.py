@@ -194,6 +194,7 @@ def test_a_mistake_is_named_with_line_field_and_what_to_write(lines: str, line: 
         ("fields = [", "readings.toml: not valid TOML: Invalid value"),
         ("\ufeff" + SMALLEST, "readings.toml, line 1: begins with a byte order mark: save the file as UTF-8"),
         (f"x = {'1' * 5_000}\n{SMALLEST}", "readings.toml, line 1: a number of thousands of digits"),
+        (f"silent_after = 0x{'F' * 5_000}\n{SMALLEST}", "readings.toml, line 1: a number of thousands of digits"),
         (f"{SMALLEST}\nexamples = {'[' * 100_000}", "readings.toml: brackets in brackets, too deep to be read"),
         (SMALLEST + "[fields]\nsilent_after = 60", "silent_after belongs above the first [fields.…]: move it there"),
         ("x = 1\nfields = [}", "readings.toml, line 2: not valid TOML: Invalid value"),

@@ -231,14 +231,13 @@ def parse(text: str, file: str = FILE.name) -> Description:
         mark = "begins with a byte order mark: save the file as UTF-8 without one (without BOM)"
         raise DescriptionError(file, [Problem(1, None, mark)])
     try:
-        table = tomllib.loads(text)
+        description, mistakes = check(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(file, [_of_toml(str(error))]) from None
     except RecursionError:
         raise DescriptionError(file, [Problem(None, None, "brackets in brackets, too deep to be read")]) from None
-    except ValueError:  # sys.int_info.default_max_str_digits
+    except ValueError:  # sys.int_info.default_max_str_digits; a hexadecimal number is read, and then not written
         raise DescriptionError(file, [_of_long_number(text)]) from None
-    description, mistakes = check(table)
     if description is None or mistakes:
         raise DescriptionError(
             file, [Problem(_line_of(text, keys), keys[1] if len(keys) > 1 else None, what) for keys, what in mistakes]
@@ -257,9 +256,9 @@ def _of_toml(message: str) -> Problem:
 
 
 def _of_long_number(text: str) -> Problem:
-    """Return the mistake of a number that Python refuses to read, at the line with the most digits."""
-    digits = [sum(map(str.isdigit, line)) for line in text.splitlines()]
-    return Problem(digits.index(max(digits)) + 1, None, "a number of thousands of digits: write a shorter one")
+    """Return the mistake of a number that Python refuses to read or write, at the line with the longest word."""
+    longest = [max(map(len, re.findall(r"\w+", line)), default=0) for line in text.splitlines()]
+    return Problem(longest.index(max(longest)) + 1, None, "a number of thousands of digits: write a shorter one")
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
