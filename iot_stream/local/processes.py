@@ -35,7 +35,7 @@ __all__ = [
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME", "PYTHONDONTWRITEBYTECODE")
 
 # From the most telling to the least. OpenSearch's launcher writes "Likely root cause" (StartupException); the JVM's
-# words for memory are those of os_linux.cpp and of OutOfMemoryError.
+# words for memory are those of os_linux.cpp and of OutOfMemoryError, those for options of arguments.cpp.
 _CAUSES = [
     re.compile(words)
     for words in (
@@ -43,6 +43,7 @@ _CAUSES = [
         r"insufficient memory|OutOfMemoryError|Could not reserve enough space|Cannot allocate memory",
         r"No space left on device",
         r"Likely root cause",
+        r"Unrecognized (VM )?option|Invalid (maximum|initial) heap size",
         r"\bERROR\b|\bFATAL\b",
     )
 ]

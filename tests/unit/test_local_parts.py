@@ -116,6 +116,19 @@ def test_opensearch_opens_files_whose_names_have_umlauts_by_any_locale(
     assert environments[0]["LC_ALL"] == "C.UTF-8"
 
 
+def test_options_of_the_jvm_come_after_the_local_stack_s_own(
+    server: opensearch.OpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A JVM takes the last -Xmx that it is given; the variable is that of OpenSearch's own launcher."""
+    commands: list[list[str]] = []
+    monkeypatch.setenv("OPENSEARCH_JAVA_OPTS", " -Xms512m  -Xmx512m")
+    monkeypatch.setattr(processes, "start", lambda _, command, **__: commands.append(command))
+    server.launch()
+    [command] = commands
+    assert command[command.index("-Xmx1g") + 1 :][:2] == ["-Xms512m", "-Xmx512m"]
+    assert "-cp" in command[command.index("-Xmx512m") :]
+
+
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -422,9 +435,10 @@ SHUTDOWN_NOISE = "java.lang.ClassCastException: class a cannot be cast to class 
         ("OpenJDK 64-Bit: There is insufficient memory for the Java Runtime Environment to continue.", "# more"),
         ("java.lang.OutOfMemoryError: Java heap space", "[ERROR] later"),
         ("Likely root cause: java.nio.file.AccessDeniedException: /x", "ERROR: in general"),
+        ("Unrecognized VM option 'UseNoGC'", "Error: A fatal exception has occurred. Program will exit."),
         ("[2026-11-26T10:00:00][ERROR][o.o.b.B] the cause", "[2026-11-26T10:00:00][ERROR][o.o.b.B] what followed"),
     ],
-    ids=["a port", "memory", "the heap", "the root cause", "the first error"],
+    ids=["a port", "memory", "the heap", "the root cause", "an option", "the first error"],
 )
 def test_a_log_tells_the_cause_not_the_shutdown_s_noise(line: str, others: str, tmp_path: Path) -> None:
     """The last line of OpenSearch's log is its shutdown hook's."""
