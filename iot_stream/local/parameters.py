@@ -8,6 +8,7 @@ the whole value.
 import difflib
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import yaml
@@ -35,6 +36,7 @@ def check_parameters(given: Mapping[str, str]) -> None:
             raise SetupError(f"{name}={value} is refused: {wanted}")
 
 
+@cache
 def _declared() -> dict[str, dict[str, Any]]:
     """Return the template's section of parameters; the rest of the file has tags that plain YAML lacks."""
     text = (PROJECT / "template.yaml").read_text(encoding="utf-8")

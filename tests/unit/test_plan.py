@@ -17,7 +17,7 @@ from enrichment import reading
 from iot_stream.cli import cli
 from iot_stream.errors import IotStreamError
 from iot_stream.plan.cost import PRICES, load_prices
-from iot_stream.plan.data_nodes import INSTANCE_TYPES, MASTER_TYPES, choose_nodes
+from iot_stream.plan.data_nodes import INSTANCE_TYPES, MASTER_TYPES, InstanceType, choose_nodes
 from iot_stream.plan.measured import load_measured
 from iot_stream.plan.needs import OVERHEAD, Needs, needs_of
 from iot_stream.plan.planner import Plan, make_plan
@@ -25,6 +25,7 @@ from iot_stream.plan.report import figures
 from iot_stream.plan.whole import whole
 from iot_stream.plan.workload import DOCUMENT_GROWTH_BYTES, Measured, PlanError, Workload
 from role_mapper.deployment_rules import problems
+from role_mapper.instance_limits import LIMITS, largest_buffer, most_nodes
 from tests.builders import ARRIVED_AT, device_reading
 from tests.enrichers import enrich
 from tests.template import PROJECT, load_template
@@ -279,6 +280,15 @@ def test_nodes_have_what_the_indices_need(work: Workload) -> None:
     assert nodes.heap_gib * 25 >= need.shards * (1 - 1e-9)
     assert work.replicas < nodes.count <= nodes.instance.nodes
     assert work.burstable or nodes.instance.name != "t3.small.search"
+
+
+@pytest.mark.parametrize("instance_type", INSTANCE_TYPES, ids=lambda each: each.name)
+def test_a_type_has_the_limits_that_the_deployment_check_knows(instance_type: InstanceType) -> None:
+    """Both tables are of one page of AWS, "Amazon OpenSearch Service quotas"."""
+    name = instance_type.name
+    assert instance_type.volume_gib == LIMITS[name].most_gib
+    assert instance_type.buffer_mb == largest_buffer(name)
+    assert instance_type.nodes <= most_nodes(name)
 
 
 @given(workloads)

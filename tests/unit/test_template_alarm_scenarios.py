@@ -17,7 +17,14 @@ from iot_stream.delivery.core.progress import Progress
 from iot_stream.delivery.core.record import Record, record_id
 from iot_stream.delivery.core.settings import Function
 from iot_stream.delivery.core.state_machine import Delivery
-from iot_stream.delivery.core.transformation import FLAGGED, FUNCTION_ERROR, NOT_FOUND, ProcessingError, Verdict
+from iot_stream.delivery.core.transformation import (
+    FLAGGED,
+    FUNCTION_ERROR,
+    LIMIT_EXCEEDED,
+    NOT_FOUND,
+    ProcessingError,
+    Verdict,
+)
 from tests.alarms import Lookup, Points, calculate, is_made, rings, state
 from tests.delivery_settings import MB, make_settings
 from tests.template import PROJECT, load_template
@@ -95,7 +102,10 @@ class Fault:
     domain: IndexingError | None = None
     bucket: ErrorLogEntry | None = None
     reads: bool = True
+    behind: int = 0  # milliseconds between a record's arrival and its reading
+    takes: int = 0  # milliseconds that the domain takes for a bulk request
     crashes: bool = False  # whether Lambda counts the function's failures: it does not count calls of none
+    throttles: bool = False  # Lambda refuses the call, and counts that alone ("Types of metrics for Lambda functions")
 
 
 @dataclass
@@ -153,6 +163,7 @@ def record(
     bucket = replace(settings.bucket, all_documents=all_documents, prefix="opensearch_backup/")
     delivery = Delivery(replace(settings, bucket=bucket), Progress("arn", 1.0), lambda: "token")
     prefixes = _failure_prefixes(parameters)
+    under_way: list[tuple[int, Index]] = []
     for period in range(HEALTHY + periods):
         outside = Fault() if period < HEALTHY else fault
         others = Metrics()
@@ -166,8 +177,11 @@ def record(
             if outside.reads and count:
                 delivery.arrived(SHARD, arriving, now)
                 delivery.metrics.add("DataReadFromKinesisStream.Records", count)
-                delivery.metrics.add("KinesisMillisBehindLatest", 0)
-            _work(delivery, outside, now, others, prefixes)
+                delivery.metrics.add("KinesisMillisBehindLatest", outside.behind)
+            for _, command in (each for each in under_way if each[0] <= now):
+                delivery.indexed(command, [outside.domain] * len(command.documents), now)
+            under_way = [each for each in under_way if each[0] > now]
+            under_way += _work(delivery, outside, now, others, prefixes)
             for entry in delivery.error_log.due(now):
                 if entry.code != "Lambda.ProcessingFailedStatus":  # what DeliveryErrorsFilter counts
                     others.add("IotStream stack-DeliveryErrors", 1)
@@ -181,7 +195,10 @@ def record(
     return recording
 
 
-def _work(delivery: Delivery, outside: Fault, now: int, others: Metrics, prefixes: tuple[str, ...]) -> None:
+def _work(
+    delivery: Delivery, outside: Fault, now: int, others: Metrics, prefixes: tuple[str, ...]
+) -> Iterator[tuple[int, Index]]:
+    """Carry out what the delivery asks for; give the bulk requests that take time, with when they end."""
     for command in delivery.commands(now):
         match command:
             case Invoke():
@@ -189,9 +206,13 @@ def _work(delivery: Delivery, outside: Fault, now: int, others: Metrics, prefixe
                 if not isinstance(result, ProcessingError):
                     others.add("IotStream RecordsIn", len(result))
                     others.add("IotStream RecordsFailed", sum(each is FLAGGED for each in result))
-                if outside.crashes or not isinstance(result, ProcessingError):
+                if outside.throttles:
+                    others.add("AWS/Lambda Throttles", 1)
+                elif outside.crashes or not isinstance(result, ProcessingError):
                     others.add("AWS/Lambda Errors", int(outside.crashes))
                 delivery.transformed(command, result, now, duration=50)
+            case Index() if outside.takes:
+                yield now + outside.takes, command
             case Index():
                 delivery.indexed(command, [outside.domain] * len(command.documents), now)
             case Store():
@@ -223,6 +244,7 @@ def _flag(share: int) -> Callable[[Invoke], list[Verdict]]:
 
 
 CRASH = Fault(function=lambda _: FUNCTION_ERROR, crashes=True)
+THROTTLED = Fault(function=lambda _: LIMIT_EXCEEDED, throttles=True)
 DELETED = Fault(function=lambda _: NOT_FOUND)
 UNMAPPED = Fault(domain=IndexingError(403, "no permissions"))
 DOWN = Fault(domain=IndexingError(None, "no response"))
@@ -230,11 +252,17 @@ REFUSES = Fault(domain=IndexingError(400, "mapper_parsing_exception"))
 DENIED = Fault(function=_flag(300), bucket=ErrorLogEntry("S3.AccessDenied", "denied", of_bucket=True))
 NOT_READ = Fault(reads=False)
 FIRMWARE = Fault(function=_flag(2))
+SLOW = Fault(takes=660_000)
+BEHIND = Fault(behind=700_000)
 
 DELIVERY = {"DeliveryErrorsAlarm", "NothingDeliveredAlarm"}  # nothing is delivered, and the error log says why
 ROWS = {
     "a device sends what is not a reading": (FIRMWARE, {"RefusedRateAlarm"}),
     "the function fails or times out": (CRASH, {"FunctionErrorsAlarm", "ProcessingFailureAlarm"} | DELIVERY),
+    "the function is throttled": (
+        THROTTLED,
+        {"FunctionThrottlesAlarm", "ProcessingFailureAlarm"} | DELIVERY,
+    ),
     "the function is deleted": (DELETED, {"ProcessingFailureAlarm"} | DELIVERY),
     "the domain refuses a document": (
         REFUSES,
@@ -245,8 +273,10 @@ ROWS = {
         {"DeliveryAuthFailureAlarm", "DeliveryFailureAlarm", "FailureObjectAlarm"} | DELIVERY,
     ),
     "the domain is down": (DOWN, {"DeliveryFailureAlarm", "FailureObjectAlarm"} | DELIVERY),
+    "the domain is slow": (SLOW, {"DeliveryDelayAlarm", "NothingDeliveredAlarm"}),
     "the bucket takes nothing": (DENIED, {"BackupFailureAlarm", "DeliveryErrorsAlarm", "DeliveryDelayAlarm"}),
     "Firehose does not read": (NOT_READ, {"NothingReadAlarm"}),
+    "Firehose reads too slowly": (BEHIND, {"ReadDelayAlarm"}),
 }
 
 
@@ -264,6 +294,13 @@ def test_a_fault_raises_its_alarms_within_15_minutes(row: str, *, all_documents:
     assert min(ringing.values()) * PERIOD <= 15 * 60
     announced = [periods for name, periods in ringing.items() if name in LOSS]
     assert min(announced) * PERIOD <= 15 * 60, "DataLossAlarm"
+
+
+def test_each_row_of_the_runbooks_table_was_played() -> None:
+    """Its rows are the faults that are played here."""
+    runbook = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+    table = runbook.partition("| what happens | what rings |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (.*?) \|", table, re.MULTILINE) == list(ROWS)
 
 
 @pytest.mark.parametrize("all_documents", [False, True], ids=["FailedDocumentsOnly", "AllDocuments"])
