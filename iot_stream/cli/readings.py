@@ -97,14 +97,20 @@ def template() -> None:
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a built file is not up to date.")
 def build(*, check: bool) -> None:
     """Build what follows from the description: templates, saved objects, rules of alerts, docs/readings.md."""
+    from iot_stream.dashboards.definition import MOST_CATEGORIES, MOST_MEASURES, load
     from iot_stream.readings.built_files import write
 
     paths = [] if check else write(options.load_description())
-    options.load_built_description()
+    reading = options.load_built_description()
     for path in paths:
         click.echo(f"written: {path.relative_to(PROJECT)}")
     if not paths:
         click.echo("all built files are up to date")
+    if left_out := load(reading=reading).without_panels:
+        click.echo(
+            f"without panels: {', '.join(field.name for field in left_out)}. The dashboard has them for the first "
+            f"{MOST_MEASURES} measures and {MOST_CATEGORIES} categories in readings.toml; move up what you look at most"
+        )
 
 
 def _text_of(path: Path) -> str:

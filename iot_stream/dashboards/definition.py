@@ -16,14 +16,17 @@ from typing import Any
 
 from iot_stream.dashboards.layout import Grid, arrange
 from iot_stream.dashboards.templates import capitalized, category_tokens, common_tokens, measure_tokens, render, slugs
-from iot_stream.description import INGESTED_AT, Description, Role, Type
+from iot_stream.description import INGESTED_AT, Description, Field, Role, Type
 from iot_stream.description import load as load_description
 from iot_stream.errors import SetupError
 from iot_stream.paths import PROJECT
 
-__all__ = ["DASHBOARDS", "Dashboard", "Panel", "Query", "load"]
+__all__ = ["DASHBOARDS", "MOST_CATEGORIES", "MOST_MEASURES", "Dashboard", "Panel", "Query", "load"]
 
 DASHBOARDS = PROJECT / "functions" / "role_mapper" / "opensearch" / "dashboards"
+
+MOST_MEASURES, MOST_CATEGORIES = 6, 3
+"""The first of a description have panels: 54 then, each a query and a drawing at every refresh. They multiply."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,16 @@ class Dashboard:
         return self.reading.time.name
 
     @property
+    def measures(self) -> tuple[Field, ...]:
+        """The measures that have panels."""
+        return self.reading.measures[:MOST_MEASURES]
+
+    @property
+    def without_panels(self) -> tuple[Field, ...]:
+        """The measures and categories that have none, being too many."""
+        return (*self.reading.measures[MOST_MEASURES:], *self.reading.categories[MOST_CATEGORIES:])
+
+    @property
     def latest_columns(self) -> tuple[str, ...]:
         """The fields shown of the latest readings, beside the device time."""
         hidden = {Role.TIME, Role.IDENTITY}
@@ -183,8 +196,8 @@ def _instances(each: list[str], reading: Description) -> Iterator[dict[str, Any]
     """Yield the tokens of each panel that an entry of dashboard.json stands for."""
     names = slugs((*reading.measures, *reading.categories))
     choices = {
-        "measure": [measure_tokens(field, names[field.name]) for field in reading.measures],
-        "category": [category_tokens(field, names[field.name]) for field in reading.categories],
+        "measure": [measure_tokens(field, names[field.name]) for field in reading.measures[:MOST_MEASURES]],
+        "category": [category_tokens(field, names[field.name]) for field in reading.categories[:MOST_CATEGORIES]],
     }
     for combination in product(*(choices[name] for name in each)):
         tokens: dict[str, Any] = {}

@@ -70,7 +70,7 @@ def frame(state: State, responses: Responses, dashboard: Dashboard) -> Group:
     if not responses.has_index:
         parts.append(Text("No readings yet. Send some, for example: iot-stream send --rate 100", style="dim"))
     measured = [panel for panel in dashboard.panels if panel.kind == "measure-over-time"]
-    for panel, measure in zip(measured, dashboard.reading.measures, strict=True):
+    for panel, measure in zip(measured, dashboard.measures, strict=True):
         parts += _measure(measure, _buckets(responses, panel.name))
     for panel in dashboard.panels:
         if panel.kind == "records-per-second":

@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, Final
 
+from iot_stream.dashboards.definition import MOST_CATEGORIES, MOST_MEASURES
 from iot_stream.description import (
     INGESTED_AT,
     LARGEST_LONG,
@@ -34,8 +35,6 @@ Path = tuple[str, ...]
 
 _MOST_DECIMALS: Final = 6  # of a scaled_float; a number with more is a double
 _LEAST_DECIMALS: Final = 2
-_MOST_MEASURES: Final = 6  # each has panels of its own
-_MOST_CATEGORIES: Final = 3
 _LONGEST_CATEGORY: Final = 32  # characters
 _MOST_EXAMPLES: Final = 20
 _LONGEST_EXAMPLE: Final = 60  # characters
@@ -324,10 +323,10 @@ def _give_roles(fields: list[Guess], columns: Mapping[Path, list[Any]]) -> None:
         for found in numbered[:1]:
             found.role, found.why["role"] = Role.DEVICE, "the first text with a number in it; no name says it"
     measures = [found for found in fields if found.role is None and _is_measure(found)]
-    for found in measures[:_MOST_MEASURES]:
+    for found in measures[:MOST_MEASURES]:
         found.role, found.why["role"] = Role.MEASURE, "a number with a unit" if found.unit else "a number with decimals"
     categories = [found for found in fields if found.role is None and _is_category(found, columns[found.path])]
-    for found in categories[:_MOST_CATEGORIES]:
+    for found in categories[:MOST_CATEGORIES]:
         found.role, found.why["role"] = Role.CATEGORY, "short texts" if found.type is Type.KEYWORD else "true or false"
     for found in fields:
         if found.role in (Role.IDENTITY, None) and found.type is Type.KEYWORD and _is_identity(found):

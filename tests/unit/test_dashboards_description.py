@@ -119,6 +119,22 @@ def test_there_is_a_panel_for_each_measure_and_category() -> None:
     assert kinds.count("records-per-second") == kinds.count("silent-devices") == kinds.count("key-figures") == 1
 
 
+def test_many_measures_and_categories_make_no_more_panels_than_people_look_at() -> None:
+    """Panels multiply: 60 of each would be 7,391 objects. The others stay in filters, and are named."""
+    fields = "".join(
+        f'[fields.{role[0]}{number:02}]\ntype = "{kind}"\nrole = "{role}"\n'
+        for role, kind in (("measure", "double"), ("category", "keyword"))
+        for number in range(60)
+    )
+    dashboard = load(reading=parse(BARE + fields))
+    assert len(dashboard.panels) == 54
+    assert len(build(dashboard)) == 58
+    assert [field.name for field in dashboard.without_panels] == [
+        *(f"m{number:02}" for number in range(6, 60)), *(f"c{number:02}" for number in range(3, 60))
+    ]  # fmt: skip
+    assert {f"c{number:02}" for number in range(60)} < {entry["field"] for entry in dashboard.filters}
+
+
 def test_where_only_too_low_is_wrong_the_lowest_stand_out() -> None:
     """A battery's highest voltage interests nobody."""
     (battery,) = [p for p in load(reading=parse(COLD_STORE)).panels if p.name == "devices-by-battery"]
