@@ -47,14 +47,19 @@ def described(description: Description, count: int, *, end: datetime, over: time
 
 
 def make_index(
-    server: OpenSearch, index: str, documents: Iterable[dict[str, Any]] = (), description: Description | None = None
+    server: OpenSearch,
+    index: str,
+    documents: Iterable[dict[str, Any]] = (),
+    description: Description | None = None,
+    shards: int = 1,
 ) -> None:
     """Create `index` with a description's mapping unless it exists, and index documents, searchable at once."""
     mappings = index_template(description or load_description())["template"]["mappings"]
+    settings = {"number_of_shards": shards}
     lines = [part for document in documents for part in ('{"create":{}}', json.dumps(document))]
     with server.admin_session() as session:
         if session.head(f"{server.url}/{index}").status_code == 404:
-            made = session.put(f"{server.url}/{index}", json={"mappings": mappings})
+            made = session.put(f"{server.url}/{index}", json={"mappings": mappings, "settings": settings})
             assert made.ok, made.text
         if lines:
             response = session.post(

@@ -1,5 +1,6 @@
 """Render the panels' templates: JSON with `{{tokens}}` that stand for what the description of a reading says. Pure."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -60,6 +61,7 @@ def common_tokens(description: Description, pattern: str, arrival: str) -> dict[
     return {
         "pattern": pattern,
         "arrival": arrival,
+        "clock_ahead": math.ceil(description.clock_ahead),  # date math has no milliseconds
         "time": description.time.name,
         "time_label": description.time.label,
         "device": device.name,

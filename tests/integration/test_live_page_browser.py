@@ -92,6 +92,15 @@ def fill(server: OpenSearch, index: str, count: int, *, minutes: float = 10, **c
     make_index(server, index, [document | changes for document in documents])
 
 
+def rows(page: Page, panel: str) -> list[str]:
+    """Return the labels of a panel's rows from top to bottom; the document has them in the order in which they came."""
+    labels = f"[data-name={panel}] g[aria-label^='Y-axis'] .role-axis-label text"
+    top = "node => node.getBoundingClientRect().y"
+    texts = f"nodes => nodes.sort((a, b) => ({top})(a) - ({top})(b)).map((node) => node.textContent)"
+    found: list[str] = page.eval_on_selector_all(labels, texts)
+    return found
+
+
 def test_figures_equal_those_of_opensearch(opensearch: OpenSearch, look: Open) -> None:
     """What a person reads on the page is what an aggregation asked directly says."""
     fill(opensearch, "browsed-figures", 1_234)
@@ -114,10 +123,13 @@ def test_new_readings_appear_without_a_reload(opensearch: OpenSearch, look: Open
     looked = look("browsed-growing")
     looked.page.select_option("#refresh", "1000")
     expect(looked.figure("Records")).to_have_text("10")
-    fill(opensearch, "browsed-growing", 5, activity_type="Swimming")
+    fill(opensearch, "browsed-growing", 5, activity_type="Swimming", device_id=99, temp_celsius=60)
     expect(looked.figure("Records")).to_have_text("15")
     expect(looked.page.locator("#latest-body tr").first).to_contain_text("Swimming")
     expect(looked.page.locator("[data-name=activity-mix] .role-legend-label")).to_contain_text(["Swimming"])
+    until(
+        lambda: rows(looked.page, "devices-by-temperature")[:1] == ["99"], seconds=30, what="the new order of the list"
+    )
 
 
 def test_pause_asks_nothing_until_it_goes_on(opensearch: OpenSearch, look: Open) -> None:
@@ -505,7 +517,7 @@ def test_alerts_are_in_a_strip_and_devices_in_a_table_the_worst_first(opensearch
     page.locator("#fleet-search").fill("18")
     expect(page.locator("#fleet-body button")).to_have_text("18")
     page.locator("#fleet-body button").click()
-    expect(page.locator(".chart figcaption")).to_have_text("Temperature of device 17 and 18")
+    expect(page.locator(".chart figcaption")).to_have_text("Temperature of devices 17 and 18")
     expect(page.locator(".chart .role-legend-label")).to_have_text(["17", "18"])
     expect(page.locator(".chart .mark-line path")).to_have_count(2)
     assert barriers(page) == []

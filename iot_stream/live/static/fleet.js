@@ -175,7 +175,7 @@ export class Fleet {
 
   async #makeChart(measure, chosen) {
     const holder = make("figure", { className: "chart" });
-    const title = `${measure.label} of ${this.#dashboard.device.label.toLowerCase()} ${chosen.join(" and ")}`;
+    const title = `${measure.label} of ${this.#dashboard.device.label.toLowerCase()}${chosen.length > 1 ? "s" : ""} ${chosen.join(" and ")}`;
     const target = make("div", { className: "view" });
     const caption = make("figcaption", { textContent: title });
     holder.append(caption, target);
