@@ -158,10 +158,11 @@ def fleets(opensearch: OpenSearch) -> dict[str, tuple[Dashboard, list[dict[str, 
     fleets = {}
     for name, file in DESCRIPTIONS.items():
         reading = load_description(file)
-        documents = make_fleet(reading, chance, datetime.now(UTC))
+        documents = sorted(make_fleet(reading, chance, datetime.now(UTC)), key=lambda each: str(each["ingested_at"]))
         indices = chance.randint(2, 3)
+        size = -(-len(documents) // indices)
         for number in range(indices):
-            part, shards = documents[number::indices], chance.randint(1, 3)
+            part, shards = documents[number * size : (number + 1) * size], chance.randint(1, 3)
             make_index(opensearch, f"figures-{name}-{number}", part, reading, shards)
         fleets[name] = (load(reading=reading).for_index(f"figures-{name}"), documents)
     return fleets
