@@ -73,6 +73,18 @@ def test_a_repeated_line_is_logged_once_a_minute() -> None:
     assert record.getMessage() == "down (99 more times before)"
 
 
+def test_the_end_of_the_log_has_what_no_later_line_counted(tmp_path: Path) -> None:
+    """`logging` closes its handlers when the process ends: what was suppressed until then is a line, once."""
+    path = tmp_path / "deliver.log"
+    with path.open("a", encoding="utf-8") as stream:
+        handler = RotatingHandler(stream)
+        for text in ("down", "down", "other", "down"):
+            handler.handle(line(text))
+        handler.close()
+        handler.close()
+    assert path.read_text("utf-8").splitlines() == ["down", "other", "down (2 more times)"]
+
+
 def test_a_log_file_is_rotated(tmp_path: Path) -> None:
     """A file that the parent opened for appending is copied to FILE.1 and truncated; only the oldest lines are lost."""
     path = tmp_path / "deliver.log"

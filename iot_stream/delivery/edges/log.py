@@ -43,9 +43,15 @@ class RepeatFilter(logging.Filter):
             record.msg, record.args = f"{line} ({suppressed} more times before)", ()
         return True
 
+    def untold(self) -> list[str]:
+        """Return a line for each that was suppressed since it was last passed, and forget them all."""
+        with self._lock:
+            seen, self._seen = self._seen, OrderedDict()
+        return [f"{line} ({suppressed} more times)" for line, (_, suppressed) in seen.items() if suppressed]
+
 
 class RotatingHandler(logging.StreamHandler[TextIO]):
-    """Writes to a stream; when that is the file `own`, opened for appending, and above 5 MB, rotates it.
+    """Writes to a stream, repeated lines counted; a file that is the worker's `own` is rotated above 5 MB.
 
     Any other file is never truncated: it may hold other programs' lines, and one that was not opened for appending
     would get a hole (`iot_stream.log_file`).
@@ -55,12 +61,20 @@ class RotatingHandler(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self._own = own
         self._max_size = max_size
+        self._repeats = RepeatFilter()
+        self.addFilter(self._repeats)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line, then rotate the file if it is too large."""
         super().emit(record)
         with contextlib.suppress(OSError, ValueError):
             self._rotate()
+
+    def close(self) -> None:
+        """Write what was suppressed and not counted by a later line; `logging` calls it at the end of the process."""
+        for line in self._repeats.untold():
+            self.emit(logging.LogRecord(__name__, logging.WARNING, __file__, 0, line, None, None))
+        super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Drop a line that can't be written (a full disk); logging would write a traceback to the same file."""
@@ -78,6 +92,5 @@ class RotatingHandler(logging.StreamHandler[TextIO]):
 def set_up(own: Path | None = None) -> None:
     """Log to stderr, without repeated lines; rotate it if it is the file `own`."""
     handler: Any = RotatingHandler(own=own)
-    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler])
     logging.getLogger("botocore").setLevel(logging.WARNING)
