@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-__all__ = ["CALLS", "DOCUMENTED", "FOLDER", "Neighbours"]
+__all__ = ["CALLS", "DOCUMENTED", "FOLDER", "ON_RESOURCES", "Neighbours"]
 
 FOLDER = "least-privilege/"
 """Of the objects that the calls leave in the bucket."""
@@ -162,3 +162,29 @@ DOCUMENTED: Mapping[str, Mapping[str, str]] = {
     },
 }
 """AWS's page for what `CALLS` can't show, by role and action."""
+
+_EVENTS = "Using resource-based policies for Amazon EventBridge"
+_TRUST = "Lambda: Defining permissions with an execution role"
+ON_RESOURCES: Mapping[tuple[str, str], str] = {
+    ("AlarmTopicPolicy", "Alarms"): "Amazon SNS: Example cases for access control (CloudWatch alarms)",
+    ("AlarmTopicPolicy", "FailureObjects"): f"{_EVENTS} (Amazon SNS permissions)",
+    ("BackupBucketAccess", "NoOtherAccounts"): "AWS global condition context keys (aws:PrincipalIsAWSService)",
+    ("BackupBucketAccess", "NoPlainHttp"): "Security best practices for Amazon S3 (encryption of data in transit)",
+    ("DeliveryRole", "firehose.amazonaws.com"): _FIREHOSE,
+    ("DeploymentCheckRole", "lambda.amazonaws.com"): _TRUST,
+    ("DeviceAlertsPermission", "events.amazonaws.com"): f"{_EVENTS} (AWS Lambda permissions)",
+    ("DeviceAlertsRole", "lambda.amazonaws.com"): _TRUST,
+    ("Domain", "AWS"): "Fine-grained access control in Amazon OpenSearch Service",
+    ("DomainLogPolicy", "es.amazonaws.com"): "Monitoring OpenSearch logs with Amazon CloudWatch Logs",
+    ("EnrichmentDeploymentRole", "codedeploy.amazonaws.com"): "CodeDeploy: Create a service role",
+    ("EnrichmentRole", "lambda.amazonaws.com"): _TRUST,
+    ("Key", "Account"): "AWS KMS: Default key policy",
+    ("Key", "AlarmTopic"): "Amazon SNS: Key management (event sources from AWS services and encrypted topics)",
+    ("Key", "Logs"): "Encrypt log data in CloudWatch Logs using AWS Key Management Service",
+    ("RepairPermission", "events.amazonaws.com"): f"{_EVENTS} (AWS Lambda permissions)",
+    ("RoleMapperRole", "lambda.amazonaws.com"): _TRUST,
+}
+"""AWS's page for each statement of a policy on a resource, by its Sid or the service that it names.
+
+None of these is taken away by a test: ministack evaluates topic policies alone, and the service makes the call.
+"""

@@ -2,7 +2,9 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +115,57 @@ class Patient:
         self.on_domain("PUT", path, {"index.blocks.write": True})
         return lambda: self.on_domain("PUT", path, {"index.blocks.write": None})
 
+    def delete_the_secret(self) -> Callable[[], object]:
+        """Delete the master user's secret, as somebody does who takes it for a leftover; it can be restored."""
+        secret, client = self.stack.output("MasterUserSecretArn"), self.client("secretsmanager")
+        client.delete_secret(SecretId=secret, RecoveryWindowInDays=7)
+        return lambda: client.restore_secret(SecretId=secret)
+
+    # ---- What readings get through in spite of ---------------------------------------------------------------------
+
+    def delete_the_index_template(self) -> Callable[[], object]:
+        """Delete the template of the readings' index."""
+        self.on_domain("DELETE", f"_index_template/{self.stack.output('IndexName')}")
+        return lambda: domain_objects.invoke(self.client("lambda"), self.stack, "apply")
+
+    def disable_the_rule(self) -> Callable[[], object]:
+        """Disable the rule that invokes what watches the devices."""
+        client = self.client("events")
+        [rule] = client.list_rule_names_by_target(TargetArn=self.stack.output("DeviceAlertsFunctionArn"))["RuleNames"]
+        client.disable_rule(Name=rule)
+        return lambda: client.enable_rule(Name=rule)
+
+    def mute_an_alarm(self) -> Callable[[], object]:
+        """Disable an alarm's actions."""
+        name, client = self.resource("DomainRedAlarm"), self.client("cloudwatch")
+        client.disable_alarm_actions(AlarmNames=[name])
+        return lambda: client.enable_alarm_actions(AlarmNames=[name])
+
+    def log_an_error(self) -> Callable[[], object]:
+        """Write an entry into the delivery stream's error log, as Firehose writes one."""
+        group, client = self.stack.output("DeliveryLogGroupName"), self.client("logs")
+        client.create_log_stream(logGroupName=group, logStreamName="of-a-test")
+        entry = json.dumps({"errorCode": "OS.AccessDenied", "errorMessage": "of a test"})
+        events = [{"timestamp": time.time_ns() // 1_000_000, "message": entry}]
+        client.put_log_events(logGroupName=group, logStreamName="of-a-test", logEvents=events)
+        return lambda: client.delete_log_stream(logGroupName=group, logStreamName="of-a-test")
+
+    def leave_a_failure_object(self) -> Callable[[], object]:
+        """Put an object where Firehose puts what the domain refused."""
+        bucket, client = self.stack.output("BackupBucketName"), self.client("s3")
+        key = f"{self.stack.output('BackupPrefix')}AmazonOpenSearchService_failed/2026/01/01/00/of-a-test"
+        client.put_object(Bucket=bucket, Key=key, Body=json.dumps({"errorCode": "400", "rawData": "e30="}).encode())
+        return lambda: client.delete_object(Bucket=bucket, Key=key)
+
+    def forbid_to_publish(self) -> Callable[[], object]:
+        """Give the alarm topic a policy by which nobody may publish."""
+        topic, client = self.stack.output("AlarmTopicArn"), self.client("sns")
+        policy = {"TopicArn": topic, "AttributeName": "Policy"}
+        before = client.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"]
+        nobody = json.dumps({"Version": "2012-10-17", "Statement": []})
+        client.set_topic_attributes(**policy, AttributeValue=nobody)
+        return lambda: client.set_topic_attributes(**policy, AttributeValue=before)
+
     def raise_an_alarm(self) -> Callable[[], object]:
         """Raise an alarm."""
         name, client = self.resource("DomainRedAlarm"), self.client("cloudwatch")
@@ -190,6 +243,7 @@ def test_a_good_stack_is_told_so_and_the_marked_reading_arrives(patient: Patient
         (Patient.change_the_secret, "sign-in", "refuses the password of admin", "the same password"),
         (Patient.close_the_access_policy, "access policy", "does not allow", "sam deploy"),
         (Patient.unmap_the_role, "role and mapping", "RoleMapping differs", "iot-stream domain apply"),
+        (Patient.delete_the_secret, "sign-in", "secret", "restore-secret"),
         (Patient.block_writes, "live index", "are blocked: index.blocks.write", "_settings"),
         (Patient.raise_an_alarm, "alarms", "DomainRedAlarm is raised: a test says so", "#domainredalarm"),
     ],
@@ -210,6 +264,27 @@ def test_what_is_broken_is_named_first_with_what_mends_it(
     of_layer = [each for each in told["findings"] if (each["layer"], each["state"]) == (layer, "refuses")]
     assert any(what in each["what"] and cure in each["cure"] for each in of_layer), of_layer
     assert told["stations"] == {}
+
+
+def test_what_lets_readings_through_is_a_warning(patient: Patient) -> None:
+    """Each is named by its layer, with what mends it; the exit code says that readings get through."""
+    wanted = {
+        Patient.disable_the_rule: ("device alerts", "is disabled: no device is watched", "aws events enable-rule"),
+        Patient.mute_an_alarm: ("alarms", "DomainRedAlarm notifies nobody", "enable-alarm-actions"),
+        Patient.forbid_to_publish: ("alarms", "does not let cloudwatch.amazonaws.com publish", "set-topic-attributes"),
+        Patient.delete_the_index_template: ("live index", "IndexTemplate differs", "iot-stream domain apply"),
+        Patient.log_an_error: ("delivery stream", "the last one: OS.AccessDenied", "aws logs tail"),
+        Patient.leave_a_failure_object: ("failures", "failure objects wait in the bucket", "iot-stream failures list"),
+    }
+    with ExitStack() as mended:
+        for break_it in wanted:
+            mended.callback(break_it(patient))
+        result = run_doctor(patient.local_stack, "--no-send")
+    warnings = [each for each in json.loads(result.stdout)["findings"] if each["state"] == "warning"]
+    assert result.exit_code == 0, result.stdout
+    for layer, what, cure in wanted.values():
+        found = [each for each in warnings if each["layer"] == layer]
+        assert any(what in each["what"] and cure in each["cure"] for each in found), (layer, found)
 
 
 def test_a_changed_parameter_takes_effect_and_nothing_is_lost(patient: Patient) -> None:

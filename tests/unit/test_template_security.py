@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from tests.least_privilege import CALLS, DOCUMENTED
+from tests.least_privilege import CALLS, DOCUMENTED, ON_RESOURCES
 from tests.template import load_template
 
 TEMPLATE = load_template()
@@ -241,3 +241,26 @@ def test_each_permission_is_proved_or_has_its_page(role: str) -> None:
     granted = set(_actions([properties["Policies"], *(each["PolicyDocument"] for each in managed)]))
     assert granted == CALLS[role].keys() | DOCUMENTED[role].keys()
     assert not CALLS[role].keys() & DOCUMENTED[role].keys()
+
+
+def _statements_on_resources() -> Iterator[tuple[str, str]]:
+    """Yield each statement of a policy on a resource: its resource, and its Sid or the service that it names."""
+    for name, resource in RESOURCES.items():
+        properties = resource["Properties"]
+        if resource["Type"] == "AWS::Lambda::Permission":
+            yield name, properties["Principal"]
+        documents = [properties.get(key) for key in ("AccessPolicies", "AssumeRolePolicyDocument", "KeyPolicy")]
+        if resource["Type"] not in {"AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"}:
+            documents.append(properties.get("PolicyDocument"))
+        for document in filter(None, documents):
+            whole = json.loads(document["Sub"]) if "Sub" in document else document
+            for statement in whole["Statement"]:
+                principal = statement["Principal"]
+                yield name, statement.get("Sid") or principal.get("Service") or next(iter(principal))
+
+
+def test_each_statement_on_a_resource_has_its_page() -> None:
+    """Nothing is granted to a service or refused to anybody that no page of AWS asks for or explains."""
+    found = list(_statements_on_resources())
+    assert set(found) == set(ON_RESOURCES)
+    assert len(found) == len(set(found))
