@@ -1,6 +1,6 @@
-"""How fast the delivery worker is, beside bulk requests that are ready and opensearch-py's helper, into one OpenSearch.
+"""How fast the delivery worker is, beside prepared bulk requests, opensearch-py's helper and Benthos.
 
-    python benchmarks/delivery.py [--records 100000] [--memory 100000 1000000]
+    python benchmarks/delivery.py [--records 100000] [--rounds 3] [--memory 100000 1000000]
 
 Every figure comes from real neighbours started here: OpenSearch with its security plugin, ministack with the
 enrichment function. JSON goes to build/bench/delivery.json; benchmarks/README.md says what the figures mean.
@@ -14,6 +14,7 @@ import io
 import json
 import os
 import platform
+import random
 import shutil
 import statistics
 import sys
@@ -21,10 +22,10 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import batched
+from itertools import batched, chain
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ import requests  # noqa: E402
 from opensearchpy import OpenSearch as Client  # noqa: E402
 from opensearchpy.helpers import bulk  # noqa: E402
 
+from benchmarks import benthos  # noqa: E402
 from enrichment.handler import lambda_handler  # noqa: E402
 from iot_stream.delivery.core.bulk import PATH as BULK_PATH  # noqa: E402
 from iot_stream.delivery.core.state_machine import MAX_INDEXING, MAX_INVOCATIONS  # noqa: E402
@@ -53,6 +55,12 @@ from tests.kpl import UserRecord, aggregate  # noqa: E402
 SEED = 7
 WARM_UP = 20_000
 LATENCY_RATE, LATENCY_SECONDS = 100, 20
+RATIOS = (
+    ("delivery", "bulk_ceiling"),
+    ("delivery", "benthos"),
+    ("delivery_no_transform", "benthos_no_transform"),
+    ("delivery_no_transform", "bulk_ceiling"),
+)
 
 
 def make_readings(count: int) -> Iterator[bytes]:
@@ -181,15 +189,7 @@ class Bench:
         the function is warm, as OpenSearch is.
         """
         with self.world(transform=transform) as world:
-            chunk: list[bytes] = []
-            for item in data:
-                chunk.append(item)
-                if len(chunk) == 500:
-                    world.put(chunk)
-                    chunk = []
-            world.put(chunk)
-            if transform:
-                _warm_up(world)
+            _fill(world, data, warm=transform)
             worker = world.start()
             began = until(lambda: _began(world.log), what="the worker's start")
             pids = self.pids | {"worker": worker.pid}
@@ -198,8 +198,23 @@ class Bench:
             self.expect(world.name, count)
             took = time.time() - began
             self.cpu = {name: round(_processor_seconds(pid) - before[name], 1) for name, pid in pids.items()}
-            peak = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii").split("VmHWM:")[1].split()[0]
-            return count / took, int(peak) / 1024
+            return count / took, _peak_mib(worker.pid)
+
+    def benthos(self, program: Path, data: list[bytes], *, transform: bool) -> tuple[float, float]:
+        """Return the same two figures of Benthos, from its start: it begins to read within a second.
+
+        It keeps its last incomplete batch, so the stream has another batch behind what is counted.
+        """
+        count = len(data)
+        with self.world(transform=transform) as world:
+            _fill(world, chain(data, data[: benthos.BATCH]), warm=transform)
+            began = time.monotonic()
+            with benthos.running(program, self.aws, self.server, world.name, self.folder, transform=transform) as pid:
+                until(lambda: self.indexed(world.name) >= count, seconds=600, what="everything that Benthos read")
+                if self.count(world.name) < count:
+                    raise RuntimeError(f"Benthos wrote {self.count(world.name)} documents, not {count}")
+                took = time.monotonic() - began
+                return count / took, _peak_mib(pid)
 
     def latency(self) -> dict[str, float]:
         """Milliseconds from PutRecords to searchable with buffers 0, at a steady rate: p50 and p99."""
@@ -225,6 +240,19 @@ class Bench:
             sender.join()
         waits = sorted((seen[n] - sent[n]) * 1000 for n in range(total))
         return {"p50": round(statistics.median(waits)), "p99": round(waits[int(total * 0.99)])}
+
+
+def _fill(world: World, data: Iterator[bytes], *, warm: bool) -> None:
+    """Put everything into the stream before anybody reads it, and have the function warm, as OpenSearch is."""
+    for chunk in batched(data, 500, strict=False):
+        world.put(list(chunk))
+    if warm:
+        _warm_up(world)
+
+
+def _peak_mib(pid: int) -> float:
+    """Return the high-water mark of a process's memory."""
+    return int(Path(f"/proc/{pid}/status").read_text(encoding="ascii").split("VmHWM:")[1].split()[0]) / 1024
 
 
 def _warm_up(world: World) -> None:
@@ -284,8 +312,8 @@ def _versions(client: Client) -> dict[str, str]:
     return versions | {"python": platform.python_version(), "opensearch": client.info()["version"]["number"]}
 
 
-def measure(records: int, memory: list[int]) -> dict[str, Any]:
-    """Return all figures, of neighbours started for them."""
+def measure(records: int, rounds: int, memory: list[int]) -> dict[str, Any]:
+    """Return all figures, of neighbours started for them; rates are medians of rounds in which each has its turn."""
     folder = Path(tempfile.mkdtemp(prefix="bench-delivery-"))
     server = local_opensearch.prepare(folder / "opensearch", assemble(), free_port())
     processes = {"opensearch": server.start()}
@@ -296,26 +324,46 @@ def measure(records: int, memory: list[int]) -> dict[str, Any]:
             domain_endpoint=f"127.0.0.1:{server.port}", ca_file=server.ca_file
         )
         bench = Bench(server, aws, folder, {name: process.pid for name, process in processes.items()})
-        documents = enrich(list(make_readings(records)))
+        readings = list(make_readings(records))
+        documents = enrich(readings)
         bench.ceiling("warm-up", documents[:WARM_UP])
         bench.delivery(make_readings(WARM_UP), WARM_UP, transform=True)
-        ceiling = bench.ceiling("ceiling-1", documents)
-        end_to_end, _ = bench.delivery(make_readings(records), records, transform=True)
-        cpu = bench.cpu
-        plain, _ = bench.delivery(iter(documents), records, transform=False)
-        ceiling = max(ceiling, bench.ceiling("ceiling-2", documents))
-        helper = bench.helper("helper", documents)
+        turns: dict[str, Callable[[int], float]] = {
+            "bulk_ceiling": lambda turn: bench.ceiling(f"ceiling-{turn}", documents),
+            "bulk_helper": lambda turn: bench.helper(f"helper-{turn}", documents),
+            "delivery": lambda _: bench.delivery(iter(readings), records, transform=True)[0],
+            "delivery_no_transform": lambda _: bench.delivery(iter(documents), records, transform=False)[0],
+        }
+        program = benthos.build()
+        peaks: dict[str, float] = {}
+        if program is not None:
+
+            def peer(name: str, data: list[bytes], *, transform: bool) -> float:
+                rate, peaks[name] = bench.benthos(program, data, transform=transform)
+                return rate
+
+            turns["benthos"] = lambda _: peer("benthos", readings, transform=True)
+            turns["benthos_no_transform"] = lambda _: peer("benthos_no_transform", documents, transform=False)
+        rates: dict[str, list[float]] = {name: [] for name in turns}
+        cpu: dict[str, float] = {}
+        order = random.Random(SEED)
+        for turn in range(rounds):
+            for name in order.sample(list(turns), len(turns)):
+                rates[name].append(turns[name](turn))
+                cpu = bench.cpu if name == "delivery" else cpu
         result = {
-            "bulk_ceiling_records_per_s": round(ceiling),
-            "bulk_helper_records_per_s": round(helper),
-            "delivery_records_per_s": round(end_to_end),
-            "delivery_no_transform_records_per_s": round(plain),
-            "ratio_to_ceiling": round(end_to_end / ceiling, 3),
+            **{f"{name}_records_per_s": round(statistics.median(each)) for name, each in rates.items()},
+            "ratios": {
+                f"{mine} / {peer}": _spread(rates[mine], rates[peer])
+                for mine, peer in RATIOS
+                if mine in rates and peer in rates
+            },
+            "rounds": {name: [round(each) for each in of] for name, of in rates.items()},
             "latency_ms": bench.latency(),
             "delivery_processor_seconds": cpu,
-            "peak_rss_mib": {},
+            "peak_rss_mib": {name: round(peak) for name, peak in peaks.items()},
             "machine": _machine(),
-            "versions": _versions(bench.client),
+            "versions": _versions(bench.client) | ({"benthos": benthos.VERSION} if program else {}),
         }
         for count in memory:
             _, peak = bench.delivery(aggregated(count), count, transform=True)
@@ -327,12 +375,21 @@ def measure(records: int, memory: list[int]) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _spread(mine: list[float], peer: list[float]) -> dict[str, float]:
+    """Return the median, lowest and highest ratio of two rates of the same round."""
+    ratios = [a / b for a, b in zip(mine, peer, strict=True)]
+    return {
+        name: round(of(ratios), 2) for name, of in (("median", statistics.median), ("lowest", min), ("highest", max))
+    }
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="*", default=[100_000, 1_000_000])
     arguments = parser.parse_args()
-    figures = json.dumps(measure(arguments.records, arguments.memory), indent=2)
+    figures = json.dumps(measure(arguments.records, arguments.rounds, arguments.memory), indent=2)
     target = PROJECT / "build" / "bench" / "delivery.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(figures + "\n", encoding="utf-8")
