@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
@@ -126,11 +126,13 @@ class Siege:
                 due=constant(rate),
                 seconds=seconds,
                 ledger=self.ledger,
+                stop=self.over.is_set,
             )
             playing = [pool.submit(self._play_lane, lane, time.monotonic(), seconds) for lane in lanes.values()]
             try:
-                sending.result()
-                for each in playing:
+                # A trouble that can't be mended ends the siege: without its neighbour the others prove nothing.
+                under_way: list[Future[Any]] = [sending, *playing]
+                for each in as_completed(under_way):
                     each.result()
             finally:
                 self.over.set()

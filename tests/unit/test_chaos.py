@@ -1,11 +1,15 @@
 """The plan of a siege: the same for the same seed, one trouble at a time in a lane, every kind has its turn."""
 
+import threading
 from itertools import pairwise
+from unittest.mock import MagicMock
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.chaos import LANES, plan
+from tests import chaos
+from tests.chaos import LANES, Siege, Trouble, plan
 
 
 @given(st.integers(0, 2**32), st.floats(0, 4000))
@@ -27,3 +31,25 @@ def test_a_minute_has_every_kind_of_trouble() -> None:
     assert {lane: {trouble.kind for trouble in troubles} for lane, troubles in lanes.items()} == {
         lane: set(kinds) for lane, kinds in LANES.items()
     }
+
+
+def test_a_trouble_that_cannot_be_mended_ends_the_siege(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, with its reason: an hour without a domain would prove nothing about the worker."""
+    ended = threading.Event()
+
+    def send(*_: object, stop: object, **__: object) -> None:
+        assert callable(stop)
+        while not stop():
+            ended.wait(0.01)
+        ended.set()
+
+    def mended_in_vain(*_: object) -> None:
+        raise RuntimeError("the domain does not start")
+
+    monkeypatch.setattr(chaos, "send_readings", send)
+    siege = Siege(MagicMock(), 1, MagicMock())
+    monkeypatch.setattr(siege, "_domain_kill", mended_in_vain, raising=False)
+    trouble = Trouble(0, "domain", "kill", 1)
+    with pytest.raises(RuntimeError, match="does not start"):
+        siege.play({"domain": [trouble]}, seed=1, rate=1, seconds=3600)
+    assert ended.is_set()
