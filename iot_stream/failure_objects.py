@@ -20,7 +20,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain
@@ -167,10 +168,14 @@ class FailureObjects:
         self._s3 = s3
         self.location = location
 
-    def objects(self) -> Iterator[FailureObject]:
+    def objects(self, *, settled: bool = False) -> Iterator[FailureObject]:
         """Yield the failure objects in the order of their keys.
 
         Where a key may name source records too, the object is read to tell.
+
+        Args:
+            settled: leave out what is written after the listing began, by S3's clock (the header `Date`): whoever sends
+                again what failed would otherwise meet on a later page what has failed because of that.
 
         Raises:
             FailureReadError: the bucket can't be listed.
@@ -178,9 +183,13 @@ class FailureObjects:
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.location.bucket, Prefix=self.location.listed_prefix
         )
+        began: datetime | None = None
         try:
             for page in pages:
+                began = began or _clock(page)
                 for entry in page.get("Contents", []):
+                    if settled and entry["LastModified"] > began:
+                        continue
                     key = entry["Key"]
                     kind = self.location.kind_of(key)
                     if kind and not (self.location.may_be_source(key) and self._holds_source(key, kind)):
@@ -253,6 +262,12 @@ class FailureObjects:
             return _is_foreign(next(self._records(key, kind)))
         except NoSuchFailureError:  # deleted since it was listed
             return True
+
+
+def _clock(page: Mapping[str, Any]) -> datetime:
+    """Return when S3 responded, by its own clock; where it does not say so, by this machine's."""
+    date = page.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
 def _age(entry: FailureObject) -> tuple[datetime, str]:

@@ -239,7 +239,7 @@ def _failures(target: "Target") -> "Iterator[Source]":
     from iot_stream.failures.replay import Source
 
     objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
-    return (Source(each.key, partial(objects.records, each.key)) for each in objects.objects())
+    return (Source(each.key, partial(objects.records, each.key)) for each in objects.objects(settled=True))
 
 
 def _backups(target: "Target", store: "ProgressStore", *, dry_run: bool) -> "Iterator[Source]":

@@ -7,6 +7,8 @@ import json
 import tracemalloc
 import zipfile
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -392,3 +394,27 @@ def test_a_bucket_that_is_not_there_is_an_error(s3: Any) -> None:
     """Nothing can be said about failures, so nothing is."""
     with pytest.raises(FailureReadError, match="gone"):
         list(FailureObjects(s3, BackupLocation("gone", "p/", "p/")).objects())
+
+
+@pytest.mark.parametrize("says_date", [True, False], ids=["by S3's clock", "without a Date header"])
+def test_what_is_written_after_the_listing_began_is_left_out_where_asked(*, says_date: bool) -> None:
+    """A replay whose records fail again would meet them on a later page, for ever ("ListObjectsV2": 1,000 a page)."""
+    clock = datetime(2026, 11, 27, 20, 0, tzinfo=UTC) if says_date else datetime.now(UTC)
+    headers = {"date": format_datetime(clock, usegmt=True)} if says_date else {}
+
+    class _S3:
+        """Lists two pages; the second has what was written while the first one was replayed."""
+
+        def get_paginator(self, _: str) -> "_S3":
+            return self
+
+        def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+            for name, written in (("there", clock), ("caused", clock + timedelta(minutes=5))):
+                entry = {"Key": f"b/processing-failed/{TIME}{name}", "Size": 1, "LastModified": written}
+                yield {"ResponseMetadata": {"HTTPHeaders": headers}, "Contents": [entry]}
+                headers.update(date=format_datetime(clock + timedelta(hours=1), usegmt=True))
+
+    objects = FailureObjects(_S3(), location("b/"))
+    assert [key.rpartition("/")[2] for key in keys(objects.objects(settled=True))] == ["there"]
+    headers.clear()
+    assert len(keys(objects.objects())) == 2
