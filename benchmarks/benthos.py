@@ -19,6 +19,7 @@ from iot_stream.delivery.core.state_machine import MAX_INDEXING, MAX_INVOCATIONS
 from iot_stream.local.ministack import Ministack
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.paths import LOCAL
+from tests.polling import until
 
 __all__ = ["BATCH", "VERSION", "build", "running"]
 
@@ -26,6 +27,7 @@ VERSION: Final = "v4.27.0"
 _MODULE: Final = "github.com/benthosdev/benthos/v4"
 _COMPONENTS: Final = ("aws", "io", "opensearch", "pure")
 BATCH: Final = 500
+_READS: Final = "Input type aws_kinesis is now active"
 _MAIN: Final = """\
 package main
 
@@ -69,13 +71,14 @@ def build() -> Path | None:
 def running(
     program: Path, aws: Ministack, server: OpenSearch, name: str, folder: Path, *, transform: bool
 ) -> Iterator[int]:
-    """Run it on the stream `name` into the index `name`; give its pid, and end it in the end."""
+    """Run it on the stream `name` into the index `name`; give its pid once it reads, and end it in the end."""
     file = folder / "benthos.json"
     file.write_text(json.dumps(_configuration(aws, server, name, transform=transform), indent=1), encoding="utf-8")
     file.chmod(0o600)
     with (folder / "benthos.log").open("w") as log:
         process = subprocess.Popen([str(program), "-c", str(file)], stdout=log, stderr=log, env={"PATH": os.defpath})
         try:
+            until(lambda: _READS in Path(log.name).read_text("utf-8") or None, seconds=60, what="Benthos's start")
             yield process.pid
         finally:
             process.terminate()
@@ -116,7 +119,7 @@ def _configuration(aws: Ministack, server: OpenSearch, name: str, *, transform: 
     }
     return {
         "http": {"enabled": False},
-        "logger": {"level": "WARN"},
+        "logger": {"level": "INFO"},
         "input": {"aws_kinesis": stream},
         "pipeline": {"threads": MAX_INVOCATIONS, "processors": _by_function(name, here) if transform else [_BY_ITSELF]},
         "output": {"opensearch": index},

@@ -9,8 +9,8 @@ from iot_stream.plan.workload import StreamMode
 
 __all__ = ["ON_DEMAND_BYTES", "SHARDS_PER_INDEX", "SHARDS_PER_STREAM", "Limit", "limits_crossed"]
 
-SHARDS_PER_STREAM: Final = 500  # the default quota in the largest regions, and ShardCount in template.yaml
-SHARDS_ELSEWHERE: Final = 200
+SHARDS_PER_STREAM: Final = 500  # ShardCount in template.yaml
+SHARDS_IN_A_REGION: Final = 1000  # the lowest default quota
 ON_DEMAND_START: Final = 4e6
 ON_DEMAND_BYTES: Final = 200e6  # in most regions; 10 GB/s in the three largest
 ON_DEMAND_RECORDS: Final = 4000
@@ -45,9 +45,14 @@ def limits_crossed(whole: Needs, mode: StreamMode, nodes: Nodes, stacks: int, *,
     ingest, transform, index = whole.ingest, whole.transform, whole.index
     found = [
         Limit(
-            "shards of a stream", ingest.shards, SHARDS_ELSEWHERE, "shards",
-            f"ask for a higher shard quota (500 by default in N. Virginia, Oregon and Ireland), send through {stacks} "
-            "stacks, or have gateways aggregate readings with the Kinesis Producer Library",
+            "shards of a stream", ingest.shards, SHARDS_PER_STREAM, "shards",
+            f"send through {stacks} stacks: ShardCount goes no further",
+            "template.yaml",
+        ) if mode == "provisioned" else None,
+        Limit(
+            "shards in a region", ingest.shards, SHARDS_IN_A_REGION, "shards",
+            "ask for a higher shard quota (20,000 by default in N. Virginia, Oregon and Ireland, 1,000 or 6,000 "
+            "elsewhere), or have gateways aggregate readings with the Kinesis Producer Library",
             "Amazon Kinesis Data Streams: Quotas and limits",
         ) if mode == "provisioned" else None,
         Limit(
