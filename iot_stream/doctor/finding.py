@@ -1,11 +1,14 @@
 """What the doctor says of one layer. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["Finding", "State", "first_refusal"]
+
+
+_COMMANDS: Final = ("iot-stream domain ", "iot-stream failures ")
 
 
 class State(StrEnum):
@@ -39,6 +42,12 @@ class Finding:
     what: str
     cure: str = ""
     section: str = ""
+
+    def on_aws(self, stack_name: str) -> "Finding":
+        """Return it with a cure that acts on the stack on AWS, where that is a command of ours."""
+        if not self.cure.startswith(_COMMANDS):
+            return self
+        return replace(self, cure=f"{self.cure} --aws --stack {stack_name}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON object."""

@@ -73,7 +73,8 @@ class Doctor:
             self._examine(layer, lambda examine=examine: examine(self._case), needs)  # type: ignore[misc]  # bound now
         on_layer(_READING)
         self._examine(_READING, self._reading, _STACK)
-        return self._found
+        place = self._case.place
+        return self._found if place.on_this_machine else [each.on_aws(place.stack_name) for each in self._found]
 
     def _examine(self, layer: str, examine: Callable[[], Iterator[Finding]], needs: tuple[str, ...]) -> None:
         if any(self._bars(need) for need in needs):

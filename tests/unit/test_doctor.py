@@ -852,7 +852,7 @@ def test_a_reading_that_fails_is_found_in_the_bucket(aws: ModelledAws, place: Pl
     found = Doctor(place, wait=0.001).walk()
     assert found[-1].state is State.REFUSES
     assert "Lambda.FunctionError" in found[-1].what
-    assert found[-1].cure == f"iot-stream failures show {key}"
+    assert found[-1].cure == f"iot-stream failures show {key} --aws --stack iot-stream"
 
 
 class _Body(io.BytesIO):
@@ -938,3 +938,18 @@ def test_alarms_are_listed_raised_ones_first(aws: ModelledAws, place: Place) -> 
     assert (listed[0].reason, listed[0].runbook) == ("Threshold Crossed", "docs/operations.md#domainstoragealarm")
     assert len(listed) == len(SECTIONS)
     assert [each.alarm for each in listed if each.state == "OK" and not each.notifies] == ["ReadDelayAlarm"]
+
+
+@pytest.mark.parametrize(
+    ("cure", "told"),
+    [
+        ("iot-stream domain apply", "iot-stream domain apply --aws --stack other"),
+        ("iot-stream failures list", "iot-stream failures list --aws --stack other"),
+        ("aws events enable-rule --name x", "aws events enable-rule --name x"),
+        ("iot-stream plan …; VolumeSizeGiB, RetentionDays", "iot-stream plan …; VolumeSizeGiB, RetentionDays"),
+        ("", ""),
+    ],
+)
+def test_what_mends_a_stack_on_aws_acts_there(cure: str, told: str) -> None:
+    """Copied as it stands; without --aws it would repair whatever local stack is running."""
+    assert Finding("x", State.WARNING, "what", cure).on_aws("other").cure == told
