@@ -57,7 +57,7 @@ def find_stack(cloudformation: Any, name: str = _DEFAULT_NAME) -> Stack:
         name: the stack's name.
 
     Raises:
-        StackError: it does not exist, is not deployed completely, or CloudFormation can't be reached.
+        StackError: it does not exist, was never deployed completely, is being deleted, or CloudFormation can't be reached.
     """
     try:
         description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -70,13 +70,21 @@ def find_stack(cloudformation: Any, name: str = _DEFAULT_NAME) -> Stack:
     except BotoCoreError as error:
         raise StackError(f"CloudFormation could not be reached for stack {name}: {advice(error)}") from error
     status = description["StackStatus"]
-    if not status.endswith("_COMPLETE") or status.startswith("DELETE") or status == "ROLLBACK_COMPLETE":
+    if not _has_all_parts(status):
         raise StackError(
             f"stack {name} is {status}: wait for it, or look at `aws cloudformation describe-stack-events`"
         )
     outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in description.get("Outputs", [])}
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in description.get("Parameters", [])}
     return Stack(name, description["StackId"], outputs, parameters)
+
+
+def _has_all_parts(status: str) -> bool:
+    """Return whether a stack in this state was once deployed completely ("Stack status codes").
+
+    While it is updated, or stuck in an update or a deletion, it is examined and repaired by what it has.
+    """
+    return status in {"CREATE_COMPLETE", "DELETE_FAILED"} or status.startswith(("UPDATE_", "IMPORT_"))
 
 
 def device_zone(stack: Stack) -> dt.tzinfo:
