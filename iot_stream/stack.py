@@ -57,7 +57,7 @@ def find_stack(cloudformation: Any, name: str = _DEFAULT_NAME) -> Stack:
         name: the stack's name.
 
     Raises:
-        StackError: it does not exist, was never deployed completely, is being deleted, or CloudFormation can't be reached.
+        StackError: there is none, it was never complete, is being deleted, or CloudFormation can't be reached.
     """
     try:
         description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]

@@ -2,14 +2,14 @@
 
 The constraints are the template's own, by the rules of CloudFormation ("Parameters section structure"): a Number is an
 integer or a float within MinValue and MaxValue, AllowedValues are compared as text, and an AllowedPattern has to match
-the whole value.
+the whole value. A parameter whose bounds and default are whole takes whole numbers, as the deployment check says later.
 """
 
 import difflib
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -17,6 +17,8 @@ from iot_stream.errors import SetupError
 from iot_stream.paths import PROJECT
 
 __all__ = ["check_parameters"]
+
+_SHARES: Final = {"RefusedReadingsPercent"}  # whole by default, and half a percent is one too
 
 
 def check_parameters(given: Mapping[str, str]) -> None:
@@ -31,7 +33,7 @@ def check_parameters(given: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(name, declared, 1, 0.4)
             hint = f"did you mean {near[0]}?" if near else "its parameters are in template.yaml"
             raise SetupError(f"template.yaml has no parameter {name}: {hint}")
-        wanted = _refusal(declared[name], value)
+        wanted = _refusal(name, declared[name], value)
         if wanted:
             raise SetupError(f"{name}={value} is refused: {wanted}")
 
@@ -45,7 +47,7 @@ def _declared() -> dict[str, dict[str, Any]]:
     return declared
 
 
-def _refusal(parameter: Mapping[str, Any], value: str) -> str:
+def _refusal(name: str, parameter: Mapping[str, Any], value: str) -> str:
     """Return what the parameter wants instead of this value; empty if it takes it."""
     allowed = [str(each) for each in parameter.get("AllowedValues", [])]
     if allowed:
@@ -53,15 +55,18 @@ def _refusal(parameter: Mapping[str, Any], value: str) -> str:
         hint = f"did you mean {near[0]}? " if near else ""
         return "" if value in allowed else f"{hint}it is one of {', '.join(allowed)}"
     if parameter["Type"] == "Number":
-        return _out_of_range(value, parameter["MinValue"], parameter["MaxValue"])
+        bounds = parameter["MinValue"], parameter["MaxValue"]
+        whole = all(isinstance(each, int) for each in (*bounds, parameter["Default"])) and name not in _SHARES
+        return _out_of_range(value, *bounds, whole=whole)
     pattern = parameter.get("AllowedPattern", ".*")
     return "" if re.fullmatch(pattern, value) else str(parameter["ConstraintDescription"]).strip()
 
 
-def _out_of_range(value: str, least: float, most: float) -> str:
+def _out_of_range(value: str, least: float, most: float, *, whole: bool) -> str:
     """Return which number is wanted; empty if `value` is one, written in digits."""
-    number = float(value) if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value) else None
+    written = re.fullmatch(r"[0-9]+" if whole else r"[0-9]+(\.[0-9]+)?", value)
+    number = float(value) if written else None
     if number is not None and least <= number <= most:
         return ""
     nearest = "" if number is None else f"; the nearest is {least if number < least else most}"
-    return f"it is a number from {least} to {most}{nearest}"
+    return f"it is a {'whole ' * whole}number from {least} to {most}{nearest}"

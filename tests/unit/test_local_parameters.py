@@ -7,6 +7,7 @@ import pytest
 
 from iot_stream.errors import SetupError
 from iot_stream.local.parameters import check_parameters
+from role_mapper.deployment_rules import WHOLE
 from tests.template import load_template
 
 PARAMETERS: dict[str, dict[str, Any]] = load_template()["Parameters"]
@@ -22,11 +23,12 @@ def test_every_default_is_taken() -> None:
     [
         ("IndexRotation", "OneDay", "template.yaml has no parameter IndexRotation: did you mean IndexRotationPeriod?"),
         ("zzz", "1", "template.yaml has no parameter zzz: its parameters are in template.yaml"),
-        ("ShardCount", "abc", "ShardCount=abc is refused: it is a number from 0 to 500"),
-        ("ShardCount", "", "ShardCount= is refused: it is a number from 0 to 500"),
-        ("ShardCount", "1e2", "ShardCount=1e2 is refused: it is a number from 0 to 500"),
-        ("ShardCount", "٣", "ShardCount=٣ is refused: it is a number from 0 to 500"),
-        ("ShardCount", "900", "ShardCount=900 is refused: it is a number from 0 to 500; the nearest is 500"),
+        ("ShardCount", "abc", "ShardCount=abc is refused: it is a whole number from 0 to 500"),
+        ("ShardCount", "", "ShardCount= is refused: it is a whole number from 0 to 500"),
+        ("ShardCount", "1e2", "ShardCount=1e2 is refused: it is a whole number from 0 to 500"),
+        ("ShardCount", "٣", "ShardCount=٣ is refused: it is a whole number from 0 to 500"),
+        ("RetentionDays", "2.0", "RetentionDays=2.0 is refused: it is a whole number from 0 to 36500"),
+        ("ShardCount", "900", "ShardCount=900 is refused: it is a whole number from 0 to 500; the nearest is 500"),
         ("TransformBufferSizeInMBs", "0.1", "is refused: it is a number from 0.2 to 3; the nearest is 0.2"),
         (
             "IndexRotationPeriod",
@@ -54,6 +56,20 @@ def test_the_ends_of_each_range_are_taken(name: str) -> None:
     for beyond in (least - 1, most + 1):
         with pytest.raises(SetupError, match=f"{name}={beyond} is refused"):
             check_parameters({name: str(beyond)})
+
+
+def test_the_parameters_that_take_whole_numbers_are_those_of_the_deployment_check() -> None:
+    """What starts here is not refused minutes later."""
+    numbers = {name for name, each in PARAMETERS.items() if each["Type"] == "Number" and "MinValue" in each}
+
+    def takes_a_fraction(name: str) -> bool:
+        try:
+            check_parameters({name: f"{PARAMETERS[name]['MinValue'] + 0.5}"})
+        except SetupError:
+            return False
+        return True
+
+    assert {name for name in numbers if takes_a_fraction(name)} == numbers - set(WHOLE)
 
 
 def test_each_constraint_is_one_that_is_checked() -> None:
