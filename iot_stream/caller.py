@@ -20,6 +20,13 @@ from botocore.exceptions import (
 
 __all__ = ["advice", "caller_session", "remedy"]
 
+
+class _SettingError(BotoCoreError):
+    """A setting that boto3 reads when it makes a client has a value that it can't take."""
+
+    fmt = "a setting of boto3 is wrong: {cause}"
+
+
 _SIGN_IN: Final = "sign in with `aws sso login` or `aws configure`, or export AWS_PROFILE=… of another profile"
 _ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NoRegionError, "export AWS_DEFAULT_REGION=…, for example eu-central-1, or `aws configure`"),
@@ -29,6 +36,7 @@ _ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (SSOError, _SIGN_IN),
     (ProxyConnectionError, "check HTTPS_PROXY"),
     (SSLError, "name your company's authority in AWS_CA_BUNDLE"),
+    (_SettingError, "check the variables AWS_…, such as AWS_MAX_ATTEMPTS or AWS_ENDPOINT_URL, and ~/.aws/config"),
     (EndpointConnectionError, "check the region, the network, and HTTPS_PROXY"),
     (ConnectTimeoutError, "check the region, the network, and HTTPS_PROXY"),
 )
@@ -36,15 +44,29 @@ _SIGN_IN_AGAIN: Final = {"ExpiredToken", "ExpiredTokenException", "InvalidClient
 """Codes of CloudFormation's, STS's and Lambda's common errors ("Common Errors" in their API references)."""
 
 
+class _Session(boto3.Session):
+    """Says what it can't make a client of as boto3 says most: botocore lets a number's plain ValueError through."""
+
+    def client(self, *args: Any, **settings: Any) -> Any:
+        try:
+            return super().client(*args, **settings)
+        except BotoCoreError:  # some are ValueErrors too
+            raise
+        except ValueError as error:
+            raise _SettingError(cause=error) from error
+
+
 def caller_session() -> Any:
     """Return a boto3 session of the caller's; raises BotoCoreError for a profile that does not exist.
+
+    So do its clients for what else is wrong with the caller's settings.
 
     boto3 reads AWS_DEFAULT_REGION and the profile's region. Where it finds neither, AWS_REGION counts, which AWS's
     other tools read ("AWS Region" in the AWS SDKs and Tools Reference Guide).
     """
-    session: Any = boto3.Session()  # its stubs say that it always has a region
+    session: Any = _Session()  # its stubs say that it always has a region
     if session.region_name is None and os.environ.get("AWS_REGION"):
-        return boto3.Session(region_name=os.environ["AWS_REGION"])
+        return _Session(region_name=os.environ["AWS_REGION"])
     return session
 
 

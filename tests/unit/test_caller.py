@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, InvalidRegionError
 from click.testing import CliRunner
 
 from iot_stream.caller import advice, caller_session, remedy
@@ -14,6 +14,7 @@ from iot_stream.errors import StackError
 NOTHING = (
     "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE",
+    "AWS_MAX_ATTEMPTS",
 )  # fmt: skip
 
 
@@ -65,8 +66,13 @@ KEY = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}  # AWS's own example
         ),
         (ACCOUNT, r"Unable to locate credentials: sign in with `aws sso login`"),
         (ACCOUNT | KEY, r"missing: AWS_SECRET_ACCESS_KEY: sign in"),
+        (ACCOUNT | {"AWS_MAX_ATTEMPTS": "abc"}, r"with base 10: 'abc': check the variables AWS_…"),
+        (
+            ACCOUNT | KEY | {"AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "nonsense"},
+            r"Invalid endpoint: nonsense: check the variables AWS_…",
+        ),
     ],
-    ids=["no region", "no such profile", "no credentials", "half a key"],
+    ids=["no region", "no such profile", "no credentials", "half a key", "no number", "no URL"],
 )
 @pytest.mark.parametrize(
     "command",
@@ -84,6 +90,13 @@ def test_every_command_with_aws_says_what_to_set(
         raise result.exception
 
 
+def test_what_botocore_says_itself_of_a_setting_is_not_said_in_other_words(caller: Callable[..., None]) -> None:
+    """Its error for a region's name is a ValueError too."""
+    caller(AWS_DEFAULT_REGION="a b")
+    with pytest.raises(InvalidRegionError, match="'a b' doesn't match a supported format"):
+        caller_session().client("s3")
+
+
 @pytest.mark.parametrize(
     ("variables", "what", "cure"),
     [
@@ -97,8 +110,13 @@ def test_every_command_with_aws_says_what_to_set(
             "You must specify a region",
             "export AWS_DEFAULT_REGION=…, for example eu-central-1, or `aws configure`",
         ),
+        (
+            ACCOUNT | {"AWS_MAX_ATTEMPTS": "abc"},
+            "a setting of boto3 is wrong: invalid literal for int() with base 10: 'abc'",
+            "check the variables AWS_…, such as AWS_MAX_ATTEMPTS or AWS_ENDPOINT_URL, and ~/.aws/config",
+        ),
     ],
-    ids=["no such profile", "no region"],
+    ids=["no such profile", "no region", "no number"],
 )
 def test_the_doctor_says_the_same_of_the_credentials(
     caller: Callable[..., None], variables: dict[str, str], what: str, cure: str
