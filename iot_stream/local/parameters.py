@@ -64,7 +64,7 @@ def _refusal(name: str, parameter: Mapping[str, Any], value: str) -> str:
 
 def _out_of_range(value: str, least: float, most: float, *, whole: bool) -> str:
     """Return which number is wanted; empty if `value` is one, written in digits."""
-    written = re.fullmatch(r"[0-9]+" if whole else r"[0-9]+(\.[0-9]+)?", value)
+    written = re.fullmatch(r"0|[1-9][0-9]*" if whole else r"[0-9]+(\.[0-9]+)?", value)
     number = float(value) if written else None
     if number is not None and least <= number <= most:
         return ""

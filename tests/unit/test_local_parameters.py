@@ -27,6 +27,7 @@ def test_every_default_is_taken() -> None:
         ("ShardCount", "", "ShardCount= is refused: it is a whole number from 0 to 500"),
         ("ShardCount", "1e2", "ShardCount=1e2 is refused: it is a whole number from 0 to 500"),
         ("ShardCount", "٣", "ShardCount=٣ is refused: it is a whole number from 0 to 500"),
+        ("RetentionDays", "02", "RetentionDays=02 is refused: it is a whole number from 0 to 36500"),
         ("RetentionDays", "2.0", "RetentionDays=2.0 is refused: it is a whole number from 0 to 36500"),
         ("ShardCount", "900", "ShardCount=900 is refused: it is a whole number from 0 to 500; the nearest is 500"),
         ("TransformBufferSizeInMBs", "0.1", "is refused: it is a number from 0.2 to 3; the nearest is 0.2"),
