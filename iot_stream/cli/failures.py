@@ -73,10 +73,8 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
         why = "\n".join(f"{reason} ({number:,})" for reason, number in summary.reasons[group].most_common())
         table.add_row(group.kind, group.code, group.index, group.hour, f"{count:,}", why or "its data is good")
     options.print_table(table)
-    for key, line, problem in summary.broken[:_ROWS]:
-        click.echo(f"can't be read: {key}, line {line}: {problem}")
-    if len(summary.broken) > _ROWS:
-        click.echo(f"… and {len(summary.broken) - _ROWS:,} more that can't be read")
+    for line in summary.broken.lines(_ROWS):
+        click.echo(line)
 
 
 @failures.command()
@@ -299,9 +297,7 @@ def _sentence(outcome: "Outcome", *, dry_run: bool) -> str:
     if outcome.other:
         lines.append(f"{outcome.other:,} were not selected")
     lines += [f"{count:,} stay: {reason}" for reason, count in outcome.stays.most_common()]
-    lines += [f"can't be read: {key}, line {line}: {problem}" for key, line, problem in outcome.broken[:_ROWS]]
-    if outcome.broken_count > _ROWS:
-        lines.append(f"… and {outcome.broken_count - _ROWS:,} more that can't be read")
+    lines += outcome.broken.lines(_ROWS)
     return "\n".join(lines)
 
 

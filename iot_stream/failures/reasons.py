@@ -1,7 +1,7 @@
 """Why a record failed: for a reading all reasons by the function's own rules, for a document the domain's error type.
 
 Firehose writes the same sentence for every reading that the function fails, so its reasons are recomputed from the data
-by the code that is deployed.
+by the function's code and readings.toml of this clone. A stack that was deployed from others may have other reasons.
 """
 
 import re

@@ -4,9 +4,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from iot_stream.failure_objects import FailedRecord, FailureKind
+from iot_stream.failures.broken import Broken
 from iot_stream.failures.destinations import IndexDestination, Item, Sent, StreamDestination
 from iot_stream.failures.progress import Progress, ProgressStore
 from iot_stream.failures.reasons import Reasons
@@ -14,8 +15,6 @@ from iot_stream.failures.selection import Selection
 from iot_stream.failures.transform import Transform, TransformError, unchanged
 
 __all__ = ["Options", "Outcome", "Replay", "Source"]
-
-_MOST_BROKEN: Final = 1000  # rows that are kept to be shown; all are counted
 
 
 class Source(NamedTuple):
@@ -55,8 +54,7 @@ class Outcome:
         earlier: records that an earlier replay had already sent.
         other: records that were not selected.
         stays: records that stay where they are, by reason.
-        broken: the first rows that can't be read: key, line, problem.
-        broken_count: all of them.
+        broken: rows that can't be read.
         moved: objects that moved to `replayed/`.
         objects: objects that were looked at.
     """
@@ -66,8 +64,7 @@ class Outcome:
     earlier: int = 0
     other: int = 0
     stays: Counter[str] = field(default_factory=Counter)
-    broken: list[tuple[str, int, str]] = field(default_factory=list)
-    broken_count: int = 0
+    broken: Broken = field(default_factory=Broken)
     moved: int = 0
     objects: int = 0
 
@@ -79,13 +76,12 @@ class Outcome:
     @property
     def complete(self) -> bool:
         """Whether everything that was selected is confirmed."""
-        return not self.stays and not self.broken_count
+        return not self.stays and not self.broken.count
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        broken = [{"key": key, "line": line, "problem": problem} for key, line, problem in self.broken]
-        names = ("streamed", "indexed", "earlier", "other", "moved", "objects", "broken_count")
-        return {name: getattr(self, name) for name in names} | {"stays": dict(self.stays), "broken": broken}
+        names = ("streamed", "indexed", "earlier", "other", "moved", "objects")
+        return {name: getattr(self, name) for name in names} | {"stays": dict(self.stays)} | self.broken.as_dict()
 
 
 class _Batch:
@@ -200,9 +196,7 @@ class Replay:
     def _item(self, record: FailedRecord) -> Item | None:
         """Return what to send for a record, or None where it stays."""
         if record.problem or record.data is None:
-            self.outcome.broken_count += 1
-            if len(self.outcome.broken) < _MOST_BROKEN:
-                self.outcome.broken.append((record.key, record.line, record.problem or "no data"))
+            self.outcome.broken.add(record)
             return None
         if not self._options.selection.takes(record, self._reasons.of):
             self.outcome.other += 1

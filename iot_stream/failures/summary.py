@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from iot_stream.failure_objects import FailedRecord
+from iot_stream.failures.broken import Broken
 
 __all__ = ["Group", "Summary", "summarize"]
 
@@ -29,13 +30,13 @@ class Summary:
         records: by group.
         reasons: of each group; a record counts once for each of its reasons.
         objects: number of objects that were read.
-        broken: what could not be read, by object and line.
+        broken: what could not be read.
     """
 
     records: Counter[Group] = field(default_factory=Counter)
     reasons: dict[Group, Counter[str]] = field(default_factory=dict)
     objects: int = 0
-    broken: list[tuple[str, int, str]] = field(default_factory=list)
+    broken: Broken = field(default_factory=Broken)
 
     @property
     def total(self) -> int:
@@ -48,8 +49,7 @@ class Summary:
             {**asdict(group), "records": count, "reasons": dict(self.reasons[group].most_common())}
             for group, count in sorted(self.records.items())
         ]
-        broken = [{"key": key, "line": line, "problem": problem} for key, line, problem in self.broken]
-        return {"records": self.total, "objects": self.objects, "groups": groups, "broken": broken}
+        return {"records": self.total, "objects": self.objects, "groups": groups} | self.broken.as_dict()
 
 
 def summarize(
@@ -64,7 +64,7 @@ def summarize(
         summary.objects += record.key != key
         key = record.key
         if record.problem:
-            summary.broken.append((record.key, record.line, record.problem))
+            summary.broken.add(record)
         elif takes(record):
             group = Group(record.kind.value, record.code, record.index, _hour(record.arrived_ms))
             summary.records[group] += 1

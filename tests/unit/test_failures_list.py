@@ -81,7 +81,20 @@ def test_a_summary_counts_by_group_and_lists_what_is_broken() -> None:
     assert summary.reasons[first] == {"not_json": 2}
     assert (summary.total, summary.objects) == (4, 3)
     assert summary.as_dict()["broken"] == [{"key": "b", "line": 0, "problem": "the object is empty"}]
+    assert summary.as_dict()["broken_count"] == 1
     assert Group("document", "400", "iot-stream", "") in summary.records
+
+
+def test_what_is_broken_is_counted_and_its_first_rows_are_kept() -> None:
+    """An object of another program may have millions of lines that are not Firehose's."""
+    records = (reading(b"", line=line, problem="not a line of a failure object") for line in range(1200))
+    broken = summarize(records, lambda _: True, REASONS.of).broken
+    assert (broken.count, len(broken.rows), broken.rows[-1].line) == (1200, 1000, 999)
+    assert broken.lines(1) == [
+        "can't be read: k, line 0: not a line of a failure object",
+        "… and 1,199 more that can't be read",
+    ]
+    assert len(summarize([reading(b"", problem="x")], lambda _: True, REASONS.of).broken.lines(1)) == 1
 
 
 @pytest.mark.parametrize(

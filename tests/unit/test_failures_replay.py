@@ -338,7 +338,7 @@ def test_a_broken_object_is_a_row_not_the_end(world: World) -> None:
     outcome = world.replay()
     assert sorted(world.streamed()) == [good(1), good(2)]
     assert world.object_keys() == sorted([f"{FOLDER}a", f"{FOLDER}b", f"{REPLAYED}{FOLDER}c", *_progress(world)])
-    assert outcome.broken_count == 2
+    assert outcome.broken.count == 2
     assert not outcome.complete
 
 
@@ -750,7 +750,7 @@ def test_any_failure_objects_are_replayed_without_an_error(bodies: list[bytes]) 
         world.put(**{f"line-{n}": failed_reading(body) for n, body in enumerate(bodies)})
         outcome = world.replay()
         assert outcome.objects == 2 * len(bodies)
-        assert outcome.streamed + outcome.stays.total() + outcome.broken_count >= 2 * len(bodies)
+        assert outcome.streamed + outcome.stays.total() + outcome.broken.count >= 2 * len(bodies)
 
 
 def test_botocore_knows_the_calls() -> None:
