@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cached_property
@@ -48,6 +48,7 @@ _EXPRESSION: Final = re.compile(r"!\{(\w+):([^}]*)\}")
 _ERROR_TYPE: Final = r"(?P<type>[A-Za-z][A-Za-z-]*[_-]failed)"
 _PROCESSING: Final = "processing-failed"
 _CHUNK: Final = 64 * 1024
+_CLOCK_STEP: Final = timedelta(seconds=2)
 _MESSAGE_CHARACTERS: Final = 4_096
 _LARGEST: Final = 2**53  # the largest number that every reader of JSON holds exactly
 _DOCUMENT_FIELDS: Final = ("esDocumentId", "osDocumentId", "esIndexName", "osIndexName")
@@ -174,8 +175,9 @@ class FailureObjects:
         Where a key may name source records too, the object is read to tell.
 
         Args:
-            settled: leave out what is written after the listing began, by S3's clock (the header `Date`): whoever sends
-                again what failed would otherwise meet on a later page what has failed because of that.
+            settled: leave out what is written two seconds or more after the listing began, by S3's clock (the header
+                `Date`): whoever sends again what failed would otherwise meet on a later page what has failed because
+                of that. `Date` has whole seconds, and local servers renew it once a second.
 
         Raises:
             FailureReadError: the bucket can't be listed.
@@ -183,12 +185,12 @@ class FailureObjects:
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.location.bucket, Prefix=self.location.listed_prefix
         )
-        began: datetime | None = None
+        end: datetime | None = None
         try:
             for page in pages:
-                began = began or _clock(page)
+                end = end or _clock(page) + _CLOCK_STEP
                 for entry in page.get("Contents", []):
-                    if settled and entry["LastModified"] > began:
+                    if settled and entry["LastModified"] >= end:
                         continue
                     key = entry["Key"]
                     kind = self.location.kind_of(key)

@@ -409,7 +409,8 @@ def test_what_is_written_after_the_listing_began_is_left_out_where_asked(*, says
             return self
 
         def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
-            for name, written in (("there", clock), ("caused", clock + timedelta(minutes=5))):
+            moment_ago = clock + timedelta(seconds=1.9)  # a server's Date is a second old, and has no fractions
+            for name, written in (("there", moment_ago), ("caused", clock + timedelta(minutes=5))):
                 entry = {"Key": f"b/processing-failed/{TIME}{name}", "Size": 1, "LastModified": written}
                 yield {"ResponseMetadata": {"HTTPHeaders": headers}, "Contents": [entry]}
                 headers.update(date=format_datetime(clock + timedelta(hours=1), usegmt=True))
