@@ -20,8 +20,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain
@@ -48,7 +47,6 @@ _EXPRESSION: Final = re.compile(r"!\{(\w+):([^}]*)\}")
 _ERROR_TYPE: Final = r"(?P<type>[A-Za-z][A-Za-z-]*[_-]failed)"
 _PROCESSING: Final = "processing-failed"
 _CHUNK: Final = 64 * 1024
-_CLOCK_STEP: Final = timedelta(seconds=2)
 _MESSAGE_CHARACTERS: Final = 4_096
 _LARGEST: Final = 2**53  # the largest number that every reader of JSON holds exactly
 _DOCUMENT_FIELDS: Final = ("esDocumentId", "osDocumentId", "esIndexName", "osIndexName")
@@ -169,15 +167,10 @@ class FailureObjects:
         self._s3 = s3
         self.location = location
 
-    def objects(self, *, settled: bool = False) -> Iterator[FailureObject]:
-        """Yield the failure objects in the order of their keys.
+    def objects(self, until: datetime | None = None) -> Iterator[FailureObject]:
+        """Yield the failure objects in the order of their keys, none that was written after `until`.
 
         Where a key may name source records too, the object is read to tell.
-
-        Args:
-            settled: leave out what is written two seconds or more after the listing began, by S3's clock (the header
-                `Date`): whoever sends again what failed would otherwise meet on a later page what has failed because
-                of that. `Date` has whole seconds, and local servers renew it once a second.
 
         Raises:
             FailureReadError: the bucket can't be listed.
@@ -185,12 +178,10 @@ class FailureObjects:
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.location.bucket, Prefix=self.location.listed_prefix
         )
-        end: datetime | None = None
         try:
             for page in pages:
-                end = end or _clock(page) + _CLOCK_STEP
                 for entry in page.get("Contents", []):
-                    if settled and entry["LastModified"] >= end:
+                    if until is not None and entry["LastModified"] > until:
                         continue
                     key = entry["Key"]
                     kind = self.location.kind_of(key)
@@ -264,12 +255,6 @@ class FailureObjects:
             return _is_foreign(next(self._records(key, kind)))
         except NoSuchFailureError:  # deleted since it was listed
             return True
-
-
-def _clock(page: Mapping[str, Any]) -> datetime:
-    """Return when S3 responded, by its own clock; where it does not say so, by this machine's."""
-    date = page.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
 def _age(entry: FailureObject) -> tuple[datetime, str]:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -220,24 +220,27 @@ def replay(
         on_step=on_step,
     )
     with nullcontext() if dry_run else lock:
-        outcome = replayed.run(_backups(target, store, dry_run=dry_run) if backup else _failures(target))
+        until = None if dry_run else lock.taken_at() + _CLOCK_STEP
+        outcome = replayed.run(_backups(target, store, dry_run=dry_run) if backup else _failures(target, until))
     click.echo(json.dumps(outcome.as_dict()) if as_json else _sentence(outcome, dry_run=dry_run))
     if not (outcome.complete or dry_run):
         raise click.exceptions.Exit(1)
 
 
+_CLOCK_STEP = timedelta(seconds=1)  # of `LastModified`
 _ROWS = 20  # broken rows that a person is shown
 _SHOWN = 10
 
 
-def _failures(target: "Target") -> "Iterator[Source]":
+def _failures(target: "Target", until: datetime | None) -> "Iterator[Source]":
+    """Return what failed before the replay: it would meet on later pages what has failed because of it, for ever."""
     from functools import partial
 
     from iot_stream.failure_objects import BackupLocation, FailureObjects
     from iot_stream.failures.replay import Source
 
     objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
-    return (Source(each.key, partial(objects.records, each.key)) for each in objects.objects(settled=True))
+    return (Source(each.key, partial(objects.records, each.key)) for each in objects.objects(until))
 
 
 def _backups(target: "Target", store: "ProgressStore", *, dry_run: bool) -> "Iterator[Source]":

@@ -10,6 +10,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -99,6 +100,18 @@ class ReplayLock:
                 self._s3.delete_object(Bucket=self._bucket, Key=_KEY)
         except (ClientError, BotoCoreError, ProgressError):
             pass  # it is free once this process has ended
+
+    def taken_at(self) -> datetime:
+        """Return when it was taken or last renewed, by S3's clock.
+
+        Raises:
+            ProgressError: it can't be read.
+        """
+        try:
+            found: datetime = self._s3.head_object(Bucket=self._bucket, Key=_KEY)["LastModified"]
+        except (ClientError, BotoCoreError) as error:
+            raise ProgressError(f"the lock of replays can't be read: {error}") from error
+        return found
 
     def renew(self) -> None:
         """Say once a minute that this replay is alive.

@@ -306,8 +306,13 @@ class _Moments(threading.Event):
 
 def read_twice(monkeypatch: pytest.MonkeyPatch, processed: threading.Event) -> tuple[list[ShardBatch], list[float]]:
     """Return the batches of a shard that is read until its second pause, at 100 ms a read, and the pauses."""
-    now = itertools.count(1000.0, 0.1)
-    monkeypatch.setattr(kinesis_module, "time", SimpleNamespace(monotonic=lambda: next(now), time_ns=time.time_ns))
+    now, reader = itertools.count(1000.0, 0.1), threading.current_thread()
+
+    def monotonic() -> float:
+        """Give the time; a thread that another test has left behind does not move it."""
+        return next(now) if threading.current_thread() is reader else time.monotonic()
+
+    monkeypatch.setattr(kinesis_module, "time", SimpleNamespace(monotonic=monotonic, time_ns=time.time_ns))
     monkeypatch.setattr(kinesis_module, "_PAUSE", 0.25)
     kinesis = FakeKinesis({"1": [b"a", b"b", b"c", b"d", b"e"]}, {}, set())
     batches: list[ShardBatch] = []
