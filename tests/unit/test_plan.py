@@ -28,7 +28,7 @@ from role_mapper.deployment_rules import problems
 from role_mapper.instance_limits import LIMITS, largest_buffer, most_nodes
 from tests.builders import ARRIVED_AT, device_reading
 from tests.enrichers import enrich
-from tests.template import PROJECT, load_template
+from tests.template import PROJECT, load_template, refusing_rules
 
 SMALL = Workload(devices=1000, every_s=10, reading_bytes=170, keep_days=30)
 PRICE_TABLE = load_prices(None)
@@ -45,6 +45,7 @@ workloads = st.builds(
     buffer_seconds=st.integers(0, 1800),
     failed_share=st.floats(0, 1),
     backup_all=st.booleans(),
+    warm=st.booleans(),
 )
 
 
@@ -304,7 +305,8 @@ def test_parameters_are_those_of_the_template_within_their_bounds(work: Workload
             assert text in map(str, constraint["AllowedValues"]), name
         if "AllowedPattern" in constraint:
             assert re.fullmatch(constraint["AllowedPattern"], text), name
-    assert made.parameters["IndexRotationPeriod"] != "NoRotation"  # the template's rule: retention needs a rotation
+    assert refusing_rules(made.parameters) == set()
+    assert made.parameters["IndexRotationPeriod"] != "NoRotation"  # retention needs a rotation
     assert int(made.parameters["RetentionDays"]) > work.keep_days
     both = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
     assert sum(int(made.parameters[name]) for name in both) == work.buffer_seconds

@@ -1,46 +1,11 @@
-"""The template's Rules refuse what contradicts itself, and nothing else, as CloudFormation evaluates them.
-
-The functions are those of AWS's page "Rule-specific intrinsic functions" that the template uses.
-"""
-
-from collections.abc import Mapping
-from typing import Any
+"""The template's Rules refuse what contradicts itself, and nothing else, as CloudFormation evaluates them."""
 
 import pytest
 
-from tests.template import load_template
+from tests.template import load_template, refusing_rules
 
-TEMPLATE = load_template()
-DEFAULTS = {name: str(each["Default"]) for name, each in TEMPLATE["Parameters"].items()}
 STANDBY = {"Standby": "true", "AvailabilityZones": "3", "DedicatedMasters": "true", "NumberOfReplicas": "2"}
 SAML = {"SamlEntityId": "id", "SamlMetadataParameter": "/saml:1", "SamlAdminGroup": "admins"}
-
-
-def _value(part: Any, parameters: Mapping[str, str]) -> Any:
-    match part:
-        case {"Ref": name}:
-            return parameters[name]
-        case {"Equals": [one, other]}:
-            return str(_value(one, parameters)) == str(_value(other, parameters))
-        case {"Not": [inner]}:
-            return not _value(inner, parameters)
-        case {"Contains": [texts, text]}:
-            return _value(text, parameters) in texts
-        case str():
-            return part
-        case _:
-            raise NotImplementedError(part)
-
-
-def refused(**changed: str) -> set[str]:
-    """Return the rules that refuse the defaults with these changes."""
-    parameters = DEFAULTS | changed
-    return {
-        name
-        for name, rule in TEMPLATE["Rules"].items()
-        if _value(rule["RuleCondition"], parameters)
-        and not all(_value(each["Assert"], parameters) for each in rule["Assertions"])
-    }
 
 
 REFUSED = [
@@ -63,12 +28,12 @@ REFUSED = [
 @pytest.mark.parametrize(("rule", "changed"), REFUSED)
 def test_a_contradiction_is_refused_by_its_rule(rule: str, changed: dict[str, str]) -> None:
     """By this one and no other."""
-    assert refused(**changed) == {rule}
+    assert refusing_rules(changed) == {rule}
 
 
 def test_every_rule_was_seen_to_refuse() -> None:
     """None is left that could be one that never does."""
-    assert {rule for rule, _ in REFUSED} == TEMPLATE["Rules"].keys()
+    assert {rule for rule, _ in REFUSED} == load_template()["Rules"].keys()
 
 
 @pytest.mark.parametrize(
@@ -86,4 +51,4 @@ def test_every_rule_was_seen_to_refuse() -> None:
 )
 def test_what_fits_together_is_let_through(changed: dict[str, str]) -> None:
     """By every rule."""
-    assert refused(**changed) == set()
+    assert refusing_rules(changed) == set()
