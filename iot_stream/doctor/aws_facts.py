@@ -79,8 +79,11 @@ def highest(
     return float(min(values) if statistic == "Minimum" else max(values))
 
 
-def errors_of_log(logs: Any, group: str, pattern: str) -> list[str]:
-    """Return the messages of a log group's last quarter of an hour that match a filter pattern, oldest first."""
+def errors_of_log(logs: Any, group: str, pattern: str) -> list[str] | None:
+    """Return the messages of a log group's last quarter of an hour that match a filter pattern, oldest first.
+
+    Without the log group, return None: nobody knows whether there were errors.
+    """
     since = datetime.now(UTC) - _RECENT
 
     def read() -> list[str]:
@@ -90,7 +93,7 @@ def errors_of_log(logs: Any, group: str, pattern: str) -> list[str]:
         events = sorted(response["events"], key=lambda event: event["timestamp"])
         return [event["message"] for event in events]
 
-    return unless_missing(read) or []
+    return unless_missing(read)
 
 
 def concurrency(client: Any, function: str) -> tuple[int | None, int | None]:

@@ -177,8 +177,16 @@ def judge_delivery_stream(description: Mapping[str, Any] | None, name: str, stre
         yield Finding(layer, State.OK, f"delivery stream {name} is ACTIVE and reads {stream}")
 
 
-def judge_log(layer: str, messages: Collection[str], group: str) -> Iterator[Finding]:
-    """Judge the errors of a log's last quarter of an hour, oldest first; Firehose writes errorCode and errorMessage."""
+def judge_log(layer: str, messages: Collection[str] | None, group: str) -> Iterator[Finding]:
+    """Judge the errors of a log's last quarter of an hour, oldest first; Firehose writes errorCode and errorMessage.
+
+    Without a log group (None), AWS keeps no errors: neither Firehose nor a function with this role makes one.
+    """
+    if messages is None:
+        text = f"log group {group} does not exist: it was deleted, and errors are written nowhere"
+        section = "deliveryerrorsalarm" if layer == "delivery stream" else "functionerrorsalarm"
+        yield Finding(layer, State.WARNING, text, f"aws logs create-log-group --log-group-name {group}", section)
+        return
     if not messages:
         return
     entry = _entry(list(messages)[-1])

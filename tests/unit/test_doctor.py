@@ -234,6 +234,11 @@ def logged(group: str, *messages: str) -> Any:
     return respond
 
 
+def without_log(group: str) -> Any:
+    """FilterLogEvents, where one group was deleted."""
+    return lambda params: Refusal("ResourceNotFoundException") if params["logGroupName"] == group else {"events": []}
+
+
 def topic_attributes(services: list[str]) -> dict[str, Any]:
     """GetTopicAttributes."""
     statements = [{"Effect": "Allow", "Principal": {"Service": each}, "Action": "sns:Publish"} for each in services]
@@ -380,6 +385,8 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
           "OS.BulkWritePermissionDenied": "deliveryauthfailurealarm",
           "OS.ServiceException": "deliveryerrorsalarm",
       }.items()),
+    ("no log of deliveries", "logs.FilterLogEvents", without_log("delivery-log"), "delivery stream", State.WARNING, "delivery-log does not exist", "deliveryerrorsalarm"),
+    ("no log of the function", "logs.FilterLogEvents", without_log("enrichment-log"), "function", State.WARNING, "enrichment-log does not exist", "functionerrorsalarm"),
     ("no function", "lambda.GetFunctionConfiguration", Refusal("ResourceNotFoundException"), "function", State.REFUSES, "was deleted", "processingfailurealarm"),
     ("a failed function", "lambda.GetFunctionConfiguration", {"State": "Failed", "StateReason": "why"}, "function", State.REFUSES, "Failed: why", "processingfailurealarm"),
     ("a silenced function", "lambda.GetFunctionConfiguration", {"LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "WARN"}}, "function", State.WARNING, "log level is WARN", "transformfailurealarm"),
