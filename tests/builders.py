@@ -81,6 +81,12 @@ FUNCTION_ENVIRONMENT = {
     "DOMAIN_ENDPOINT": DOMAIN_ENDPOINT,
     "MASTER_USER_MODE": "InternalUser",
     "MASTER_USER_SECRET_ARN": SECRET_ARN,
+    "ROLE_NAME": "kinesis-firehose",
+    "INDEX_NAME": "iot-stream",
+    "INDEX_PATTERN": "iot-stream*",
+    "DELIVERY_ROLE_ARN": "arn:aws:iam::123456789012:role/iot-stream-DeliveryRole",
+    "ALERTS_ROLE_ARN": "",
+    "ADMIN_ROLE_ARN": "",
     "URL_SUFFIX": "amazonaws.com",
 }
 """The role mapper's environment, as the template and Lambda set it."""
@@ -89,7 +95,7 @@ FUNCTION_ENVIRONMENT = {
 def mapping_properties(**changes: str) -> dict[str, str]:
     """Return the properties of the template's custom resource, as the strings that CloudFormation makes of them."""
     return {
-        "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper:live",
+        "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper",
         "ServiceTimeout": "660",
         "CodeVersion": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper:1",
         "DomainEndpoint": DOMAIN_ENDPOINT,

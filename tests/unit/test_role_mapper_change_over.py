@@ -40,6 +40,7 @@ def domain(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> FakeDoma
     monkeypatch.setattr(files, "saved_objects", lambda _: [])
     for name, value in FUNCTION_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INDEX_PATTERN", NEW["IndexPattern"])
     monkeypatch.setattr(change_over, "sign_in", lambda *_: None)
     monkeypatch.setattr(change_over, "Domain", lambda *_, **__: fake_domain.client(60))
     client = fake_domain.client()

@@ -293,16 +293,17 @@ def test_a_wrong_setting_is_named(variable: str, value: str, words: str) -> None
 def test_an_iam_master_needs_no_secret() -> None:
     """The template sets an empty ARN then."""
     environment = FUNCTION_ENVIRONMENT | {"MASTER_USER_MODE": "IamRole", "MASTER_USER_SECRET_ARN": ""}
-    assert Settings.from_environment(environment) == Settings(DOMAIN_ENDPOINT, MasterUserMode.IAM_ROLE, "")
+    settings = Settings.from_environment(environment)
+    assert (settings.master_user_mode, settings.master_user_secret_arn) == (MasterUserMode.IAM_ROLE, "")
 
 
 def test_an_event_need_not_name_what_the_environment_says() -> None:
     """And may repeat it, as events of earlier versions of the template do."""
     settings = Settings.from_environment(FUNCTION_ENVIRONMENT)
-    settings.check({})
-    settings.check({"DomainEndpoint": DOMAIN_ENDPOINT, "MasterUserSecretArn": SECRET_ARN})
+    settings.check_domain({})
+    settings.check_domain({"DomainEndpoint": DOMAIN_ENDPOINT, "MasterUserSecretArn": SECRET_ARN})
     with pytest.raises(PropertiesError):
-        settings.check({"DomainEndpoint": None})
+        settings.check_domain({"DomainEndpoint": None})
 
 
 # Hosts as public samples of CloudFormation's events have them, and the bucket of AWS's page on VPC endpoints.
@@ -356,24 +357,15 @@ def test_the_local_stacks_address_is_the_one_of_its_configuration(url: str) -> N
     assert ATTACKER not in str(raised.value)
 
 
-def test_the_template_sets_the_functions_environment_and_publishes_it() -> None:
-    """The alias names a version, which keeps its environment: what can change is in the version's description.
-
-    The endpoint changes with the domain's name alone.
-    Every property of AWS::Lambda::Version is replaced when it changes (AWS CloudFormation Template Reference).
-    """
-    function = load_template()["Resources"]["RoleMapperFunction"]["Properties"]
-    variables = function["Environment"]["Variables"]
+def test_the_template_sets_the_functions_environment() -> None:
+    """And its custom resources invoke the function itself: a version keeps the environment it was published with."""
+    resources = load_template()["Resources"]
+    variables = resources["RoleMapperFunction"]["Properties"]["Environment"]["Variables"]
     assert set(variables) == set(FUNCTION_ENVIRONMENT) - {"AWS_REGION"}
     assert variables["URL_SUFFIX"] == {"Ref": "AWS::URLSuffix"}
-    described = json.dumps(function["VersionDescription"])
     assert variables["DOMAIN_ENDPOINT"] == {"GetAtt": "Domain.DomainEndpoint"}
-    for value in (
-        {"Ref": "DomainName"},
-        variables["MASTER_USER_MODE"],
-        variables["MASTER_USER_SECRET_ARN"]["If"][1],
-    ):
-        assert json.dumps(value) in described
+    for resource in ("RoleMapping", "ChangeOver"):
+        assert resources[resource]["Properties"]["ServiceToken"] == {"GetAtt": "RoleMapperFunction.Arn"}
 
 
 def test_every_partitions_suffix_is_a_host_name() -> None:

@@ -65,10 +65,11 @@ def domain(fake_domain: FakeDomain, mapper_clock: Clock) -> FakeDomain:
 
 
 def test_create_update_and_delete_get_the_response_that_cloudformation_wants(
-    domain: FakeDomain, cloudformation: CloudFormation
+    domain: FakeDomain, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same id throughout, the request's own ids, and what was done as Data."""
     handler.lambda_handler(custom_resource_event("Create"), LambdaContext())
+    monkeypatch.setenv("ROLE_NAME", "renamed")
     changed = mapping_properties(RoleName="renamed")
     update = custom_resource_event(
         "Update", changed, PhysicalResourceId=PHYSICAL_ID, OldResourceProperties=mapping_properties()

@@ -123,9 +123,8 @@ def test_in_a_vpc_everything_that_touches_the_domain_is_in_it() -> None:
             assert (condition, outside) == ("InVpc", {"Ref": "AWS::NoValue"})
             assert inside["SubnetIds"] == subnets
             assert inside["SecurityGroupIds"] == [{"GetAtt": f"{group}.GroupId"}]
-    for function in (each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::Serverless::Function"):
-        if "AutoPublishAlias" in function:  # a version keeps the subnets that it was published with
-            assert "${SubnetIds}" in json.dumps(function["VersionDescription"])
+    # A version keeps the subnets that it was published with, and the enrichment function's alone are invoked.
+    assert "${SubnetIds}" in json.dumps(RESOURCES["EnrichmentFunction"]["Properties"]["VersionDescription"])
     rules = RESOURCES["DomainSecurityGroup"]["Properties"]["SecurityGroupIngress"]
     for rule in (each["If"][1] if "If" in each else each for each in rules):
         assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443)

@@ -48,8 +48,15 @@ def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
 def _settings(request: Request) -> Settings:
     """Return the function's settings, if the request names no other domain than theirs."""
     settings = Settings.from_environment(os.environ)
-    settings.check(request.properties)
+    settings.check_domain(request.properties)
     return settings
+
+
+def _granting(request: Request) -> tuple[Settings, Properties]:
+    """Return the function's settings and what is wanted, if the settings grant it."""
+    settings, wanted = _settings(request), Properties.of(request.properties)
+    settings.check_grants(wanted)
+    return settings, wanted
 
 
 def _before(request: Request) -> Properties | None:
@@ -61,8 +68,7 @@ def _before(request: Request) -> Properties | None:
 
 
 def _apply(request: Request, physical_id: str, before: Properties | None, deadline: Deadline) -> Response:
-    settings = _settings(request)
-    wanted = Properties.of(request.properties)
+    settings, wanted = _granting(request)
     owner = _owner(request, wanted)
     domain = _domain(settings, deadline)
     try:
@@ -86,9 +92,10 @@ def _delete(request: Request, physical_id: str, deadline: Deadline) -> Response:
         # With such properties Create fails before it touches the domain; its Delete must not block the rollback.
         return Response("SUCCESS", physical_id, f"nothing was made: {error}")
     try:
-        settings = _settings(request)
+        settings, _ = _granting(request)
     except (PropertiesError, SettingsError) as error:
-        # A Delete for the domain that an update replaced and deleted: it must not fail the update.
+        # A Delete for the domain that an update replaced and deleted: it must not fail the update. Nor is a right
+        # of anybody else's taken away for an event that somebody made up.
         return Response("SUCCESS", physical_id, f"nothing was removed: {error}")
     domain = _domain(settings, deadline)
     try:
@@ -115,8 +122,7 @@ def _show(request: Request, physical_id: str, deadline: Deadline) -> Response:
 
 
 def _migrate(request: Request, physical_id: str, deadline: Deadline) -> Response:
-    settings = _settings(request)
-    wanted = Properties.of(request.properties)
+    settings, wanted = _granting(request)
     domain = _domain(settings, deadline)
     try:
         changes = migrate(domain, wanted.index_name)

@@ -1,19 +1,31 @@
-"""The function's own settings: which domain it may sign in to, and how (pure).
+"""The function's own settings: which domain it may sign in to, how, and to whom it may give which rights (pure).
 
 They come from the environment that template.yaml gives the function, never from an event: otherwise whoever may invoke
-the function could name a server of their own and be sent the master user's password.
+the function could name a server of their own and be sent the master user's password, or make a role of their own an
+administrator of the domain.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from role_mapper.errors import PropertiesError, SettingsError
+from role_mapper.properties import Properties
 
 __all__ = ["MasterUserMode", "Settings"]
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?")
+_GRANTS: Final = {
+    "RoleName": "ROLE_NAME",
+    "IndexName": "INDEX_NAME",
+    "IndexPattern": "INDEX_PATTERN",
+    "DeliveryRoleArn": "DELIVERY_ROLE_ARN",
+    "AlertsRoleArn": "ALERTS_ROLE_ARN",
+    "AdminRoleArn": "ADMIN_ROLE_ARN",
+}
+"""Properties of the custom resource that say who gets rights and on what, by the environment's variables."""
 
 
 class MasterUserMode(StrEnum):
@@ -25,18 +37,21 @@ class MasterUserMode(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the domain is and how to sign in.
+    """Where the domain is, how to sign in, and what may be granted.
 
     Attributes:
         domain_endpoint: `host[:port]`: DOMAIN_ENDPOINT.
         master_user_mode: how to sign in: MASTER_USER_MODE.
         master_user_secret_arn: the secret with `username` and `password`: MASTER_USER_SECRET_ARN; empty with an IAM
             master.
+        grants: the values of `RoleName`, `IndexName`, `IndexPattern`, `DeliveryRoleArn`, `AlertsRoleArn` and
+            `AdminRoleArn` that are accepted.
     """
 
     domain_endpoint: str
     master_user_mode: MasterUserMode = MasterUserMode.INTERNAL_USER
     master_user_secret_arn: str = ""
+    grants: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -56,9 +71,10 @@ class Settings:
         secret = environment.get("MASTER_USER_SECRET_ARN", "")
         if mode == MasterUserMode.INTERNAL_USER and not secret:
             raise SettingsError("MASTER_USER_SECRET_ARN is missing: set it to the ARN of the master user's secret")
-        return cls(endpoint, MasterUserMode(mode), secret)
+        grants = {key: environment.get(variable, "") for key, variable in _GRANTS.items()}
+        return cls(endpoint, MasterUserMode(mode), secret, grants)
 
-    def check(self, properties: Mapping[str, object]) -> None:
+    def check_domain(self, properties: Mapping[str, object]) -> None:
         """Refuse the properties of an event that name another domain, secret or way to sign in.
 
         Raises:
@@ -74,4 +90,25 @@ class Settings:
                 raise PropertiesError(
                     f"{key} is not the one in this function's environment: the function signs in to its own stack's "
                     "domain only"
+                )
+
+    def check_grants(self, wanted: Properties) -> None:
+        """Refuse properties that would give rights to another role, or rights on other indices.
+
+        Raises:
+            PropertiesError: they would; names the property and its variable. Nothing has been contacted.
+        """
+        asked = {
+            "RoleName": wanted.role_name,
+            "IndexName": wanted.index_name,
+            "IndexPattern": wanted.index_pattern,
+            "DeliveryRoleArn": wanted.delivery_role_arn,
+            "AlertsRoleArn": wanted.alerts_role_arn,
+            "AdminRoleArn": wanted.admin_role_arn,
+        }
+        for key, value in asked.items():
+            if value != self.grants.get(key):
+                raise PropertiesError(
+                    f"{key} is not the one in this function's environment ({_GRANTS[key]}): the function gives only "
+                    "the rights that its own stack asks for; change the stack's parameters"
                 )

@@ -61,8 +61,10 @@ class Role(_SecurityObject):
         return found
 
     def covers(self, index_pattern: str) -> bool:
-        """Return whether the role that is there names this index pattern."""
-        return index_pattern in documents.index_patterns(self.find() or {})
+        """Return whether the role that is there is this owner's and names this index pattern."""
+        found = self.find() or {}
+        ours = self.owner.ownership(self.description(found)) is not Ownership.FOREIGN
+        return ours and index_pattern in documents.index_patterns(found)
 
     @override
     def claim(self, found: Document) -> Ownership:
