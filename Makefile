@@ -6,8 +6,10 @@ UV      := $(BIN)/uv
 # Company networks: pip trusts the system's certificates by itself, uv when it is told to.
 export UV_SYSTEM_CERTS = 1
 STAMPS  := .local/stamps
-# Compile packages once: SAM, the worker and every function start often, and where Python may not write bytecode
-# (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile all packages again.
+# Compile packages and the project's own modules once: SAM, the worker, every function and every process of tests start
+# often, and where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, as in many CI images) each start would compile
+# all of them again: seconds of a processor for each process of `make test`.
+export PYTHONDONTWRITEBYTECODE =
 INSTALL  = $(UV) pip install --quiet --compile-bytecode --require-hashes
 
 # Print what is installed before it begins, and how long it took: downloads can take a minute in silence.

@@ -144,7 +144,8 @@ class MemoryIndex:
     # ---- searching ---------------------------------------------------------------------------------------------
 
     def _search(self, hits: list[dict[str, Any]], body: Mapping[str, Any]) -> dict[str, Any]:
-        found = [hit for hit in hits if self._matches(hit["_source"], body.get("query", {"bool": {}}))]
+        matches = self._matching(body.get("query", {"bool": {}}))
+        found = [hit for hit in hits if matches(hit["_source"])]
         total = {"total": {"value": len(found), "relation": "eq"}} if body["track_total_hits"] else {}
         aggregations = {"aggregations": self._aggregate(found, body["aggs"])} if "aggs" in body else {}
         return {"hits": {**total, "hits": self._sorted(found, body)}, **aggregations}
@@ -163,20 +164,25 @@ class MemoryIndex:
             return [{"_id": hit["_id"], "fields": _fields(hit, body), "sort": hit["sort"]} for hit in hits]
         return hits
 
-    def _matches(self, source: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
+    def _matching(self, query: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
+        """Return what says of a document whether it matches; bounds are read once, not for each document."""
         [(kind, what)] = query.items()
         if kind == "bool":
-            return all(self._matches(source, each) for each in what.get("filter", [])) and not any(
-                self._matches(source, each) for each in what.get("must_not", [])
-            )
+            wanted = [self._matching(each) for each in what.get("filter", [])]
+            unwanted = [self._matching(each) for each in what.get("must_not", [])]
+            return lambda source: all(each(source) for each in wanted) and not any(each(source) for each in unwanted)
         if kind == "exists":
-            return _value(source, what["field"]) is not None
+            return lambda source: _value(source, what["field"]) is not None
         [(name, test)] = what.items()
-        value = _value(source, name)
         if kind == "range":
-            return value is not None and all(_COMPARE[key](value, self._bound(name, end)) for key, end in test.items())
-        wanted = [test] if kind == "term" else test
-        return bool(set(value if isinstance(value, list) else [value]) & set(wanted))
+            bounds = [(_COMPARE[key], self._bound(name, end)) for key, end in test.items()]
+            return lambda source: (
+                (value := _value(source, name)) is not None and all(compare(value, end) for compare, end in bounds)
+            )
+        terms = {test} if kind == "term" else set(test)
+        return lambda source: (
+            not terms.isdisjoint(value if isinstance(value := _value(source, name), list) else [value])
+        )
 
     def _bound(self, name: str, end: Any) -> Any:
         if end == "now+1m":
@@ -193,7 +199,8 @@ class MemoryIndex:
                 values = [value for hit in hits if (value := _value(hit["_source"], agg[name]["field"])) is not None]
                 return {"value": chosen(values, default=None)}
         if "filter" in agg:
-            inside = [hit for hit in hits if self._matches(hit["_source"], agg["filter"])]
+            matches = self._matching(agg["filter"])
+            inside = [hit for hit in hits if matches(hit["_source"])]
             return {"doc_count": len(inside), **self._aggregate(inside, inner)}
         if "terms" in agg:
             groups = _groups(hits, agg["terms"]["field"])
@@ -239,10 +246,15 @@ _DATES = {"timestamp", "ingested_at", "fleet.last_seen", "alert.opened_at", "ale
 
 
 def _value(source: Mapping[str, Any], name: str) -> Any:
+    value = source.get(name) if "." not in name else _inner_value(source, name)
+    return _comparable(name, value)
+
+
+def _inner_value(source: Mapping[str, Any], name: str) -> Any:
     value: Any = source
     for key in name.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return _comparable(name, value)
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _comparable(name: str, value: Any) -> Any:

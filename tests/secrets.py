@@ -1,5 +1,6 @@
 """Passwords made up for tests, and whether one of them got into a text."""
 
+import functools
 import json
 from base64 import b64encode
 from urllib.parse import quote
@@ -20,6 +21,7 @@ def leaks(text: str) -> list[str]:
     return [form for secret in _SECRETS for form, spelled in spellings(secret) if spelled in text]
 
 
+@functools.cache
 def spellings(secret: str) -> list[tuple[str, str]]:
     """Return each form in which a secret can stand in a text, with its name."""
     raw = secret.encode()

@@ -1,10 +1,13 @@
 """Unit tests have no sockets: what needs one is an integration test."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
+from botocore.loaders import Loader, create_loader
 
 from role_mapper import files, master_user, redaction, response_sender
 from role_mapper.deadline import Deadline
@@ -14,6 +17,29 @@ from tests.provisioning import two_saved_objects
 
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator
+
+
+class _EachOnce(list[str]):
+    """Folders of models: boto3 adds its own again for each session."""
+
+    def append(self, folder: str) -> None:
+        if folder not in self:
+            super().append(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_read_once() -> Iterator[None]:
+    """Read AWS's models once for all sessions: each would read them again, which takes longer than most tests."""
+
+    @functools.cache
+    def shared(folders: str | None) -> Loader:
+        loader = create_loader(folders)
+        loader._search_paths = _EachOnce(loader.search_paths)
+        return loader
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(botocore.session, "create_loader", shared)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -50,9 +50,9 @@ RETRYABLE: dict[str, FakeResponse | Exception] = {
     str(status): error(status) for status in (401, 403, 409, 429, 500, 502, 503)
 }
 RETRYABLE |= NETWORK
-# The role mapper's code tells these apart from all other statuses; those are alike to it, as network errors are.
+# The role mapper's code tells these apart from all other statuses; those and network errors are alike to it.
 SPECIAL = ("401", "403")
-ALIKE = RETRYABLE.keys() - NETWORK.keys() - {*SPECIAL}
+ALIKE = RETRYABLE.keys() - {*SPECIAL}
 LASTING = {str(status): error(status) for status in (400, 405, 413)}
 
 
@@ -92,7 +92,7 @@ STEPS = _steps()
 def test_a_retryable_error_changes_nothing_about_the_result(whole: FakeDomain, direction: str, number: int) -> None:
     """401, 403, 409, 429, 5xx, DNS, TLS and time-outs at any step: tried again, same state in the end."""
     before, after = RUNS[direction]
-    for kind in (*SPECIAL, *share_of(sorted(ALIKE), number), *share_of(NETWORK, number)):
+    for kind in (*SPECIAL, *share_of(sorted(ALIKE), number)):
         restart(whole, before)
         whole.faults = {number: RETRYABLE[kind]}
         PATHS[direction](whole)
