@@ -40,6 +40,7 @@ from iot_stream.paths import PROJECT
 sys.path.insert(0, str(PROJECT / "functions" / "device_alerts"))
 
 from device_alerts.documents import iso, milliseconds
+from device_alerts.progress import Progress
 from device_alerts.rules import load as load_rules
 from device_alerts.run import Run, RunSettings
 from device_alerts.search import Domain
@@ -181,7 +182,7 @@ def list_seconds(server: OpenSearch, session: requests.Session, index: str, pane
 def run(domain: Domain, name: str, now: int) -> None:
     """Run once; its message goes nowhere."""
     settings = RunSettings(name, grace=120_000, late_after=600_000)
-    Run(load_rules(), settings, domain, lambda _: None, clock=lambda: now, lease=1).go()
+    Run(load_rules(), settings, domain, lambda _: None, lambda _: Progress(), clock=lambda: now, lease=1).go()
 
 
 def timed(pid: int, work: Callable[[], None]) -> dict[str, float]:

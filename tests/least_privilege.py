@@ -93,7 +93,15 @@ CALLS: Mapping[str, Mapping[str, Call]] = {
     "EnrichmentRole": {},
     "EnrichmentDeploymentRole": {},
     "DeviceAlertsRole": {
-        "sns:Publish": lambda client, at: client("sns").publish(TopicArn=at.topic_arn, Message="least privilege")
+        "sns:Publish": lambda client, at: client("sns").publish(TopicArn=at.topic_arn, Message="least privilege"),
+        "cloudwatch:GetMetricStatistics": lambda client, _at: client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Firehose",
+            MetricName="KinesisMillisBehindLatest",
+            StartTime="2026-01-01",
+            EndTime="2026-01-02",
+            Period=86_400,
+            Statistics=["Maximum"],
+        ),
     },
 }
 """By role and action."""

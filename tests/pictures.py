@@ -20,6 +20,7 @@ from typing import Any
 import boto3
 import vl_convert
 
+from device_alerts.progress import Progress
 from device_alerts.rules import load as load_rules
 from device_alerts.run import Run, RunSettings
 from device_alerts.search import Domain
@@ -161,7 +162,15 @@ def decide_alerts(server: OpenSearch, index: str) -> None:
         domain._http = session  # the administrator's, in place of a signature
         settings = RunSettings(index, grace=120_000, late_after=600_000)
         for ago in (240_000, 0):
-            Run(load_rules(), settings, domain, lambda _: None, clock=lambda ago=ago: now - ago, lease=1).go()
+            Run(
+                load_rules(),
+                settings,
+                domain,
+                lambda _: None,
+                lambda _: Progress(),
+                clock=lambda ago=ago: now - ago,
+                lease=1,
+            ).go()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ TROUBLED = [HOT_IN_TROUBLE, GONE_IN_TROUBLE, GONE_WHILE_LATE]
 # Ago enough that a second reading shows more than `alert_after` (60 s) of heat, and long before `silent_after` (180 s)
 # ends, however slow the machine is between the two.
 HOT_FOR = 70_000
+# Longer than `silent_after`, by more than delivery may have been late lately, in any test (device_alerts.progress).
+GONE_FOR = 30 * MINUTE
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +58,8 @@ def test_what_goes_wrong_is_told_once_and_what_is_well_again_too(local_stack: Lo
     run(local_stack, stack)
     client, index = local_stack.opensearch.admin_client(), stack.output("AlertsIndexName")
     now = time.time_ns() // 1_000_000
-    remember(local_stack, stack, on_time_since=now - 10 * MINUTE, horizon=now - 10 * MINUTE)
-    put(local_stack, stack, GONE, 20.0, iter([now - 6 * MINUTE]))
+    remember(local_stack, stack, on_time_since=now - 10 * MINUTE, horizon=now - GONE_FOR - MINUTE)
+    put(local_stack, stack, GONE, 20.0, iter([now - GONE_FOR]))
     put(local_stack, stack, HOT, 45.5, iter([now - HOT_FOR]))
     run(local_stack, stack)
     put(local_stack, stack, HOT, 45.5, iter([time.time_ns() // 1_000_000]))
@@ -109,9 +111,9 @@ def test_what_breaks_meanwhile_changes_nothing_that_is_told(local_stack: LocalSt
     """
     run(local_stack, stack)
     now = time.time_ns() // 1_000_000
-    put(local_stack, stack, GONE_IN_TROUBLE, 20.0, iter([now - 6 * MINUTE]))
+    put(local_stack, stack, GONE_IN_TROUBLE, 20.0, iter([now - GONE_FOR]))
     put(local_stack, stack, HOT_IN_TROUBLE, 45.5, iter([now - HOT_FOR]))
-    remember(local_stack, stack, on_time_since=now - 10 * MINUTE, horizon=now - 10 * MINUTE)
+    remember(local_stack, stack, on_time_since=now - 10 * MINUTE, horizon=now - GONE_FOR - MINUTE)
     kill_in_the_middle(local_stack, stack)
     put(local_stack, stack, HOT_IN_TROUBLE, 45.5, iter([time.time_ns() // 1_000_000]))
     kill_in_the_middle(local_stack, stack)
@@ -120,8 +122,8 @@ def test_what_breaks_meanwhile_changes_nothing_that_is_told(local_stack: LocalSt
     with late_from(local_stack, stack, seconds=0):
         until(lambda: run(local_stack, stack) and pipeline(local_stack, stack) == ["open"], seconds=90, what="late")
         now = time.time_ns() // 1_000_000
-        put(local_stack, stack, GONE_WHILE_LATE, 20.0, iter([now - 6 * MINUTE]))
-        remember(local_stack, stack, horizon=now - 10 * MINUTE)
+        put(local_stack, stack, GONE_WHILE_LATE, 20.0, iter([now - GONE_FOR]))
+        remember(local_stack, stack, horizon=now - GONE_FOR - MINUTE)
         run(local_stack, stack)
         assert ("silent", GONE_WHILE_LATE) not in opened(local_stack, stack)
     begin = time.time_ns() // 1_000_000

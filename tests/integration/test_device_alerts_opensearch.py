@@ -17,6 +17,7 @@ import requests
 from requests.auth import AuthBase
 
 from device_alerts.documents import RUN_ID, iso
+from device_alerts.progress import Progress
 from device_alerts.rules import parse
 from device_alerts.run import ConflictError, Run, RunSettings, Version
 from device_alerts.search import Domain, DomainError
@@ -166,7 +167,7 @@ def test_a_real_index_and_the_one_in_memory_say_the_same(fleet: Fleet, monkeypat
         for reading in batch:  # the index rounds to hundredths
             memory.add({**reading, "temp_celsius": round(reading["temp_celsius"], 2)})
         for index, topic in zip((fleet.domain, memory), topics, strict=True):
-            Run(RULES, settings, index, topic.publish, clock=lambda: now[0], lease=50_000).go()
+            Run(RULES, settings, index, topic.publish, lambda _: Progress(), clock=lambda: now[0], lease=50_000).go()
     real = fleet.documents()
     assert real.keys() == memory.written.keys(), f"seed {SEED}"
     assert real == memory.written, f"seed {SEED}"
@@ -183,7 +184,9 @@ def test_a_real_index_and_the_one_in_memory_say_the_same(fleet: Fleet, monkeypat
     memory.refresh()
     for index, topic in zip((fleet.domain, memory), topics, strict=True):
         forgetful = replace(settings, keep=4 * MINUTE)
-        summary = Run(RULES, forgetful, index, topic.publish, clock=lambda: now[0], lease=50_000).go()
+        summary = Run(
+            RULES, forgetful, index, topic.publish, lambda _: Progress(), clock=lambda: now[0], lease=50_000
+        ).go()
         assert summary.forgotten >= 1, f"seed {SEED}"
     assert f"device:{2**53 + 3}" not in memory.written
     assert fleet.documents() == memory.written, f"seed {SEED}"

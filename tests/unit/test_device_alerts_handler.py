@@ -8,6 +8,7 @@ from botocore.stub import ANY, Stubber
 from device_alerts import handler
 from device_alerts.handler import lambda_handler
 from device_alerts.message import Message, message
+from device_alerts.progress import Progress
 from device_alerts.rules import parse
 from device_alerts.settings import Settings, SettingsError
 from iot_stream.description import load
@@ -20,6 +21,7 @@ ENVIRONMENT = {
     "INDEX_NAME": "iot-stream",
     "ALERTS_INDEX": "device-alerts-iot-stream",
     "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
+    "DELIVERY_STREAM": "iot-stream-delivery",
     "TRANSFORM_BUFFER_SECONDS": "60",
     "DELIVERY_BUFFER_SECONDS": "30",
     "LATE_AFTER_SECONDS": "600",
@@ -63,6 +65,7 @@ def test_a_run_publishes_what_sns_takes(monkeypatch: pytest.MonkeyPatch) -> None
         },
     }
     summaries = []
+    monkeypatch.setattr(handler, "CloudWatch", lambda *_: lambda _now: Progress())
     with Stubber(handler._environment()[2]) as sns:
         sns.add_response("publish", {"MessageId": "m"}, expected)
         for _ in range(4):
@@ -74,6 +77,7 @@ def test_a_run_publishes_what_sns_takes(monkeypatch: pytest.MonkeyPatch) -> None
         "run": 4,
         "skipped": "",
         "devices": 1,
+        "not_looked_at": 0,
         "opened": 1,
         "closed": 0,
         "messages": 1,
@@ -93,6 +97,7 @@ def test_settings_are_the_environment_s() -> None:
         ("DOMAIN_ENDPOINT", "https://x", "DOMAIN_ENDPOINT is 'https://x': set it to the domain's host"),
         ("DOMAIN_ENDPOINT", "", "DOMAIN_ENDPOINT is missing"),
         ("TOPIC_ARN", "", "TOPIC_ARN is missing"),
+        ("DELIVERY_STREAM", "", "DELIVERY_STREAM is missing"),
         ("LATE_AFTER_SECONDS", "soon", "LATE_AFTER_SECONDS is 'soon': set it to a whole number"),
         ("KEEP_DAYS", "-1", "KEEP_DAYS is '-1': set it to a whole number of days"),
     ],

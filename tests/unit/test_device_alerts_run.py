@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from device_alerts import missed, queries
 from device_alerts.documents import RUN_ID, Alert, iso
 from device_alerts.message import _NAMES, Message
+from device_alerts.progress import Progress
 from device_alerts.rules import Kind, Rules, parse
 from device_alerts.run import Run, RunSettings, Summary
 from iot_stream.description import load as load_description
@@ -34,6 +36,7 @@ class World:
     rules: Rules = RULES
     settings: RunSettings = SETTINGS
     now: int = START
+    progress: Callable[[int], Progress] = lambda _now: Progress()
     killer: Killer = field(default_factory=Killer)
 
     def __post_init__(self) -> None:
@@ -50,7 +53,8 @@ class World:
     def run(self) -> Summary:
         """Run the function once; it counts the alerts that it opened and closed."""
         publish = self.topic.publish
-        summary = Run(self.rules, self.settings, self.index, publish, clock=lambda: self.now, lease=50_000).go()
+        run = Run(self.rules, self.settings, self.index, publish, self.progress, clock=lambda: self.now, lease=50_000)
+        summary = run.go()
         if not summary.skipped:
             runs = [each["alert"] for each in self.alerts()]
             assert summary.opened == sum(each["opened_run"] == summary.run for each in runs)
@@ -230,9 +234,23 @@ def test_a_fleet_that_flaps_as_a_whole_costs_a_run_no_more_than_its_searches(mon
     fleet = range(12)
     world.minutes(2, dict.fromkeys(fleet, 20.0))
     world.minutes(2, dict.fromkeys(fleet, 41.0), runs=False)
-    world.minutes(1, dict.fromkeys(fleet, 20.0))
+    world.minutes(1, dict.fromkeys(fleet, 20.0), runs=False)
+    summary = world.run()
     assert len(world.alerts()) == 3, "one device of a search: two have more readings together than it may return"
+    assert summary.not_looked_at == 9
     world.assert_rows_are_right()
+
+
+def test_a_device_with_more_readings_than_are_read_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is judged by its latest value, and the run says of how many devices that holds; not of those in order."""
+    monkeypatch.setattr(missed, "_READINGS", 40)
+    world = World()
+    world.minutes(2, {1: 20.0, 2: 20.0})
+    world.minutes(10, {1: 41.0, 2: 20.0}, runs=False)
+    world.minutes(1, {1: 20.0, 2: 20.0}, runs=False)
+    assert (world.run().not_looked_at, world.alerts()) == (1, [])
+    world.minutes(1, {1: 20.0, 2: 20.0}, runs=False)
+    assert world.run().not_looked_at == 0
 
 
 def test_a_device_that_flaps_opens_nothing() -> None:
@@ -272,6 +290,35 @@ def test_a_device_that_speaks_once_in_a_while_does_not_flap() -> None:
         world.minutes(4, {2: 20.0})
         world.send(1)
     assert world.named() == [("silent", 1)]
+
+
+def test_a_pause_that_opens_no_alert_closes_one() -> None:
+    """Every four minutes, with 180 s allowed and both buffers of 60 s: its alert closes once it does so again."""
+    world = World(settings=RunSettings("iot-stream", grace=120_000, late_after=600_000))
+
+    def minutes(count: int, *, talks: bool) -> None:
+        for minute in range(count):
+            world.minutes(1, {2: 20.0, **({1: 20.0} if talks and minute % 4 == 3 else {})})
+
+    minutes(60, talks=True)
+    assert world.named() == []
+    minutes(15, talks=False)
+    assert world.named("open") == [("silent", 1)]
+    minutes(60, talks=True)
+    assert (world.named("open"), world.named("closed")) == ([], [("silent", 1)])
+
+
+@pytest.mark.parametrize("left", [0, 30])
+def test_without_the_latest_readings_time_goes_on(left: int) -> None:
+    """Every index was deleted or closed, or the newest one: nothing is delivered, and somebody is told of it."""
+    world = World()
+    world.minutes(10, {1: 20.0, 2: 45.0})
+    del world.index.readings[left:]
+    for _ in range(30):
+        world.now += MINUTE
+        world.run()
+    assert world.named("open") == [("too_high", 2), ("pipeline_late", None)]
+    assert "No reading has been delivered that arrived after" in world.topic.messages[-1].text
 
 
 def test_a_late_pipeline_is_one_alert_and_makes_no_device_silent() -> None:

@@ -1,8 +1,8 @@
 """Decide what opens and what closes for one device, and for the pipeline (pure).
 
 Nothing here depends on how often it runs: a reading that was judged before changes nothing, a run that was missed is
-made up for by the next one, and time is that of arrivals, not of the function's clock. A late pipeline therefore makes
-no device silent.
+made up for by the next one, and time is that of arrivals, not of the function's clock. Silence is counted to the moment
+up to which everything has been delivered, so that a late pipeline, or a part of it, makes no device silent.
 """
 
 from collections.abc import Mapping
@@ -87,8 +87,9 @@ class Moment:
     Attributes:
         run: the run's number.
         now: the function's clock.
-        horizon: the latest arrival that has been delivered: silence is counted to it.
+        horizon: the latest arrival that has been delivered.
         grace: milliseconds by which one device's readings may be delivered later than another's.
+        delivered: everything that arrived before has been delivered: silence is counted to it.
         judges_silence: whether the pipeline has been on time for long enough.
     """
 
@@ -96,6 +97,7 @@ class Moment:
     now: int
     horizon: int
     grace: int
+    delivered: int
     judges_silence: bool
 
 
@@ -165,12 +167,17 @@ def decide_pipeline(
     """
     late = on_time_since is None
     if late and open_alert is None:
-        minutes = (moment.now - moment.horizon) // 60_000
+        everything = moment.now - moment.horizon > late_after
+        last = moment.horizon if everything else moment.delivered
+        ago = f"{iso(last)} ({(moment.now - last) // 60_000} min ago)"
         text = (
-            f"No reading has been delivered that arrived after {iso(moment.horizon)} ({minutes} min ago): delivery is "
-            f"late, or every device has stopped sending. Silence is not judged until it is on time again"
+            f"No reading has been delivered that arrived after {ago}: delivery is late, or every device has stopped "
+            f"sending"
+            if everything
+            else f"Some readings have not been delivered that arrived after {ago}: a part of the stream is late"
         )
-        return [Alert(str(Kind.PIPELINE_LATE), None, moment.now, moment.horizon + late_after, None, text, moment.run)]
+        text += ". Silence is not judged until delivery is on time again"
+        return [Alert(str(Kind.PIPELINE_LATE), None, moment.now, last + late_after, None, text, moment.run)]
     recovered = on_time_since is not None and moment.now - on_time_since >= _TALKING_SECONDS * 1000
     if open_alert is not None and recovered:
         return [replace(open_alert, closed_at=moment.now, closed_run=moment.run)]
@@ -231,11 +238,12 @@ def _judge_silence(
     before, after = device
     allowed = round(rules.silent_after * 1000)
     if alert is None:
-        silent = moment.horizon - after.last_seen > allowed + moment.grace
+        silent = moment.delivered - after.last_seen > allowed
         return Timer(), silent and moment.judges_silence, False
     if after.last_seen <= max(before.last_seen, alert.since):
         return timer, False, False
-    paused = after.last_seen - max(before.last_seen, alert.since) > allowed
+    # As long as it may be silent before an alert opens: one that pauses for less would never open another.
+    paused = after.last_seen - max(before.last_seen, alert.since) > allowed + moment.grace
     since = after.last_seen if timer.within_since is None or paused else timer.within_since
     talking = after.last_seen - since >= min(_TALKING_SECONDS * 1000, allowed)
     return Timer(None, since), False, talking

@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 
 from device_alerts.message import Message
+from device_alerts.progress import CloudWatch
 from device_alerts.rules import load
 from device_alerts.run import Run, RunSettings
 from device_alerts.search import Domain
@@ -21,6 +22,8 @@ __all__ = ["lambda_handler"]
 _RULES: Final = load()
 # One attempt: a message that SNS took without saying so is repeated by the next run, which says so.
 _SNS_CONFIG: Final = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
+# Within a VPC without a way to CloudWatch, these are seconds of each run.
+_CLOUDWATCH_CONFIG: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 2})
 
 _DAY: Final = 86_400_000
 
@@ -41,7 +44,8 @@ def lambda_handler(_event: object, context: Context) -> dict[str, Any]:
         _event: EventBridge's; nothing of it is used, so that anybody's invocation is a run like any other.
         context: Lambda's; only the remaining time is read.
     """
-    settings, session, sns = _environment()
+    settings, session, sns, cloudwatch = _environment()
+    grace = settings.grace_seconds * 1000
     domain = Domain(
         settings.domain_endpoint,
         f"{settings.index_name}*",
@@ -53,12 +57,13 @@ def lambda_handler(_event: object, context: Context) -> dict[str, Any]:
         _RULES,
         RunSettings(
             settings.index_name,
-            grace=settings.grace_seconds * 1000,
+            grace=grace,
             late_after=settings.late_after_seconds * 1000,
             keep=settings.keep_days * _DAY,
         ),
         domain,
         lambda message: _publish(sns, settings.topic_arn, message),
+        CloudWatch(cloudwatch, settings.delivery_stream, grace),
         clock=_now,
         lease=context.get_remaining_time_in_millis(),
     )
@@ -68,10 +73,15 @@ def lambda_handler(_event: object, context: Context) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> tuple[Settings, boto3.Session, Any]:
-    """Return what holds for every run: settings, whose credentials sign, and SNS's client."""
+def _environment() -> tuple[Settings, boto3.Session, Any, Any]:
+    """Return what holds for every run: settings, whose credentials sign, and the clients of SNS and CloudWatch."""
     session = boto3.Session()
-    return Settings.from_environment(os.environ), session, session.client("sns", config=_SNS_CONFIG)
+    return (
+        Settings.from_environment(os.environ),
+        session,
+        session.client("sns", config=_SNS_CONFIG),
+        session.client("cloudwatch", config=_CLOUDWATCH_CONFIG),
+    )
 
 
 def _publish(sns: Any, topic_arn: str, message: Message) -> None:

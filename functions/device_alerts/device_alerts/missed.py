@@ -33,6 +33,8 @@ class Missed:
         self._rules = rules
         self._search = search
         self._searches_left = _SEARCHES
+        self.not_looked_at = 0
+        """How many devices were left to their latest values, for want of searches or for too many readings."""
 
     def added(
         self,
@@ -52,15 +54,17 @@ class Missed:
         found = dict(page)
         suspects: list[Observation] = []
         for device, seen in page.items():
-            if seen is not None and seen.count <= _READINGS:
-                before = known.get(device)
-                if any(
-                    _may_hide(rule, seen, before) for rule in self._rules.limits if rule.name not in open_alerts[device]
-                ):
-                    suspects.append(seen)
+            rules = [rule for rule in self._rules.limits if rule.name not in open_alerts[device]]
+            if seen is None or not any(_may_hide(rule, seen, known.get(device)) for rule in rules):
+                continue
+            if seen.count <= _READINGS:
+                suspects.append(seen)
+            else:
+                self.not_looked_at += 1
         for some in _chunks(suspects):
             if not self._searches_left:
-                break
+                self.not_looked_at += len(some)
+                continue
             self._searches_left -= 1
             firsts = [stretch.first for seen in some for stretch in seen.beyond.values() if stretch.first is not None]
             devices = [seen.device for seen in some]

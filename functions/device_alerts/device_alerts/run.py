@@ -7,6 +7,7 @@ What is promised, whenever a run is missed, killed, or begun twice:
   leaves the same message, with the same id, to the next run; that one says that it may be a repetition.
 - Two runs never work at the same time: the second finds the first one's lease, which ends with its time-out.
 - While SNS takes nothing, the fleet is judged all the same: publishing comes last, and its error ends the run.
+- While CloudWatch does not say how far delivery has come, everything but silence is judged, and its error ends the run.
 
 Each step leaves the index so that the next run goes on from it; `tests/unit/test_device_alerts_run.py` ends runs
 between any two steps.
@@ -24,6 +25,7 @@ from device_alerts.forget import forget_alerts, forget_devices
 from device_alerts.memory import Memory, memory_of
 from device_alerts.message import Message, message, repeated
 from device_alerts.missed import Missed
+from device_alerts.progress import Progress
 from device_alerts.rules import Rules
 
 __all__ = ["ConflictError", "Index", "Run", "RunSettings", "Summary", "Version"]
@@ -87,7 +89,8 @@ class RunSettings:
     Attributes:
         index_name: the stream's index, for messages.
         grace: milliseconds by which readings of one device may be delivered later than another's.
-        late_after: milliseconds that the latest arrival may be old before the pipeline is late.
+        late_after: milliseconds that the latest arrival, or the oldest undelivered one, may be old before the pipeline
+            is late.
         keep: milliseconds that a closed alert, and a device that is not heard of, is kept; 0: for ever.
     """
 
@@ -99,11 +102,23 @@ class RunSettings:
 
 @dataclass
 class Summary:
-    """What a run did."""
+    """What a run did.
+
+    Attributes:
+        run: its number.
+        skipped: why it did nothing.
+        devices: how many were judged, each as often as it was.
+        not_looked_at: of these, whose readings were not read one by one though they may have been beyond a limit
+            between two runs: they were judged by their latest values (`device_alerts.missed`).
+        opened, closed: how many alerts.
+        messages: how many were published.
+        forgotten: how many devices and alerts were deleted.
+    """
 
     run: int
     skipped: str = ""
     devices: int = 0
+    not_looked_at: int = 0
     opened: int = 0
     closed: int = 0
     messages: int = 0
@@ -118,6 +133,7 @@ class Run:
         settings: names and delays.
         index: the indices.
         publish: sends one message to the topic.
+        progress: says how far delivery has come by a time; may raise.
         clock: epoch milliseconds.
         lease: milliseconds until the function's time-out.
     """
@@ -128,6 +144,7 @@ class Run:
         settings: RunSettings,
         index: Index,
         publish: Callable[[Message], None],
+        progress: Callable[[int], Progress],
         *,
         clock: Callable[[], int],
         lease: int,
@@ -136,6 +153,7 @@ class Run:
         self._settings = settings
         self._index = index
         self._publish = publish
+        self._progress = progress
         self._clock = clock
         self._lease = lease
         self._missed = Missed(rules, index.search_readings)
@@ -157,12 +175,17 @@ class Run:
 
     def _work(self) -> None:
         self._index.refresh()
-        horizon = queries.horizon_of(self._index.search_readings(queries.horizon(self._rules)))
+        found = queries.horizon_of(self._index.search_readings(queries.horizon(self._rules)))
+        # Without the newest index, or any, the latest arrival is still known: time goes on, and delivery is late.
+        horizon = max((each for each in (found, self._memory.horizon) if each is not None), default=None)
+        unknown: Exception | None = None
         if horizon is not None:
-            moment = self._moment(horizon)
+            progress, unknown = self._progressed()
+            moment = self._moment(horizon, progress)
             self._judge_pipeline(moment)
-            for page in self._pages_of_readings(moment):
+            for page in self._pages_of_readings(moment, progress):
                 self._judge(page, moment)
+            self._summary.not_looked_at = self._missed.not_looked_at
             if moment.judges_silence:
                 self._index.refresh()  # a device may fall silent in the run that opened another alert of it
                 for page in self._pages_of_silent_devices(moment):
@@ -177,6 +200,8 @@ class Run:
         if self._settings.keep:
             before = self._clock() - self._settings.keep
             self._summary.forgotten += forget_alerts(self._index, self._memory.announced, before)
+        if unknown is not None:
+            raise unknown
         self._remember(lease_until=0)
 
     # ---- memory ------------------------------------------------------------------------------------------------
@@ -202,22 +227,33 @@ class Run:
         self._version = self._index.put(RUN_ID, memory.document(), self._version)
         self._memory = memory
 
-    def _moment(self, horizon: int) -> Moment:
-        now = self._clock()
-        late = now - horizon > self._settings.late_after
+    def _progressed(self) -> tuple[Progress | None, Exception | None]:
+        """Return how far delivery has come, or why nobody knows."""
+        try:
+            return self._progress(self._clock()), None
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised once the fleet has been judged
+            return None, error
+
+    def _moment(self, horizon: int, progress: Progress | None) -> Moment:
+        now, grace, known = self._clock(), self._settings.grace, progress or Progress()
+        late = max(now - horizon, known.age) > self._settings.late_after
         since = None if late else self._memory.on_time_since or now
         if since != self._memory.on_time_since:
             self._remember(on_time_since=since)
         settled = since is not None and now - since >= self._rules.silent_after * 1000
-        return Moment(self._memory.run, now, horizon, self._settings.grace, settled)
+        delivered = horizon - grace if known.through is None else min(horizon - grace, known.through)
+        return Moment(self._memory.run, now, horizon, grace, delivered, settled and progress is not None)
 
     # ---- the fleet, page by page -------------------------------------------------------------------------------
 
-    def _pages_of_readings(self, moment: Moment) -> Iterable[dict[DeviceId, Observation | None]]:
+    def _pages_of_readings(
+        self, moment: Moment, progress: Progress | None
+    ) -> Iterable[dict[DeviceId, Observation | None]]:
         longest = max((rule.limit_of().after for rule in self._rules.limits), default=0)
         earliest = moment.horizon - _FIRST_LOOK
         if self._memory.horizon is not None:
-            overlap = moment.grace + round(longest * 1000) + _MARGIN
+            delay = max(moment.grace, min(progress.most if progress else 0, self._settings.late_after))
+            overlap = delay + round(longest * 1000) + _MARGIN
             earliest = max(earliest, self._memory.horizon - overlap)
         after = None
         while True:
@@ -229,7 +265,7 @@ class Run:
                 return
 
     def _pages_of_silent_devices(self, moment: Moment) -> Iterable[dict[DeviceId, Observation | None]]:
-        before = moment.horizon - moment.grace - round(self._rules.silent_after * 1000)
+        before = moment.delivered - round(self._rules.silent_after * 1000)
         after = None
         while True:
             hits = self._index.search_alerts(queries.silent_devices(self._rules, before, after))["hits"]["hits"]

@@ -22,6 +22,7 @@ class Settings:
         index_name: the stream's index, before rotation: INDEX_NAME.
         alerts_index: where alerts are written: ALERTS_INDEX.
         topic_arn: who is told: TOPIC_ARN.
+        delivery_stream: whose metrics say how far delivery has come: DELIVERY_STREAM.
         grace_seconds: TRANSFORM_BUFFER_SECONDS and DELIVERY_BUFFER_SECONDS together.
         late_after_seconds: age of the latest arrival at which the pipeline is late: LATE_AFTER_SECONDS.
         keep_days: days that closed alerts and devices that are not heard of are kept, 0 for ever: KEEP_DAYS.
@@ -31,6 +32,7 @@ class Settings:
     index_name: str
     alerts_index: str
     topic_arn: str
+    delivery_stream: str
     grace_seconds: int
     late_after_seconds: int
     keep_days: int
@@ -52,6 +54,7 @@ class Settings:
             index_name=_text(environment, "INDEX_NAME"),
             alerts_index=_text(environment, "ALERTS_INDEX"),
             topic_arn=_text(environment, "TOPIC_ARN"),
+            delivery_stream=_text(environment, "DELIVERY_STREAM"),
             grace_seconds=sum(
                 _number(environment, name) for name in ("TRANSFORM_BUFFER_SECONDS", "DELIVERY_BUFFER_SECONDS")
             ),
