@@ -1,6 +1,5 @@
 """Render the panels' templates: JSON with `{{tokens}}` that stand for what the description of a reading says. Pure."""
 
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -61,7 +60,8 @@ def common_tokens(description: Description, pattern: str, arrival: str) -> dict[
     return {
         "pattern": pattern,
         "arrival": arrival,
-        "clock_ahead": math.ceil(description.clock_ahead),  # date math has no milliseconds
+        "clock_ahead": f"{description.clock_ahead:,.15g}",
+        "clock_ahead_ms": round(description.clock_ahead * 1000),
         "time": description.time.name,
         "time_label": description.time.label,
         "device": device.name,
@@ -185,7 +185,7 @@ def _figure_width(description: Description) -> int:
     """Return how many pixels wide a key figure has to be, so that no label touches the next one."""
     measures = description.measures[:_FIGURES]
     labels = [label for measure in measures for label in _figure_labels(measure, alone=len(measures) == 1)]
-    labels += [f"{capitalized(description.device.label)}s", "Latest delivery"]
+    labels += [f"{capitalized(description.device.label)}s", "Latest delivery, of all"]
     return min(round(max(map(_letters, labels)) * _LETTER) + _BETWEEN, _WIDEST_FIGURE)
 
 

@@ -148,14 +148,14 @@ def test_a_clock_in_the_future_hides_no_device_and_shapes_no_panel(opensearch: O
     wrong = {"uuid": "a", "device_id": 1, "timestamp": _text(datetime.now(UTC) + timedelta(days=365))}
     right = {"uuid": "b", "device_id": 2, "timestamp": _text(datetime.now(UTC) - timedelta(seconds=30))}
     arrived = (
-        {"ingested_at": _text(datetime.now(UTC) - timedelta(hours=2))},
+        {"ingested_at": _text(datetime.now(UTC) - timedelta(minutes=50))},
         {"ingested_at": _text(datetime.now(UTC) - timedelta(seconds=29))},
     )
     make_index(opensearch, "truth-clock", [base | wrong | arrived[0], base | right | arrived[1]])
     responses = responses_of(search, "truth-clock")
     assert silence(responses) == ["1", "2"]
     figures = responses.panels["key-figures"]["aggregations"]
-    assert (figures["records"]["value"], figures["delivered"]["day"]["ahead"]["doc_count"]) == (1, 1)
+    assert (figures["records"]["value"], figures["delivered"]["hour"]["ahead"]["doc_count"]) == (1, 1)
     assert [reading["device_id"] for reading in responses.latest] == [2]
 
 

@@ -216,6 +216,21 @@ def test_silence_is_counted_to_the_latest_delivery(late: int, silences: list[int
     assert found == {number: (duration(silence), silence > limit) for number, silence in enumerate(silences)}
 
 
+def test_key_figures_that_no_filter_changes_say_so() -> None:
+    """What OpenSearch's `global` aggregation counts is of all readings: exactly the figures made of it say "of all"."""
+    [panel] = [panel for panel in DASHBOARD.panels if panel.kind == "key-figures"]
+    chosen = {name: {"value": 5} for name, agg in panel.query.body["aggs"].items() if "global" not in agg}
+
+    def figures(until: int, ahead: int) -> set[tuple[str, ...]]:
+        delivered = {"day": {"until": {"value": until}}, "hour": {"ahead": {"doc_count": ahead}}}
+        drawn = panel_svg(panel, {"aggregations": {**chosen, "delivered": delivered}}, width=900, height=200)
+        return set(re.findall(r'aria-label="label: ([^;]+); text: ([^"]+)"', drawn))
+
+    [before, after] = [figures(1, 0), figures(2**40, 7)]
+    assert {label for label, _ in before ^ after} == {label for label, _ in before if label.endswith(", of all")}
+    assert ("Clock ahead, of all", "▲ 7") in after
+
+
 @pytest.mark.parametrize("name", ["records-per-second", "temperature-over-time"])
 @pytest.mark.parametrize("late", [True, False])
 def test_a_grey_band_says_what_is_not_delivered_yet_and_is_not_there_on_time(name: str, late: bool) -> None:

@@ -124,12 +124,13 @@ def test_the_function_s_metrics_pass_its_log_level() -> None:
 def test_a_role_may_do_named_things_to_named_resources(statement: dict[str, Any]) -> None:
     """No statement is on all resources, and none allows a whole service but the domain's HTTP methods.
 
-    Network interfaces are the exception: AWS grants them on all resources ("Grant Firehose access to an OpenSearch
-    Service destination in a VPC"; the managed policy AWSLambdaVPCAccessExecutionRole), and only in a VPC.
+    Network interfaces are an exception: AWS grants them on all resources ("Grant Firehose access to an OpenSearch
+    Service destination in a VPC"; the managed policy AWSLambdaVPCAccessExecutionRole), and only in a VPC. Reading
+    metrics is the other: GetMetricStatistics has no resource types (Service Authorization Reference, CloudWatch).
     """
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-    if all(action.startswith("ec2:") for action in actions):
+    if all(action.startswith("ec2:") for action in actions) or actions == ["cloudwatch:GetMetricStatistics"]:
         assert resources == ["*"]
         return
     assert "*" not in resources
