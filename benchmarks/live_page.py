@@ -4,7 +4,7 @@ Starts its own OpenSearch, fills one index with seeded readings of the last 15 m
 many viewers ask as the page does, and opens it in headless Chromium. JSON goes to build/bench/live_page.json; README.md
 says what the figures mean.
 
-    python -m benchmarks.live_page [--records 1000000] [--viewers 20] [--minutes 10]
+    python -m benchmarks.live_page [--records 1000000] [--viewers 20] [--minutes 10] [--requests 5000]
 """
 
 import argparse
@@ -17,16 +17,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import batched
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import psutil
+import requests
+import uvicorn
 from playwright.sync_api import Page
 
 from benchmarks import figures
 from iot_stream.dashboards.definition import load
-from iot_stream.live.app import Sources
+from iot_stream.live.app import Sources, create_app
 from iot_stream.live.reader import Reader, connect
+from iot_stream.live.server import configure
 from iot_stream.live.vega import bundle
 from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
@@ -34,6 +38,7 @@ from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import COUNTS, Failed, chromium, get, serving
+from tests.polling import until
 from tests.readings import make_index, readings
 
 INDEX = "bench-live"
@@ -48,6 +53,7 @@ def main() -> None:
     parser.add_argument("--responses", type=int, default=60, help="responses to time")
     parser.add_argument("--viewers", type=int, default=20, help="viewers at the same time, each refreshing every 5 s")
     parser.add_argument("--viewed", type=float, default=60, help="seconds that they look")
+    parser.add_argument("--requests", type=int, default=0, help="requests, as fast as they go, to a server of its own")
     parser.add_argument("--minutes", type=float, default=10, help="minutes of refreshing, once a second")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -78,6 +84,8 @@ def measure(server: OpenSearch, folder: Path, arguments: argparse.Namespace) -> 
             result["viewers"] = many(url, search, arguments.viewers, arguments.viewed)
         if arguments.minutes:
             result["refresh"] = refresh(url, arguments.minutes * 60)
+    if arguments.requests:
+        result["endurance"] = endurance(server, folder / "vega", arguments.requests)
     return result
 
 
@@ -144,6 +152,51 @@ def many(url: str, search: Counted, viewers: int, seconds: float) -> dict[str, A
         "asked_of_the_domain": search.refreshes - asked_before,
         "response_s": percentiles(times),
     }
+
+
+def endurance(server: OpenSearch, vega: Path, count: int) -> dict[str, Any]:
+    """Return the memory of a server in a process of its own, which is asked as fast as eight viewers can.
+
+    Each asks for all panels of a range that nobody else asks for, so that no response is shared, and for the rest.
+    """
+    process = get_context("spawn").Process(target=serve_until_killed, args=(server, vega, port := free_port()))
+    process.start()
+    url, rss = f"http://127.0.0.1:{port}", psutil.Process(process.pid).memory_info
+
+    def ask(number: int) -> None:
+        path = (
+            ("alerts", "fleet", "pipeline", "failures")[number % 4] if number % 2 else f"data?from=now-{number + 60}s"
+        )
+        response = get(f"{url}/api/{path}")
+        if not response.ok:
+            sys.exit(f"/api/{path} returned {response.status_code}")
+
+    try:
+        until(lambda: responds(url), seconds=60, what="the server")
+        begun, samples = time.monotonic(), [rss().rss]
+        with ThreadPoolExecutor(8) as pool:
+            for some in batched(range(count), max(1, count // 10), strict=False):
+                list(pool.map(ask, some))
+                samples.append(rss().rss)
+        seconds = round(time.monotonic() - begun, 1)
+    finally:
+        process.terminate()
+        process.join()
+    return {"requests": count, "seconds": seconds, "server_rss_mb": [round(each / 1e6, 1) for each in samples]}
+
+
+def serve_until_killed(server: OpenSearch, vega: Path, port: int) -> None:
+    """Serve the page over the domain, and nothing else in this process."""
+    sources = Sources(Reader(connect(server)), lambda: COUNTS, Failed())
+    uvicorn.Server(configure(create_app(load().for_index(INDEX), sources, vega), port)).run()
+
+
+def responds(url: str) -> bool:
+    """Return whether the server is there."""
+    try:
+        return get(f"{url}/api/pipeline").ok
+    except requests.ConnectionError:
+        return False
 
 
 def percentiles(times: list[float]) -> dict[str, float]:
