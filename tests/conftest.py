@@ -46,10 +46,13 @@ CHAINS = {
         "e2e/test_pipeline.py",
         "e2e/test_outage.py",
     ),
-    "deployments": ("e2e/test_role_mapper_deployments.py", "e2e/test_deployments.py"),
+    "role mapper": ("e2e/test_role_mapper_deployments.py",),
+    "deployments": ("e2e/test_deployments.py",),
     "worlds": ("e2e/test_chaos.py", "e2e/test_delivery_faults.py", "e2e/test_delivery_pipeline.py"),
 }
 """Files whose tests one process runs, in this order: those of the shared stack and those that take long.
+
+The longest begin first, each in a process of its own; `make test` has four.
 
 The outage comes last, when no other chain has a long test for it to wait for.
 """

@@ -143,6 +143,8 @@ class FakeDomain:
             return self._respond(request)
 
         monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+        # To look for proxies in the environment takes as long as the response, and none would be asked.
+        monkeypatch.setattr(requests.sessions, "get_environ_proxies", lambda *_, **__: {})
 
     def client(self, seconds: float = 60) -> Domain:
         """Return the function's own client, signed in as this domain's user, whose seconds pass only in waits."""

@@ -11,11 +11,11 @@ from iot_stream.paths import PROJECT
 __all__ = ["load_template", "refusing_rules"]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):  # in C: each process of a run reads the template
     """YAML with CloudFormation's short forms."""
 
 
-def _short_form(loader: yaml.Loader, suffix: str, node: yaml.Node) -> dict[str, object]:
+def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, object]:
     if isinstance(node, yaml.ScalarNode):
         return {suffix: loader.construct_scalar(node)}
     if isinstance(node, yaml.SequenceNode):

@@ -36,8 +36,8 @@ def create_master_user(client: Callable[[str], Any], stack: str, server: OpenSea
         made: what the user was made from, as an earlier call returned it.
 
     Returns:
-        What it is made from now: the secret's version, or the role's ARN; `made` while there is no domain, or while
-        one of the servers does not respond.
+        What it is made from now: the secret's version, or the role's ARN; `made` while there is no domain, while one of
+        the servers does not respond, and after a conflict with another change.
 
     Raises:
         SetupError: the domain refused the user (AWS would fail the domain's creation).
@@ -73,6 +73,8 @@ def _map_role(iam: Any, role: str, server: OpenSearch, made: str) -> str:
         with server.admin_session() as session:
             found = session.get(f"{server.url}{_API}/rolesmapping/all_access", timeout=10).json().get("all_access", {})
         entries = {kind: found.get(kind, []) for kind in ("backend_roles", "users", "hosts")}
+        if arn in entries["backend_roles"]:  # written back, it could undo what another stack has just changed
+            return arn
         entries["backend_roles"] = sorted({*entries["backend_roles"], arn})
         _put(server, "rolesmapping/all_access", entries)
     return arn
@@ -81,6 +83,8 @@ def _map_role(iam: Any, role: str, server: OpenSearch, made: str) -> str:
 def _put(server: OpenSearch, path: str, body: dict[str, Any]) -> None:
     with server.admin_session() as session:
         response = session.put(f"{server.url}{_API}/{path}", json=body, timeout=10)
+    if response.status_code == requests.codes.conflict:  # another change at the same time: the next call tries again
+        raise requests.HTTPError(response.text, response=response)
     if response.status_code not in {requests.codes.ok, requests.codes.created}:
         raise SetupError(f"OpenSearch refused the master user ({response.status_code}): {response.text[:200]}")
 

@@ -137,14 +137,24 @@ def test_without_a_domain_nothing_is_made(status: str) -> None:
 
 
 def test_the_role_is_added_to_those_with_every_right() -> None:
-    """Entries of others stay; a second time there is nothing to do."""
-    found = {"all_access": {"backend_roles": ["z", ROLE], "users": ["ann"], "hosts": ["h"], "reserved": False}}
+    """Entries of others stay; where it is among them, or a second time, there is nothing to do."""
+    found = {"all_access": {"backend_roles": ["z"], "users": ["ann"], "hosts": ["h"], "reserved": False}}
     server = Server(Session([200], found))
     assert make(server, "IamRole") == ROLE
     wanted = {"backend_roles": [ROLE, "z"], "users": ["ann"], "hosts": ["h"]}
     assert server.session.puts == [(f"{API}/rolesmapping/all_access", wanted)]
     assert make(server, "IamRole", made=ROLE) == ROLE
+    server.session.found = {"all_access": wanted}
+    assert make(server, "IamRole") == ROLE
     assert len(server.session.puts) == 1
+
+
+def test_a_conflict_with_another_change_is_tried_again_by_the_next_call() -> None:
+    """409: the plugin keeps all entries of a kind in one document, so that other stacks' changes collide."""
+    server = Server(Session([409, 200]))
+    assert make(server, "InternalUser", made="before") == "before"
+    assert make(server, "InternalUser", made="before") == "v" * 32
+    assert len(server.session.puts) == 2
 
 
 def test_a_refused_user_ends_the_deployment() -> None:
