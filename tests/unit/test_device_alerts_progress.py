@@ -26,13 +26,15 @@ class Stream:
     Attributes:
         world: the fleet; devices with an odd id send to shard 1, the others to shard 0.
         buffer: how long a record that was read is held.
-        shown_after: how long a point takes to be there.
+        shown_after: how long a point takes to be there once it is published.
+        published_every: how often points are published: Firehose does so every five minutes.
         stuck: the shards that are not read now.
     """
 
     world: World = field(default_factory=World)
     buffer: int = 0
     shown_after: int = 120_000
+    published_every: int = 300_000
     stuck: set[int] = field(default_factory=set)
     unread: list[tuple[int, int, float]] = field(default_factory=list)
     held: list[tuple[int, int, int, float]] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Stream:
     def get_metric_statistics(self, **asked: Any) -> dict[str, Any]:
         """Return the points of a metric, the latest first, as CloudWatch returns them in no order."""
         start, end = (asked[name].timestamp() * 1000 for name in ("StartTime", "EndTime"))
-        shown = self.world.now - self.shown_after
+        shown = (self.world.now - self.shown_after) // self.published_every * self.published_every
         found = [
             {"Timestamp": datetime.fromtimestamp(at / 1000, UTC), "Maximum": value}
             for at, value in self.points[asked["MetricName"]].items()
@@ -115,12 +117,13 @@ def test_what_was_too_high_in_a_stuck_shard_is_told_once_it_is_delivered() -> No
     stalls=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 14), st.sets(st.integers(0, 1))), max_size=3),
     buffer=st.sampled_from([0, 10_000, 20_000]),
     shown_after=st.sampled_from([60_000, 120_000, 180_000]),
+    published_every=st.sampled_from([60_000, 300_000]),
 )
 def test_whatever_shard_is_stuck_for_how_long_only_the_silent_device_is_silent(
-    stalls: list[tuple[int, int, set[int]]], buffer: int, shown_after: int
+    stalls: list[tuple[int, int, set[int]]], buffer: int, shown_after: int, published_every: int
 ) -> None:
     """Device 5 stops at the beginning; the others never do. One alert of silence, however delivery stumbles."""
-    stream = Stream(buffer=buffer, shown_after=shown_after)
+    stream = Stream(buffer=buffer, shown_after=shown_after, published_every=published_every)
     fleet = dict.fromkeys(range(2), 20.0)
     for _ in range(4):
         stream.minute({**fleet, 5: 20.0})
@@ -186,7 +189,7 @@ def test_it_asks_what_cloudwatch_takes() -> None:
             "Namespace": "AWS/Firehose",
             "MetricName": metric,
             "Dimensions": [{"Name": "DeliveryStreamName", "Value": "stream"}],
-            "StartTime": datetime.fromtimestamp((START - 420_000) / 1000, UTC),
+            "StartTime": datetime.fromtimestamp((START - 1_020_000) / 1000, UTC),
             "EndTime": datetime.fromtimestamp(START / 1000, UTC),
             "Period": 60,
             "Statistics": ["Maximum"],

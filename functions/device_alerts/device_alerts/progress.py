@@ -15,7 +15,8 @@ from typing import Any, Final
 __all__ = ["CloudWatch", "Progress", "progress_of"]
 
 _PERIOD: Final = 60
-_SHOWN_AFTER: Final = 300_000  # a point may take minutes to be there
+# Firehose publishes every five minutes, CloudWatch shows a point a minute or two later: the latest one may be so old.
+_SHOWN_AFTER: Final = 900_000
 _METRICS: Final = (("KinesisMillisBehindLatest", 1), ("DeliveryToAmazonOpenSearchService.DataFreshness", 1000))
 
 type Points = Sequence[tuple[int, int]]
