@@ -66,7 +66,7 @@ def run(
         display.say(reconciliation_text(result))
     finally:
         display.stop_live()
-        started.down()
+        started.down(display.say)
         display.say("stopped")
     sys.exit(0 if result.complete else 1)
 
@@ -115,7 +115,7 @@ def down(state: Path | None) -> None:
     """Stop the local stack, if one is running."""
     from iot_stream.local import local_stack
 
-    click.echo("stopped" if local_stack.stop(options.state_folder(state)) else "nothing was running")
+    click.echo("stopped" if local_stack.stop(options.state_folder(state), click.echo) else "nothing was running")
 
 
 @click.command()

@@ -55,6 +55,7 @@ WORKER = "the delivery worker"
 LIVE_PAGE = "the live page"
 AWS_ENDED = "the local AWS has ended, and what it held was in memory: `iot-stream down`, then `iot-stream up`"
 _PART_SECONDS = 180
+_RECORDING_SECONDS = 180.0  # it takes about 20
 _MIB = 1024**2
 _LEAST_FREE = 300 * _MIB
 _IOT_STREAM = (sys.executable, "-m", "iot_stream")
@@ -137,11 +138,14 @@ class LocalStack:
             raise StackError(AWS_ENDED)
         return find_stack(self.aws.client("cloudformation"), self.stack_name)
 
-    def down(self) -> None:
+    def down(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Stop its processes, last started first; Ctrl-C during this does not leave a part running."""
         with processes.signals_ignored():
             for process in reversed(self.running):
-                process.stop()
+                recording = opensearch.is_recording(process)
+                if recording:
+                    say("OpenSearch writes down which classes it needs, once, so that it starts faster from now on")
+                process.stop(grace=_RECORDING_SECONDS if recording else processes.STOP_SECONDS)
             self.running.clear()
             self.save()
 
@@ -180,12 +184,12 @@ def find(folder: Path = DEFAULT_FOLDER) -> LocalStack:
     return local_stack
 
 
-def stop(folder: Path = DEFAULT_FOLDER) -> bool:
+def stop(folder: Path = DEFAULT_FOLDER, say: Callable[[str], None] = lambda _: None) -> bool:
     """Stop the local stack recorded in `folder`; return whether it was running."""
     local_stack = read(folder)
     running = local_stack is not None and local_stack.alive
     if local_stack is not None:
-        local_stack.down()
+        local_stack.down(say)
     return running
 
 
@@ -231,7 +235,7 @@ def up(
     try:
         _start(local_stack, overrides or {}, say)
     except BaseException:
-        local_stack.down()
+        local_stack.down(say)
         raise
     return local_stack
 
@@ -240,7 +244,7 @@ def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[
     """Run the steps of `up` in order; OpenSearch starts while sam builds."""
     server = opensearch.prepare(local_stack.folder / "opensearch", local_stack.home, local_stack.ports.opensearch)
     say("OpenSearch with its security plugin is starting")
-    process = server.launch()
+    process = server.launch(record=True)
     local_stack.add(process)
     endpoint = launch_gateway(local_stack)
     say("sam build")

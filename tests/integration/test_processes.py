@@ -80,6 +80,25 @@ def test_what_a_process_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     left.wait(20)
 
 
+@pytest.mark.parametrize(("option", "end"), [("-XX:AOTCacheOutput=x", "written"), ("-XX:AOTCache=x", "on")])
+def test_opensearch_has_the_time_to_write_its_class_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, end: str
+) -> None:
+    """It ends long after SIGTERM then, and `down` says why; one that hangs for another reason is killed as ever."""
+    monkeypatch.setattr(processes, "STOP_SECONDS", 0.2)
+    write = "lambda *_: (time.sleep(1), print('written'), sys.exit(0))"
+    code = f"import signal, sys, time; signal.signal(15, {write}); print('on', flush=True); signal.pause()"
+    command = [sys.executable, "-c", code, option]
+    process = processes.start("it", command, log=tmp_path / "log", environment=processes.clean_environment())
+    _wait_for(tmp_path, process, "on")
+    local_stack = LocalStack(tmp_path / "state", Ports(), tmp_path, running=[process])
+    said: list[str] = []
+    local_stack.down(said.append)
+    assert not process.alive
+    assert process.log_tail() == end
+    assert len(said) == (end == "written")
+
+
 def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     """A second Ctrl-C while everything is being stopped does not stop the stopping."""
     process = _start(tmp_path, "import signal; print('on', flush=True); signal.pause()")
@@ -87,9 +106,9 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     local_stack = LocalStack(tmp_path / "local_stack", Ports(), tmp_path, running=[process])
     stop, before = Process.stop, signal.getsignal(signal.SIGINT)
 
-    def impatient(one: Process) -> None:
+    def impatient(one: Process, **more: float) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        stop(one)
+        stop(one, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Process, "stop", impatient)

@@ -129,6 +129,35 @@ def test_options_of_the_jvm_come_after_the_local_stack_s_own(
     assert "-cp" in command[command.index("-Xmx512m") :]
 
 
+@pytest.mark.parametrize(
+    ("own", "exists", "record", "option"),
+    [
+        ("", False, False, None),
+        ("", False, True, "-XX:AOTCacheOutput"),
+        ("", True, False, "-XX:AOTCache"),
+        ("", True, True, "-XX:AOTCache"),
+        ("-XX:+UseSerialGC", True, True, None),
+    ],
+)
+def test_opensearch_takes_its_classes_from_a_cache_or_writes_one(  # noqa: PLR0917 - fixtures and a table
+    server: opensearch.OpenSearch,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str,
+    exists: bool,
+    record: bool,
+    option: str | None,
+) -> None:
+    """Options of JEP 514, which java 25 has; another collector than the one that wrote a cache can't read it."""
+    commands: list[list[str]] = []
+    monkeypatch.setenv("OPENSEARCH_JAVA_OPTS", own)
+    monkeypatch.setattr(processes, "start", lambda _, command, **__: commands.append(command))
+    if exists:
+        server.class_cache.touch()
+    server.launch(record=record)
+    given = [part for part in commands[0] if "AOT" in part]
+    assert given == ([f"{option}={server.class_cache}"] if option else [])
+
+
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
