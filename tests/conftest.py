@@ -57,15 +57,19 @@ The longest begin first, each in a process of its own; `make test` has four.
 The outage comes last, when no other chain has a long test for it to wait for.
 """
 SLOW = (
-    "test_enrichment_timestamps.py",
-    "test_delivery_random_days.py",
-    "test_failures_replay.py",
     "test_role_mapper_responses.py",
+    "test_failures_replay.py",
+    "test_dashboards_description.py",
+    "test_doctor.py",
+    "test_dashboards_panels.py",
+    "test_device_alerts_run.py",
+    "test_delivery_random_days.py",
+    "test_import_rules.py",
+    "test_enrichment_timestamps.py",
     "test_delivery_memory.py",
     "test_generator_fleet.py",
-    "test_device_alerts_run.py",
 )
-"""Files of unit tests that take seconds."""
+"""Files of unit tests that take seconds, the longest first."""
 # A unit test takes milliseconds, a property test seconds on a busy machine; a hanging loop ends with a traceback.
 _UNIT_SECONDS = 120
 
