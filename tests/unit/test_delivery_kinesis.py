@@ -128,7 +128,7 @@ def reading(
     source.set_room(2**20)
     source.start()
     try:
-        assert done.wait(10)
+        assert done.wait(60)
         yield batches
     finally:
         source.stop()

@@ -123,7 +123,7 @@ class Running:
 
     def read(self, count: int, behind: int = 0) -> None:
         """Post records and wait until the worker has taken them."""
-        assert self.edges.post(self.batch(count, behind)).wait(10)
+        assert self.edges.post(self.batch(count, behind)).wait(60)
 
     def batch(self, count: int, behind: int = 0, data: str = "e30=") -> ShardBatch:
         """Return the next records."""
@@ -136,12 +136,12 @@ class Running:
     def stop(self) -> None:
         """Stop it and wait for its end."""
         self.worker.stop()
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
     def until(self, condition: Callable[[DeliveryStatus], bool]) -> DeliveryStatus:
         """Return the first status for which the condition holds."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             status = read_status(self.folder)
             if condition(status):
@@ -240,7 +240,7 @@ def test_metrics_that_cloudwatch_refuses_are_put_with_the_next_ones(edges: Edges
 def test_records_that_may_have_expired_unread_are_counted_and_reported(edges: Edges, running: Running) -> None:
     """One entry of the error log names the shard and the time; the count outlives the worker."""
     gap = Gap(1_700_000_000_000, 1_700_100_000_000)
-    assert edges.post(ShardBatch(SHARD, [], 0, ended=False, gap=gap)).wait(10)
+    assert edges.post(ShardBatch(SHARD, [], 0, ended=False, gap=gap)).wait(60)
     running.until(lambda status: status.gaps == 1)
     until(lambda: edges.entries, what="the entry of the error log")
     [entry] = edges.entries
@@ -264,7 +264,7 @@ def test_a_full_disk_delays_delivery_and_loses_nothing(
     running.until(lambda status: status.state == "running")
     blocked = running.folder / ".progress.json.new"
     until(lambda: _blocked(blocked), what="a moment without the file")  # as good as a full disk: it can't be written
-    assert edges.post(running.batch(3)).wait(10)
+    assert edges.post(running.batch(3)).wait(60)
     until(lambda: "can't be saved" in caplog.text, what="a line in the log")
     assert edges.indexed == 0
     blocked.rmdir()
@@ -281,7 +281,7 @@ def test_a_failure_object_is_written_once_its_intent_is_saved(
     blocked = running.folder / ".progress.json.new"
     until(lambda: _blocked(blocked), what="a moment without the file")
     two_lines = "ewp9"  # fails without a bulk request
-    assert edges.post(running.batch(1, data=two_lines)).wait(10)
+    assert edges.post(running.batch(1, data=two_lines)).wait(60)
     until(lambda: "can't be saved" in caplog.text, what="a line in the log")
     assert edges.stored == []
     blocked.rmdir()
@@ -303,7 +303,7 @@ def test_a_worker_that_is_stopped_on_a_full_disk_says_what_follows(edges: Edges,
     running.until(lambda status: status.state == "running")
     for name in (".progress.json.new", ".status.json.new"):
         until(lambda path=running.folder / name: _blocked(path), what=f"a moment without {name}")
-    assert edges.post(running.batch(3)).wait(10)
+    assert edges.post(running.batch(3)).wait(60)
     running.stop()
     assert "the progress could not be saved" in str(running.error)
     assert edges.indexed == 0

@@ -22,7 +22,7 @@ class Source:
     def read(self, question: str) -> str:
         """Return the question in capitals, or fail."""
         self.asked.append(question)
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         if self.error:
             raise self.error
         return question.upper()

@@ -117,7 +117,7 @@ def test_a_delete_that_hangs_is_a_success_as_well(fake_domain: FakeDomain, monke
         monkeypatch.setenv(name, value)
 
     def hang(*_: Any, **__: Any) -> None:
-        sender._watchdog.join(20)
+        sender._watchdog.join(60)
 
     sender: Any = None
     original = response_sender.ResponseSender.__enter__

@@ -248,7 +248,7 @@ def test_a_call_that_hangs_is_reported_before_lambda_ends_the_function(
     secret = json.dumps({"username": "admin", "password": fake_domain.users["admin"]})
 
     def hang(*_: Any) -> str:
-        assert cloudformation.arrived.wait(20), "the guard did not respond"
+        assert cloudformation.arrived.wait(60), "the guard did not respond"
         released.set()
         return secret
 
