@@ -9,6 +9,7 @@ says what the figures mean.
 
 import argparse
 import gc
+import json
 import statistics
 import sys
 import tempfile
@@ -27,7 +28,10 @@ import uvicorn
 from playwright.sync_api import Page
 
 from benchmarks import figures
+from iot_stream.dashboards.alerts_template import alerts_template
 from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.fleet import alerts_index
+from iot_stream.description import load as load_description
 from iot_stream.live.app import Sources, create_app
 from iot_stream.live.reader import Reader, connect
 from iot_stream.live.server import configure
@@ -68,7 +72,7 @@ def main() -> None:
 
 def measure(server: OpenSearch, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Fill the index, time responses, refresh."""
-    create_reader_role(server, f"{INDEX}*")
+    create_reader_role(server, f"{INDEX}*", alerts_index(INDEX))
     begun = time.monotonic()
     fill(server, arguments.records)
     filled = time.monotonic() - begun
@@ -90,10 +94,19 @@ def measure(server: OpenSearch, folder: Path, arguments: argparse.Namespace) -> 
 
 
 def fill(server: OpenSearch, records: int) -> None:
-    """Index readings of the last 14 minutes."""
+    """Index readings of the last 14 minutes, and a row for each of their devices."""
     end = datetime.now(UTC)
     for batch in batched(readings(records, end=end, over=timedelta(minutes=14)), 10_000, strict=False):
         make_index(server, INDEX, batch)
+    with server.admin_session() as session:  # and what the alerts function would have written of their devices
+        url = f"{server.url}/{alerts_index(INDEX)}"
+        made = session.put(url, json=alerts_template(load_description())["template"])
+        fleet = {"last_seen": end.isoformat(timespec="milliseconds")[:23], "state": "ok", "severity": 0, "alerts": []}
+        rows = [{"kind": "device", "device_id": device, "temp_celsius": 28, "fleet": fleet} for device in range(51)]
+        bulk = "".join(f'{{"index":{{}}}}\n{json.dumps(row)}\n' for row in rows)
+        put = session.post(f"{url}/_bulk?refresh=true", data=bulk, headers={"Content-Type": "application/x-ndjson"})
+    if not made.ok or not put.ok or put.json()["errors"]:
+        sys.exit(f"the alerts index was refused: {made.text[:200]} {put.text[:200]}")
 
 
 def response_seconds(url: str, responses: int) -> Iterator[float]:
