@@ -61,10 +61,10 @@ class Troubles:
     # ---- worker ----------------------------------------------------------------------------------------------
 
     def worker_kill(self, _: float) -> Iterator[None]:
-        """Kill it; start another."""
+        """Kill it; start another, and have it deliver before the next trouble of its lane."""
         self._kill_worker()
         yield
-        self.world.start()
+        self._start_worker()
 
     def worker_freeze(self, _: float) -> Iterator[None]:
         """Freeze it."""
@@ -83,10 +83,8 @@ class Troubles:
             progress.write_bytes(damage(progress.read_bytes()))
             self._damages += 1
             yield
-            begun, noticed = self._logged(_BEGUN), self._logged("continuing with its copy")
-            self.world.start()
-            # It reads the settings before this line.
-            until(lambda: self._logged(_BEGUN) > begun, seconds=_START_SECONDS, what="the worker's first line")
+            noticed = self._logged("continuing with its copy")
+            self._start_worker()
             assert self._logged("continuing with its copy") == noticed + 1, f"nobody noticed a progress file: {name}"
 
     def _wait_for_a_copy_by_these_settings(self) -> None:
@@ -116,6 +114,12 @@ class Troubles:
         self.check_worker()
         self.world.workers[-1].kill()
         self.world.workers[-1].wait()
+
+    def _start_worker(self) -> None:
+        """Start another, and return once it reads: it has the settings then."""
+        begun = self._logged(_BEGUN)
+        self.world.start()
+        until(lambda: self._logged(_BEGUN) > begun, seconds=_START_SECONDS, what="the worker's first line")
 
     # ---- aws -------------------------------------------------------------------------------------------------
 
