@@ -12,21 +12,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from iot_stream.delivery.core.state_machine import MAX_INDEXING, MAX_INVOCATIONS
-from iot_stream.local.ministack import Ministack
-from iot_stream.local.opensearch import OpenSearch
 from iot_stream.paths import LOCAL
+from tests.delivery import World
 from tests.polling import until
 
-__all__ = ["BATCH", "VERSION", "build", "running"]
+__all__ = ["VERSION", "Sizes", "build", "running"]
 
 VERSION: Final = "v4.27.0"
 _MODULE: Final = "github.com/benthosdev/benthos/v4"
 _COMPONENTS: Final = ("aws", "io", "opensearch", "pure")
-BATCH: Final = 500
 _READS: Final = "Input type aws_kinesis is now active"
 _MAIN: Final = """\
 package main
@@ -40,6 +39,14 @@ import (
 
 func main() {{ service.RunCLI(context.Background()) }}
 """
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many messages Benthos takes at once: to the function, and to the index."""
+
+    batch: int
+    bulk: int
 
 
 def build() -> Path | None:
@@ -68,12 +75,11 @@ def build() -> Path | None:
 
 
 @contextlib.contextmanager
-def running(
-    program: Path, aws: Ministack, server: OpenSearch, name: str, folder: Path, *, transform: bool
-) -> Iterator[int]:
-    """Run it on the stream `name` into the index `name`; give its pid once it reads, and end it in the end."""
+def running(program: Path, world: World, sizes: Sizes, *, transform: bool) -> Iterator[int]:
+    """Run it on the world's stream into the world's index; give its pid once it reads, and end it in the end."""
+    folder = world.folder
     file = folder / "benthos.json"
-    file.write_text(json.dumps(_configuration(aws, server, name, transform=transform), indent=1), encoding="utf-8")
+    file.write_text(json.dumps(_configuration(world, sizes, transform=transform), indent=1), encoding="utf-8")
     file.chmod(0o600)
     with (folder / "benthos.log").open("w") as log:
         process = subprocess.Popen([str(program), "-c", str(file)], stdout=log, stderr=log, env={"PATH": os.defpath})
@@ -89,7 +95,8 @@ def running(
                 process.wait()
 
 
-def _configuration(aws: Ministack, server: OpenSearch, name: str, *, transform: bool) -> dict[str, Any]:
+def _configuration(world: World, sizes: Sizes, *, transform: bool) -> dict[str, Any]:
+    aws, server, name = world.aws, world.opensearch, world.name
     settings = aws.environment()
     here = {
         "region": aws.region,
@@ -101,7 +108,7 @@ def _configuration(aws: Ministack, server: OpenSearch, name: str, *, transform: 
         "dynamodb": {"table": f"{name}-checkpoints", "create": True},
         "checkpoint_limit": 50_000,  # as much ahead as the worker reads
         "start_from_oldest": True,
-        "batching": {"count": BATCH, "period": "100ms"},
+        "batching": {"count": sizes.batch, "period": "100ms"},
         **here,
     }
     index = {
@@ -110,7 +117,7 @@ def _configuration(aws: Ministack, server: OpenSearch, name: str, *, transform: 
         "action": "index",
         "id": '${! meta("id") }',
         "max_in_flight": MAX_INDEXING,
-        "batching": {"count": 1000, "period": "100ms"},
+        "batching": {"count": sizes.bulk, "period": "100ms"},
         "tls": {
             "enabled": True,
             "root_cas_file": str(server.ca_file),

@@ -1,6 +1,6 @@
 """How fast the delivery worker is, beside prepared bulk requests, opensearch-py's helper and Benthos.
 
-    python benchmarks/delivery.py [--records 100000] [--rounds 3] [--memory 100000 1000000]
+    python benchmarks/delivery.py [--records 100000] [--rounds 3] [--memory 100000 1000000] [--benthos-batches 500 1000]
 
 Every figure comes from real neighbours started here: OpenSearch with its security plugin, ministack with the
 enrichment function. JSON goes to build/bench/delivery.json; benchmarks/README.md says what the figures mean.
@@ -24,6 +24,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import batched, chain
 from pathlib import Path
@@ -36,7 +37,7 @@ sys.path[:0] = [str(PROJECT), str(FUNCTIONS)]
 import psutil  # noqa: E402 - the paths come first
 import requests  # noqa: E402
 from opensearchpy import OpenSearch as Client  # noqa: E402
-from opensearchpy.helpers import bulk  # noqa: E402
+from opensearchpy.helpers import bulk, scan  # noqa: E402
 
 from benchmarks import benthos  # noqa: E402
 from enrichment.handler import lambda_handler  # noqa: E402
@@ -137,6 +138,12 @@ class Bench:
         if (found := self.count(index)) != count:
             raise RuntimeError(f"{found} documents in {index}, not {count}")
 
+    def has_each(self, index: str, uuids: set[str]) -> bool:
+        """Return whether a document of each of these uuids is there."""
+        self.client.indices.refresh(index=index)
+        hits = scan(self.client, index=index, size=10_000, _source=False, docvalue_fields=["uuid.keyword"])
+        return uuids <= {hit["fields"]["uuid.keyword"][0] for hit in hits}
+
     def indexed(self, index: str) -> int:
         """Return how many documents the index took, searchable or not: asking costs OpenSearch next to nothing."""
         response = self.client.indices.stats(index=f"{index}*", metric="indexing")
@@ -200,20 +207,24 @@ class Bench:
             self.cpu = {name: round(_processor_seconds(pid) - before[name], 1) for name, pid in pids.items()}
             return count / took, _peak_mib(worker.pid)
 
-    def benthos(self, program: Path, data: list[bytes], *, transform: bool) -> tuple[float, float]:
+    def benthos(
+        self, program: Path, data: list[bytes], sizes: benthos.Sizes, *, transform: bool
+    ) -> tuple[float, float]:
         """Return the same two figures of Benthos, from when it says that it reads.
 
-        It keeps its last incomplete batch, so the stream has another batch behind what is counted.
+        It keeps its last incomplete batch, so the stream has as much again as one batch holds behind what is counted.
         """
         count = len(data)
         with self.world(transform=transform) as world:
-            _fill(world, chain(data, data[: benthos.BATCH]), warm=transform)
-            with benthos.running(program, self.aws, self.server, world.name, self.folder, transform=transform) as pid:
+            _fill(world, chain(data, data[: sizes.batch]), warm=transform)
+            with benthos.running(program, world, sizes, transform=transform) as pid:
                 began = time.monotonic()
                 until(lambda: self.indexed(world.name) >= count, seconds=600, what="everything that Benthos read")
-                if self.count(world.name) < count:
-                    raise RuntimeError(f"Benthos wrote {self.count(world.name)} documents, not {count}")
+                self.count(world.name)  # makes them searchable, as for the worker
                 took = time.monotonic() - began
+                # Its last requests are in no order: some of what is behind may be there before what is counted.
+                uuids = {json.loads(item)["uuid"] for item in data}
+                until(lambda: self.has_each(world.name, uuids), seconds=60, what="every document, by its uuid")
                 return count / took, _peak_mib(pid)
 
     def latency(self) -> dict[str, float]:
@@ -312,7 +323,7 @@ def _versions(client: Client) -> dict[str, str]:
     return versions | {"python": platform.python_version(), "opensearch": client.info()["version"]["number"]}
 
 
-def measure(records: int, rounds: int, memory: list[int]) -> dict[str, Any]:
+def measure(records: int, rounds: int, memory: list[int], sizes: benthos.Sizes) -> dict[str, Any]:
     """Return all figures, of neighbours started for them; rates are medians of rounds in which each has its turn."""
     folder = Path(tempfile.mkdtemp(prefix="bench-delivery-"))
     server = local_opensearch.prepare(folder / "opensearch", assemble(), free_port())
@@ -328,28 +339,26 @@ def measure(records: int, rounds: int, memory: list[int]) -> dict[str, Any]:
         documents = enrich(readings)
         bench.ceiling("warm-up", documents[:WARM_UP])
         bench.delivery(make_readings(WARM_UP), WARM_UP, transform=True)
-        turns: dict[str, Callable[[int], float]] = {
-            "bulk_ceiling": lambda turn: bench.ceiling(f"ceiling-{turn}", documents),
-            "bulk_helper": lambda turn: bench.helper(f"helper-{turn}", documents),
-            "delivery": lambda _: bench.delivery(iter(readings), records, transform=True)[0],
-            "delivery_no_transform": lambda _: bench.delivery(iter(documents), records, transform=False)[0],
+        turns: dict[str, Callable[[int], tuple[float, float | None]]] = {
+            "bulk_ceiling": lambda turn: (bench.ceiling(f"ceiling-{turn}", documents), None),
+            "bulk_helper": lambda turn: (bench.helper(f"helper-{turn}", documents), None),
+            "delivery": lambda _: bench.delivery(iter(readings), records, transform=True),
+            "delivery_no_transform": lambda _: bench.delivery(iter(documents), records, transform=False),
         }
         program = benthos.build()
-        peaks: dict[str, float] = {}
         if program is not None:
-
-            def peer(name: str, data: list[bytes], *, transform: bool) -> float:
-                rate, peaks[name] = bench.benthos(program, data, transform=transform)
-                return rate
-
-            turns["benthos"] = lambda _: peer("benthos", readings, transform=True)
-            turns["benthos_no_transform"] = lambda _: peer("benthos_no_transform", documents, transform=False)
+            turns["benthos"] = lambda _: bench.benthos(program, readings, sizes, transform=True)
+            turns["benthos_no_transform"] = lambda _: bench.benthos(program, documents, sizes, transform=False)
         rates: dict[str, list[float]] = {name: [] for name in turns}
+        peaks: dict[str, float] = {}
         cpu: dict[str, float] = {}
         order = random.Random(SEED)
         for turn in range(rounds):
             for name in order.sample(list(turns), len(turns)):
-                rates[name].append(turns[name](turn))
+                rate, peak = turns[name](turn)
+                rates[name].append(rate)
+                if peak is not None:
+                    peaks[name] = max(peak, peaks.get(name, 0))
                 cpu = bench.cpu if name == "delivery" else cpu
         result = {
             "bulk_ceiling_records_per_s": round(statistics.median(rates["bulk_ceiling"])),  # iot_stream.plan reads it
@@ -363,6 +372,7 @@ def measure(records: int, rounds: int, memory: list[int]) -> dict[str, Any]:
             "latency_ms": bench.latency(),
             "delivery_processor_seconds": cpu,
             "peak_rss_mib": {name: round(peak) for name, peak in peaks.items()},
+            **({"benthos_batches": asdict(sizes)} if program else {}),
             "machine": _machine(),
             "versions": _versions(bench.client) | ({"benthos": benthos.VERSION} if program else {}),
         }
@@ -389,8 +399,10 @@ if __name__ == "__main__":
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="*", default=[100_000, 1_000_000])
+    parser.add_argument("--benthos-batches", type=int, nargs=2, default=[500, 1000], metavar=("FUNCTION", "INDEX"))
     arguments = parser.parse_args()
-    figures = json.dumps(measure(arguments.records, arguments.rounds, arguments.memory), indent=2)
+    sizes = benthos.Sizes(*arguments.benthos_batches)
+    figures = json.dumps(measure(arguments.records, arguments.rounds, arguments.memory, sizes), indent=2)
     target = PROJECT / "build" / "bench" / "delivery.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(figures + "\n", encoding="utf-8")
