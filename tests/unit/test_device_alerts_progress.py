@@ -1,5 +1,7 @@
 """Silence is counted to what has been delivered of every shard, by the delivery stream's metrics."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +13,7 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_alerts.documents import RUN_ID
 from device_alerts.progress import CloudWatch, Progress, progress_of
 from tests.examples import examples
 from tests.unit.test_device_alerts_run import MINUTE, START, World
@@ -144,11 +147,7 @@ def test_while_cloudwatch_is_away_everything_but_silence_is_judged() -> None:
     world = World()
     world.minutes(5, {1: 20.0, 2: 20.0, 3: 20.0})
     working = world.progress
-
-    def away(_now: int) -> Progress:
-        raise EndpointConnectionError(endpoint_url="https://monitoring")
-
-    world.progress = away
+    world.progress = _away
     for _ in range(10):
         world.minutes(1, {1: 41.0, 2: 20.0}, runs=False)
         with pytest.raises(EndpointConnectionError):
@@ -158,6 +157,53 @@ def test_while_cloudwatch_is_away_everything_but_silence_is_judged() -> None:
     world.minutes(1, {1: 41.0, 2: 20.0})
     assert world.named() == [("too_high", 1), ("silent", 3)]
     assert not world.run().skipped, "no lease was left behind"
+
+
+def _away(_now: int) -> Progress:
+    raise EndpointConnectionError(endpoint_url="https://monitoring")
+
+
+@pytest.mark.parametrize("progress", [_away, lambda _now: Progress()], ids=["CloudWatch is away", "no points"])
+def test_a_part_stays_late_while_nobody_knows(
+    progress: Callable[[int], Progress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is called recovered, and nobody silent, because the metrics say nothing for six minutes."""
+    stream = Stream()
+    world, fleet = stream.world, dict.fromkeys(range(4), 20.0)
+    for _ in range(10):
+        stream.minute(fleet)
+    stream.stuck = {1}
+    for _ in range(22):
+        stream.minute(fleet)
+    assert world.named("open") == [("pipeline_late", None)]
+    working, run = world.progress, world.run
+    world.progress = progress
+    with monkeypatch.context() as patched:
+        patched.setattr(world, "run", lambda: suppressed(run))
+        for _ in range(6):
+            stream.minute(fleet)
+    assert world.named() == world.named("open") == [("pipeline_late", None)]
+    assert world.index.written[RUN_ID]["memory"]["on_time_since"] is None
+    world.progress = working
+    stream.stuck = set()
+    for _ in range(30):
+        stream.minute(fleet)
+    assert world.named() == world.named("closed") == [("pipeline_late", None)]
+    assert world.told() == (1, 1)
+
+
+def test_a_first_run_without_cloudwatch_calls_nothing_late() -> None:
+    """Readings have just been delivered; whether all were, nobody knows."""
+    world = World(progress=_away)
+    world.minutes(1, {1: 20.0}, runs=False)
+    suppressed(world.run)
+    assert world.named() == []
+
+
+def suppressed(run: Callable[[], object]) -> None:
+    """Run, and leave the error to the function's alarm."""
+    with suppress(EndpointConnectionError):
+        run()
 
 
 @pytest.mark.parametrize(

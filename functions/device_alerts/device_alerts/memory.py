@@ -22,6 +22,7 @@ class Memory:
         announced: every change up to this run has been published.
         horizon: the latest arrival that has been judged completely.
         on_time_since: since when the pipeline has been on time; None: it is late, or it is not known.
+        measured: whether the delivery stream has had metrics: then their absence says nothing, and is no news.
         outbox: the message that is being published.
         outbox_run: every change up to this run is in it.
     """
@@ -31,6 +32,7 @@ class Memory:
     announced: int = 0
     horizon: int | None = None
     on_time_since: int | None = None
+    measured: bool = False
     outbox: Message | None = None
     outbox_run: int = 0
 

@@ -48,14 +48,18 @@ class Missed:
         Args:
             page: what was seen of each device.
             known: the devices as the last run left them.
-            open_alerts: of each device, by the rule's name. What they are about needs no second one.
+            open_alerts: of each device, by the rule's name.
             horizon: the latest arrival that is judged.
         """
         found = dict(page)
         suspects: list[Observation] = []
         for device, seen in page.items():
-            rules = [rule for rule in self._rules.limits if rule.name not in open_alerts[device]]
-            if seen is None or not any(_may_hide(rule, seen, known.get(device)) for rule in rules):
+            # What an open alert is about needs no second one; nor does what a run closed that ended before it had
+            # written so in the device's document.
+            before = known.get(device)
+            told = {*open_alerts[device], *(before.alerts if before is not None else ())}
+            rules = [rule for rule in self._rules.limits if rule.name not in told]
+            if seen is None or not any(_may_hide(rule, seen, before) for rule in rules):
                 continue
             if seen.count <= _READINGS:
                 suspects.append(seen)

@@ -182,7 +182,8 @@ class Run:
         if horizon is not None:
             progress, unknown = self._progressed()
             moment = self._moment(horizon, progress)
-            self._judge_pipeline(moment)
+            if progress is not None or self._nothing_delivered(moment.now, horizon):
+                self._judge_pipeline(moment)
             for page in self._pages_of_readings(moment, progress):
                 self._judge(page, moment)
             self._summary.not_looked_at = self._missed.not_looked_at
@@ -228,16 +229,28 @@ class Run:
         self._memory = memory
 
     def _progressed(self) -> tuple[Progress | None, Exception | None]:
-        """Return how far delivery has come, or why nobody knows."""
+        """Return how far delivery has come; None where nobody knows, with the reason if a call failed.
+
+        A new delivery stream has no metrics. One that had some and has none now is not known to be on time.
+        """
         try:
-            return self._progress(self._clock()), None
+            progress = self._progress(self._clock())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised once the fleet has been judged
             return None, error
+        if progress.through is None:
+            return None if self._memory.measured else progress, None
+        if not self._memory.measured:
+            self._remember(measured=True)
+        return progress, None
+
+    def _nothing_delivered(self, now: int, horizon: int) -> bool:
+        return now - horizon > self._settings.late_after
 
     def _moment(self, horizon: int, progress: Progress | None) -> Moment:
         now, grace, known = self._clock(), self._settings.grace, progress or Progress()
-        late = max(now - horizon, known.age) > self._settings.late_after
-        since = None if late else self._memory.on_time_since or now
+        late = self._nothing_delivered(now, horizon) or known.age > self._settings.late_after
+        on_time = self._memory.on_time_since if progress is None else self._memory.on_time_since or now
+        since = None if late else on_time
         if since != self._memory.on_time_since:
             self._remember(on_time_since=since)
         settled = since is not None and now - since >= self._rules.silent_after * 1000
@@ -291,7 +304,9 @@ class Run:
                 open_alerts[alert.device][alert.rule] = alert
         alerts: list[Alert] = []
         devices: list[Device] = []
-        for device, seen in self._missed.added(page, known, open_alerts, moment.horizon).items():
+        if self._memory.horizon is not None:  # the first run does not tell what was over before it
+            page = self._missed.added(page, known, open_alerts, moment.horizon)
+        for device, seen in page.items():
             decision = decide(self._rules, known.get(device), seen, open_alerts[device], moment)
             alerts += decision.changed
             if decision.device != known.get(device):
