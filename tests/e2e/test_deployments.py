@@ -138,14 +138,14 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(
     _rotate_the_password(second)
 
     with pytest.raises(StackError, match=r"DeploymentCheck: .*BackupMode can't be changed"):
-        stack_beside.deploy(parameters | {"BackupMode": "AllDocuments"})
+        stack_beside.update(parameters | {"BackupMode": "AllDocuments"})
     moved = _events(second, "EnrichmentFunctionAliaslive")
     with pytest.raises(StackError, match=r"DeploymentCheck: .*the enrichment function fails: .*Europe/Berln"):
-        stack_beside.deploy(parameters | {"DeviceTimeZone": "Europe/Berln"})
+        stack_beside.update(parameters | {"DeviceTimeZone": "Europe/Berln"})
     assert second.stack().parameters["DeviceTimeZone"] == "UTC", "rolled back"
     assert _events(second, "EnrichmentFunctionAliaslive") == moved, "no batch met the version that was refused"
     renames = {"DeviceTimeZone": "Europe/Berlin", "EnrichmentFunctionName": "renamed", "IndexName": "renamed"}
-    stack_beside.deploy(parameters | renames)
+    stack_beside.update(parameters | renames)
     with second.opensearch.admin_session() as admin:
         role = admin.get(f"{second.opensearch.url}/_plugins/_security/api/roles/second").json()["second"]
     assert role["index_permissions"][0]["index_patterns"] == ["renamed*"], "narrowed once the delivery stream has it"
@@ -280,4 +280,4 @@ def test_everything_in_a_vpc(stack_beside: Beside, second: LocalStack) -> None:
     assert [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]] == [client_group]
     assert [each["CidrIp"] for rule in rules for each in rule["IpRanges"]] == ["10.0.0.0/16"]
     with pytest.raises(StackError, match=r"VpcId can't be changed from vpc-\w+ to vpc-0123456789abcdef0 on a domain"):
-        stack_beside.deploy(names | network | {"VpcId": "vpc-0123456789abcdef0"})
+        stack_beside.update(names | network | {"VpcId": "vpc-0123456789abcdef0"})

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,7 +95,7 @@ def test_the_domain_follows_the_stack_through_its_life(
     index = {"IndexName": "mapped-days", "IndexRotationPeriod": "OneDay", "RetentionDays": "30"}
     shape = {"NumberOfShards": "2", "InstanceCount": "2", "NumberOfReplicas": "1", "RefreshInterval": "30s"}
     moved_to = {"OpenSearchRoleName": "mapped-renamed", "OpenSearchRoleIndexPattern": "mapped-*"} | index | shape
-    stack = deployed(**moved_to, RepairSchedule="rate(1 day)")
+    stack = mapped.update(NAMES | moved_to | {"RepairSchedule": "rate(1 day)"})
     moved = state()
     assert set(moved) == {"roles/mapped-renamed", "rolesmapping/mapped-renamed", "template/mapped-days"}
     assert _patterns(moved, "mapped-renamed") == ["mapped-*"]
@@ -109,7 +108,7 @@ def test_the_domain_follows_the_stack_through_its_life(
     _repair_as_scheduled(local_aws, stack, state)
 
     with pytest.raises(StackError, match=r"RoleMapping: .*role all_access is reserved: .*choose another RoleName"):
-        deployed(OpenSearchRoleName="all_access", IndexName="mapped-failed")
+        mapped.update(NAMES | {"OpenSearchRoleName": "all_access", "IndexName": "mapped-failed"})
     assert state() == moved, "the rollback of a failed update leaves the previous state working"
     file = mapped.build / "RoleMapperFunction" / "opensearch" / "index-template.json"
     shipped = file.read_text(encoding="utf-8")
@@ -158,8 +157,10 @@ def _repair_as_scheduled(local_aws: LocalStack, stack: Stack, state: Callable[[]
     assert state() == before
 
 
-def _migrated(local_aws: LocalStack, deployed: Callable[..., Stack], stack: Stack, file: Path) -> None:
+def _migrated(mapped: Beside, deployed: Callable[..., Stack], stack: Stack) -> None:
     """Take a live index through an update that fails, its rollback, a migration and retention without rotation."""
+    local_aws, file = mapped.local_stack, mapped.build / "RoleMapperFunction" / "opensearch" / "index-template.json"
+    retained = NAMES | {"MasterUserMode": "IamRole", "RetentionDays": "30"}
     client, url, shipped = local_aws.aws.client("lambda"), local_aws.opensearch.url, file.read_text("utf-8")
     with local_aws.opensearch.admin_session() as admin:
         admin.put(f"{url}/mapped/_doc/1?refresh=true", json={"device_id": 1}).raise_for_status()
@@ -178,10 +179,10 @@ def _migrated(local_aws: LocalStack, deployed: Callable[..., Stack], stack: Stac
         assert domain_objects.invoke(client, stack, "show").lines["Indices"] == "unchanged: mapped", "rolled back"
 
         with pytest.raises(StackError, match=r"RoleMapping: .*mapped is an index, .*iot-stream domain migrate"):
-            deployed(MasterUserMode="IamRole", RetentionDays="30")
+            mapped.update(retained)
         migrated = domain_objects.invoke(client, stack, "migrate").lines["WriteAlias"]
         assert migrated == "created: mapped (its readings are in mapped-000001, which it writes to)"
-        stack = deployed(MasterUserMode="IamRole", RetentionDays="30")
+        stack = mapped.update(retained)
         lines = domain_objects.invoke(client, stack, "show").lines
         assert lines["WriteAlias"] == "unchanged: mapped (writes to mapped-000001)"
         assert admin.get(f"{url}/mapped/_count").json()["count"] == 1
@@ -208,7 +209,7 @@ def test_an_iam_role_is_the_master_user(
     with pytest.raises(domain_objects.InvocationError, match="403"):
         domain_objects.invoke(client, stack, "show")
     until(lambda: _patched(local_aws, addition, master))
-    _migrated(local_aws, deployed, stack, mapped.build / "RoleMapperFunction" / "opensearch" / "index-template.json")
+    _migrated(mapped, deployed, stack)
     mapped.delete()
     assert state() == {}
 
