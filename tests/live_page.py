@@ -2,7 +2,8 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -10,8 +11,11 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from iot_stream.dashboards.definition import load
+from iot_stream.dashboards.search import Search
+from iot_stream.description import Description
 from iot_stream.failure_objects import NoSuchFailureError
-from iot_stream.live.app import create_app
+from iot_stream.live.app import Sources, create_app
 from iot_stream.live.failures import Failure
 from iot_stream.live.server import configure
 from iot_stream.local.processes import free_port
@@ -108,3 +112,38 @@ class Looked:
     def count(self, path: str) -> int:
         """How many requests for `path` the page has made."""
         return sum(path in url for url in self.asked)
+
+
+type Open = Callable[..., Looked]
+
+
+@contextlib.contextmanager
+def looking(browser: Browser, vega: Path, search: Search) -> Iterator[Open]:
+    """Gives what opens the page on an index, by default over `search`.
+
+    At the end, nothing went wrong in any page and nothing was asked of any other server.
+    """
+    opened: list[tuple[Looked, Any]] = []
+
+    def open_page(
+        index: str,
+        query: str = "",
+        *,
+        searching: Search = search,
+        counts: Any = lambda: COUNTS,
+        reading: Description | None = None,
+        **context: Any,
+    ) -> Looked:
+        server = serving(load(reading=reading).for_index(index), Sources(searching, counts, Failed()), vega)
+        url = server.__enter__()
+        looked = Looked(browser.new_context(**context).new_page(), url)
+        opened.append((looked, server))
+        looked.open(query)
+        return looked
+
+    yield open_page
+    for looked, server in opened:
+        looked.page.context.close()
+        server.__exit__(None, None, None)
+        assert looked.wrong == [], looked.wrong
+        assert {url[: len(looked.url)] for url in looked.asked} == {looked.url}

@@ -83,7 +83,7 @@ def fleet_body(
         reading: what a reading is.
         sort: a measure, the device's field, `last_seen`, or empty for the worst first.
         descending: the largest first.
-        search: a device's id; of ids that are text also a beginning.
+        search: a device's id; of ids that are text also a beginning. Blanks around a text may belong to it.
         after: the page's cursor, as `fleet_page` returned it; empty for the first.
         size: devices of the page; one more is asked for, which tells whether there is a next page.
 
@@ -96,6 +96,7 @@ def fleet_body(
     if sort not in fields:
         raise BadQueryError(f"devices can't be sorted by {sort!r}: choose one of {', '.join(filter(None, fields))}")
     clauses: list[Body] = [{"term": {"kind": "device"}}]
+    search = search if reading.device.type is Type.KEYWORD else search.strip()
     if search:
         clauses.append(_search(reading, search))
     way = "desc" if descending else "asc"
@@ -142,7 +143,7 @@ def fleet_page(response: Mapping[str, Any], reading: Description, size: int = FL
 def device_id(reading: Description, text: str) -> int | str | None:
     """Return the id that a text from an address stands for, None if it can't be one."""
     if reading.device.type is not Type.LONG:
-        return text or None
+        return text
     return int(text) if _LONG.fullmatch(text) and -(2**63) <= int(text) < 2**63 else None
 
 
@@ -173,7 +174,8 @@ def series_rows(response: Mapping[str, Any], reading: Description) -> list[dict[
 def _search(reading: Description, text: str) -> Body:
     field = reading.device.name
     if reading.device.type is not Type.LONG:
-        return {"prefix": {field: {"value": text}}}
+        either = dict.fromkeys((text, text.strip() or text))  # the blanks may be of the id, or of what was pasted
+        return {"bool": {"should": [{"prefix": {field: {"value": each}}} for each in either]}}
     # Text that is no number of 64 bits is no device's id.
     known = device_id(reading, text)
     return {"bool": {"must_not": [{"match_all": {}}]}} if known is None else {"term": {field: known}}

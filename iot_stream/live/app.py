@@ -31,6 +31,7 @@ from iot_stream.dashboards.context import Context, TimeRange, TimeRangeError
 from iot_stream.dashboards.decimals import decimals_of
 from iot_stream.dashboards.definition import Dashboard
 from iot_stream.dashboards.search import BadQueryError, Search, fetch, terms_filter
+from iot_stream.description import Type
 from iot_stream.errors import IotStreamError
 from iot_stream.failure_objects import NoSuchFailureError
 from iot_stream.live.devices import Devices
@@ -179,6 +180,7 @@ class _Page:
     async def dashboard(self, _: Request) -> Response:
         """Return what the page is made of: titles, places, and specifications whose data sets are empty and named."""
         shown = self._dashboard
+        texts = {field.name for field in shown.reading.fields if field.type is Type.KEYWORD}
         panels = [
             {
                 "name": panel.name,
@@ -196,7 +198,7 @@ class _Page:
                 "time_from": shown.time_from,
                 "time_field": shown.time_field,
                 "refresh_ms": shown.refresh_ms,
-                "filters": [dict(entry) for entry in shown.filters],
+                "filters": [{**entry, "is_text": entry["field"] in texts} for entry in shown.filters],
                 "panels": panels,
                 "device": {"field": shown.reading.device.name, "label": shown.reading.device.label},
                 "measures": [

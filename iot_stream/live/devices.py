@@ -70,7 +70,7 @@ class Devices:
             reading,
             sort=query.get("sort", ""),
             descending=query.get("order", "desc") == "desc",
-            search=query.get("search", "").strip(),
+            search=query.get("search", ""),
             after=query.get("after", ""),
         )
         [response] = self.search([(self._index, body)])

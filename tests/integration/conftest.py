@@ -1,8 +1,13 @@
-"""What integration tests of different processes must not share."""
+"""What integration tests of different processes must not share, and the browser for those of the live page."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -15,3 +20,20 @@ def _reader_of_this_process(worker_id: str) -> Iterator[None]:
         for module in (reader, reader_role):
             patched.setattr(module, "READER_ROLE", f"{reader_role.READER_ROLE}-{worker_id}")
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """One Chromium for the module."""
+    from tests.live_page import chromium
+
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def vega(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Vega's script."""
+    from iot_stream.live.vega import bundle
+
+    return bundle(tmp_path_factory.mktemp("vega"))

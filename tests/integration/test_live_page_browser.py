@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,12 @@ from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.search import SearchError
 from iot_stream.description import Description, Type, parse
 from iot_stream.description import load as load_description
-from iot_stream.live.app import Sources
 from iot_stream.live.reader import Reader, connect
-from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.readings.alert_files import alert_rules
 from tests.enrichers import COLD_STORE, VENDOR
-from tests.live_page import COUNTS, Failed, Looked, barriers, chromium, serving
+from tests.live_page import COUNTS, Open, barriers, looking
 from tests.polling import until
 from tests.readings import described, make_index, readings
 
@@ -34,20 +32,6 @@ pytestmark = [pytest.mark.chromium, pytest.mark.steady]
 
 HOSTILE = '<img src=x onerror="console.error(1)">'
 RULES = parse_rules(alert_rules(load_description()))
-type Open = Callable[..., Looked]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for the module."""
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture(scope="module")
-def vega(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Vega's script."""
-    return bundle(tmp_path_factory.mktemp("vega"))
 
 
 @pytest.fixture(scope="module")
@@ -59,31 +43,9 @@ def search(opensearch: OpenSearch) -> Reader:
 
 @pytest.fixture
 def look(browser: Browser, vega: Path, search: Reader) -> Iterator[Open]:
-    """Open the page on an index; at the end, nothing went wrong in it and nothing was asked of any other server."""
-    opened: list[tuple[Looked, Any]] = []
-
-    def open_page(
-        index: str,
-        query: str = "",
-        *,
-        searching: Any = search,
-        counts: Any = lambda: COUNTS,
-        reading: Description | None = None,
-        **context: Any,
-    ) -> Looked:
-        server = serving(load(reading=reading).for_index(index), Sources(searching, counts, Failed()), vega)
-        url = server.__enter__()
-        looked = Looked(browser.new_context(**context).new_page(), url)
-        opened.append((looked, server))
-        looked.open(query)
-        return looked
-
-    yield open_page
-    for looked, server in opened:
-        looked.page.context.close()
-        server.__exit__(None, None, None)
-        assert looked.wrong == []
-        assert {url[: len(looked.url)] for url in looked.asked} == {looked.url}
+    """Open the page on an index of OpenSearch."""
+    with looking(browser, vega, search) as open_page:
+        yield open_page
 
 
 def fill(server: OpenSearch, index: str, count: int, *, minutes: float = 10, **changes: Any) -> None:
@@ -509,7 +471,7 @@ def test_alerts_are_in_a_strip_and_devices_in_a_table_the_worst_first(opensearch
     page.get_by_role("button", name="Device", exact=True).click()
     expect(rows.first).to_contain_text("60")
     expect(rows.first.locator("td")).to_contain_text(["ok", "60", "", "▲ 45.5"])  # too hot, and not yet for a minute
-    expect(rows.nth(1).locator("td").last).to_have_text("20")
+    expect(rows.nth(1).locator("td").last).to_have_text("20.0")  # its point stands below the other's
     page.locator("#fleet-search").fill("17")
     expect(rows).to_have_count(1)
     page.locator("#fleet-body button").click()

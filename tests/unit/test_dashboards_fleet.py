@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from device_alerts.documents import Alert, Device
 from device_alerts.rules import parse as parse_rules
-from iot_stream.dashboards.fleet import FLEET_PAGE, alert_counts, alert_rows, alerts_body, fleet_body, fleet_page
+from iot_stream.dashboards.fleet import (
+    FLEET_PAGE,
+    alert_counts,
+    alert_rows,
+    alerts_body,
+    device_id,
+    fleet_body,
+    fleet_page,
+)
 from iot_stream.dashboards.search import BadQueryError
 from iot_stream.description import load, parse
 from iot_stream.readings.alert_files import alert_rules
@@ -64,7 +72,7 @@ def test_no_page_but_the_first_is_empty(count: int) -> None:
 
 
 def test_a_device_is_found_by_its_id() -> None:
-    """A number as it is; a text by its beginning; what can't be an id finds nothing and is no error."""
+    """A number as it is; what can't be one finds nothing and is no error; nothing at all is every device."""
     index = index_of(50)
     found = fleet_page(index.search_alerts(fleet_body(READING, search="17")), READING)
     assert [row["device"] for row in found["rows"]] == [17]
@@ -74,7 +82,23 @@ def test_a_device_is_found_by_its_id() -> None:
     nothing = {"bool": {"must_not": [{"match_all": {}}]}}
     for text in ("cold", "1e3", str(2**63), "1" * 30):
         assert fleet_body(READING, search=text)["query"]["bool"]["filter"][1] == nothing
-    assert fleet_body(TEXT_IDS, search="cold")["query"]["bool"]["filter"][1] == {"prefix": {"who": {"value": "cold"}}}
+    for text in (" 17 ", "  "):
+        assert fleet_body(READING, search=text) == fleet_body(READING, search=text.strip())
+
+
+@pytest.mark.parametrize(
+    ("text", "beginnings"), [("cold", ["cold"]), (" ", [" "]), (" cold ", [" cold ", "cold"]), ("a b", ["a b"])]
+)
+def test_a_text_is_found_by_its_beginning(text: str, beginnings: list[str]) -> None:
+    """With the blanks around it, which an id can have, and without them, which people paste."""
+    prefixes = [{"prefix": {"who": {"value": each}}} for each in beginnings]
+    assert fleet_body(TEXT_IDS, search=text)["query"]["bool"]["filter"][1] == {"bool": {"should": prefixes}}
+
+
+def test_every_text_is_an_id_where_ids_are_texts() -> None:
+    """The enrichment function takes an empty one too, so it has a chart."""
+    assert [device_id(TEXT_IDS, text) for text in ("", " ", "a'b")] == ["", " ", "a'b"]
+    assert [device_id(READING, text) for text in ("", " ", "17 ", "17")] == [None, None, None, 17]
 
 
 @given(text=st.text(max_size=40))

@@ -1,7 +1,7 @@
 // What is wrong with devices, the table of all of them, and one or two of them over time.
 
 import { embed } from "./panels.js";
-import { written } from "./values.js";
+import { visible, written } from "./values.js";
 
 const number = new Intl.NumberFormat("en");
 const RULES = { too_high: "too high", too_low: "too low", silent: "silent", clock_wrong: "clock wrong", pipeline_late: "delivery late" };
@@ -75,9 +75,9 @@ export class Fleet {
   #makeHead() {
     const { device, measures } = this.#dashboard;
     const columns = [["State", ""], [device.label, device.field], ["Last seen (UTC)", "last_seen"]];
-    for (const { name, label, unit } of measures) columns.push([unit ? `${label} (${unit})` : label, name]);
-    for (const [label, sort] of columns) {
-      const cell = make("th", { scope: "col" });
+    for (const { name, label, unit } of measures) columns.push([unit ? `${label} (${unit})` : label, name, "number"]);
+    for (const [label, sort, className = ""] of columns) {
+      const cell = make("th", { scope: "col", className });
       const button = make("button", { type: "button", textContent: label, className: "sort" });
       button.addEventListener("click", () => {
         const again = this.#order.sort === sort && this.#order.order === "desc";
@@ -111,18 +111,19 @@ export class Fleet {
   }
 
   #showRows(rows) {
+    const columns = this.#dashboard.measures.map((measure) => [measure, formatOf(measure, rows)]);
     const focused = document.activeElement?.closest?.("#fleet-body button")?.value;
     element("fleet-body").replaceChildren(
       ...rows.map(({ device, state, last_seen: seen, values }) => {
         const row = make("tr");
         row.insertCell().append(make("span", { className: "badge", textContent: state === "ok" ? "ok" : `▲ ${state}` }));
         row.dataset.state = state;
-        const button = make("button", { type: "button", value: device, textContent: device, className: "device" });
+        const button = make("button", { type: "button", value: device, textContent: visible(device), className: "device" });
         button.setAttribute("aria-pressed", this.#chosen.includes(String(device)));
         button.addEventListener("click", () => this.#choose(String(device)));
         row.insertCell().append(button);
         row.insertCell().textContent = clock(seen);
-        for (const measure of this.#dashboard.measures) row.append(valueCell(measure, values[measure.name]));
+        for (const [measure, format] of columns) row.append(valueCell(measure, format, values[measure.name]));
         return row;
       }),
     );
@@ -175,7 +176,7 @@ export class Fleet {
 
   async #makeChart(measure, chosen) {
     const holder = make("figure", { className: "chart" });
-    const title = `${measure.label} of ${this.#dashboard.device.label.toLowerCase()}${chosen.length > 1 ? "s" : ""} ${chosen.join(" and ")}`;
+    const title = `${measure.label} of ${this.#dashboard.device.label.toLowerCase()}${chosen.length > 1 ? "s" : ""} ${chosen.map(visible).join(" and ")}`;
     const target = make("div", { className: "view" });
     const caption = make("figcaption", { textContent: title });
     holder.append(caption, target);
@@ -185,9 +186,17 @@ export class Fleet {
   }
 }
 
+// As many decimals in each row as the most of them needs, so that the points stand below each other.
+function formatOf({ name, decimals }, rows) {
+  const most = new Intl.NumberFormat("en", { maximumFractionDigits: decimals + 1 });
+  const needed = rows.map(({ values }) => most.format(values[name] ?? 0).split(".")[1]?.length ?? 0);
+  const digits = Math.max(0, ...needed);
+  return new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 // A value beyond its threshold is marked at once; the state is that of alerts, which open when it has lasted.
-function valueCell({ above, below, unit, decimals }, value) {
-  const text = typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: decimals + 1 }) : written(value);
+function valueCell({ above, below, unit }, format, value) {
+  const text = typeof value === "number" ? format.format(value) : written(value);
   const cell = make("td", { className: "number", textContent: text });
   const known = typeof value === "number"; // null is below any threshold above 0
   const beyond = known && above !== null && value > above ? `above ${above}` : known && below !== null && value < below ? `below ${below}` : "";

@@ -2,11 +2,12 @@
 
 import { Fleet } from "./fleet.js";
 import { Panels } from "./panels.js";
-import { written } from "./values.js";
+import { visible, written } from "./values.js";
 import { filterFailures, makeStrip, showFailures, showReasons, troubleOf, updateStrip } from "./strip.js";
 
 const element = (id) => document.getElementById(id);
 const STRIP_MS = 1000;
+const REFRESH = /^[1-9]\d{3,8}$/; // whole milliseconds, a second at least; the server and the timer take nine digits
 const FAILURES = 100; // a page
 const MOST_FAILURES = 1000;
 
@@ -37,9 +38,12 @@ async function start() {
 
 function readAddress() {
   const address = new URLSearchParams(location.search);
-  chosen.from = address.get("from") ?? dashboard.time_from;
-  chosen.refresh = Number(address.get("refresh")) || dashboard.refresh_ms;
-  for (const { field } of dashboard.filters) chosen.filters.set(field, new Set(address.getAll(field)));
+  chosen.from = address.get("from") || dashboard.time_from;
+  chosen.refresh = REFRESH.test(address.get("refresh")) ? Number(address.get("refresh")) : dashboard.refresh_ms;
+  for (const { field, is_text: isText } of dashboard.filters) {
+    const values = address.getAll(field).filter((value) => isText || value.trim()); // only a text can be empty
+    chosen.filters.set(field, new Set(values));
+  }
   select(element("range"), chosen.from);
   select(element("refresh"), String(chosen.refresh));
 }
@@ -213,7 +217,7 @@ function showEmptiness(response) {
 function showFilters(choices) {
   for (const { field, label } of dashboard.filters) {
     const values = chosen.filters.get(field);
-    const options = choices[field].map(String).filter((value) => !values.has(value));
+    const options = choices[field].map(String).filter((value) => value && !values.has(value));
     const input = element(`choose-${field}`) ?? addChooser(field, label);
     input.placeholder = values.size ? "add one" : "all";
     const wanted = JSON.stringify(options);
@@ -234,14 +238,15 @@ function addChooser(field, label) {
   const list = Object.assign(document.createElement("datalist"), { id: `choices-${field}` });
   const input = Object.assign(document.createElement("input"), { id: `choose-${field}`, autocomplete: "off" });
   input.setAttribute("list", list.id);
+  const isSuggested = () => JSON.parse(input.dataset.options).includes(input.value);
   const take = () => {
-    toggleFilter(field, input.value.trim());
+    toggleFilter(field, isSuggested() ? input.value : input.value.trim()); // a suggestion's own blanks count
     input.value = "";
   };
-  const takeSuggestion = () => JSON.parse(input.dataset.options).includes(input.value) && take();
+  const takeSuggestion = () => isSuggested() && take();
   input.addEventListener("change", takeSuggestion); // leaving the field
   input.addEventListener("input", ({ inputType }) => inputType === "insertReplacementText" && takeSuggestion());
-  input.addEventListener("keydown", ({ key }) => key === "Enter" && input.value.trim() && take()); // the suggestions are not all
+  input.addEventListener("keydown", ({ key }) => key === "Enter" && (input.value.trim() || isSuggested()) && take()); // the suggestions are not all
   wrapper.append(input, list);
   element("choices").append(wrapper);
   return input;
@@ -249,8 +254,8 @@ function addChooser(field, label) {
 
 function chip(field, value) {
   const label = dashboard.filters.find((entry) => entry.field === field).label;
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: `${label} ${value} ×` });
-  button.setAttribute("aria-label", `Remove filter ${label} ${value}`);
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: `${label} ${visible(value)} ×` });
+  button.setAttribute("aria-label", `Remove filter ${label} ${visible(value)}`);
   button.addEventListener("click", () => toggleFilter(field, value));
   const item = document.createElement("li");
   item.append(button);
