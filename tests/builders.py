@@ -87,6 +87,8 @@ FUNCTION_ENVIRONMENT = {
     "DELIVERY_ROLE_ARN": "arn:aws:iam::123456789012:role/iot-stream-DeliveryRole",
     "ALERTS_ROLE_ARN": "",
     "ADMIN_ROLE_ARN": "",
+    "TAKE_OVER": "false",
+    "STACK_ID": STACK_ID,
     "URL_SUFFIX": "amazonaws.com",
 }
 """The role mapper's environment, as the template and Lambda set it."""
@@ -95,7 +97,7 @@ FUNCTION_ENVIRONMENT = {
 def mapping_properties(**changes: str) -> dict[str, str]:
     """Return the properties of the template's custom resource, as the strings that CloudFormation makes of them."""
     return {
-        "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper",
+        "ServiceToken": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper:live",
         "ServiceTimeout": "660",
         "CodeVersion": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper:1",
         "DomainEndpoint": DOMAIN_ENDPOINT,

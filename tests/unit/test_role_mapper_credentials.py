@@ -19,7 +19,14 @@ from role_mapper.cloudformation import ResponseNotSentError, check_response_url
 from role_mapper.deadline import Deadline
 from role_mapper.errors import PropertiesError, SettingsError
 from role_mapper.settings import MasterUserMode, Settings
-from tests.builders import DOMAIN_ENDPOINT, FUNCTION_ENVIRONMENT, SECRET_ARN, custom_resource_event, mapping_properties
+from tests.builders import (
+    DOMAIN_ENDPOINT,
+    FUNCTION_ENVIRONMENT,
+    SECRET_ARN,
+    STACK_ID,
+    custom_resource_event,
+    mapping_properties,
+)
 from tests.fake_domain import Clock, FakeDomain, FakeResponse
 from tests.lambda_context import LambdaContext
 from tests.secrets import leaks, make_secret
@@ -300,10 +307,10 @@ def test_an_iam_master_needs_no_secret() -> None:
 def test_an_event_need_not_name_what_the_environment_says() -> None:
     """And may repeat it, as events of earlier versions of the template do."""
     settings = Settings.from_environment(FUNCTION_ENVIRONMENT)
-    settings.check_domain({})
-    settings.check_domain({"DomainEndpoint": DOMAIN_ENDPOINT, "MasterUserSecretArn": SECRET_ARN})
+    settings.check({}, STACK_ID)
+    settings.check({"DomainEndpoint": DOMAIN_ENDPOINT, "MasterUserSecretArn": SECRET_ARN}, STACK_ID)
     with pytest.raises(PropertiesError):
-        settings.check_domain({"DomainEndpoint": None})
+        settings.check({"DomainEndpoint": None}, STACK_ID)
 
 
 # Hosts as public samples of CloudFormation's events have them, and the bucket of AWS's page on VPC endpoints.
@@ -358,14 +365,20 @@ def test_the_local_stacks_address_is_the_one_of_its_configuration(url: str) -> N
 
 
 def test_the_template_sets_the_functions_environment() -> None:
-    """And its custom resources invoke the function itself: a version keeps the environment it was published with."""
+    """The custom resources' alias leads to no version: that would keep the environment it was published with.
+
+    It is the alias that SAM made in 1.0.0, by its logical id: "Updates aren't supported" of a ServiceToken (AWS
+    CloudFormation Template Reference, AWS::CloudFormation::CustomResource).
+    """
     resources = load_template()["Resources"]
     variables = resources["RoleMapperFunction"]["Properties"]["Environment"]["Variables"]
     assert set(variables) == set(FUNCTION_ENVIRONMENT) - {"AWS_REGION"}
     assert variables["URL_SUFFIX"] == {"Ref": "AWS::URLSuffix"}
     assert variables["DOMAIN_ENDPOINT"] == {"GetAtt": "Domain.DomainEndpoint"}
+    alias = resources["RoleMapperFunctionAliaslive"]["Properties"]
+    assert alias == {"FunctionName": {"Ref": "RoleMapperFunction"}, "Name": "live", "FunctionVersion": "$LATEST"}
     for resource in ("RoleMapping", "ChangeOver"):
-        assert resources[resource]["Properties"]["ServiceToken"] == {"GetAtt": "RoleMapperFunction.Arn"}
+        assert resources[resource]["Properties"]["ServiceToken"] == {"Ref": "RoleMapperFunctionAliaslive"}
 
 
 def test_every_partitions_suffix_is_a_host_name() -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from role_mapper import handler
-from tests.builders import FUNCTION_ENVIRONMENT, custom_resource_event, mapping_properties
+from tests.builders import FUNCTION_ENVIRONMENT, STACK_ID, custom_resource_event, mapping_properties
 from tests.examples import examples
 from tests.fake_domain import Clock, FakeDomain
 from tests.lambda_context import LambdaContext
@@ -21,6 +21,7 @@ ADMINISTRATOR = {
     "index_permissions": [{"index_patterns": ["*"], "allowed_actions": ["*"]}],
 }
 ATTACKERS = "arn:aws:iam::999999999999:role/attacker"
+ANOTHER_STACK = STACK_ID.replace("iot-stream", "another")
 VARIABLES = {
     "RoleName": "ROLE_NAME",
     "IndexName": "INDEX_NAME",
@@ -59,13 +60,48 @@ def test_an_event_that_asks_for_other_rights_is_refused_by_name(domain: FakeDoma
     assert not domain.calls
 
 
-def test_a_delete_takes_nobody_elses_right_away(domain: FakeDomain) -> None:
-    """SUCCESS, since a stack must not be stranded, and nothing is called."""
-    event = custom_resource_event("Delete", mapping_properties(AdminRoleArn=ATTACKERS), ResponseURL="")
+@pytest.mark.parametrize("kind", ["Create", "Update", "Migrate", "Show"])
+def test_an_event_for_another_stack_is_refused(domain: FakeDomain, kind: str) -> None:
+    """Its objects would be another owner's, and the stack could change them no more."""
+    event = custom_resource_event(kind, mapping_properties(), ResponseURL="", StackId=ANOTHER_STACK)
+    response = handler.lambda_handler(event, LambdaContext())
+    assert response["Status"] == "FAILED"
+    assert response["Reason"].startswith("StackId is not the one in this function's environment")
+    assert not domain.calls
+
+
+def test_a_delete_for_another_stack_removes_nothing(domain: FakeDomain) -> None:
+    """SUCCESS, since a stack must not be stranded."""
+    event = custom_resource_event("Delete", mapping_properties(), ResponseURL="", StackId=ANOTHER_STACK)
     response = handler.lambda_handler(event, LambdaContext())
     assert response["Status"] == "SUCCESS"
-    assert response["Reason"].startswith("nothing was removed: AdminRoleArn is not the one")
+    assert response["Reason"].startswith("nothing was removed: StackId is not the one")
     assert not domain.calls
+
+
+def test_nobody_takes_over_what_the_stack_was_not_told_to(domain: FakeDomain) -> None:
+    """TakeOver is the stack's parameter."""
+    event = custom_resource_event("Create", mapping_properties(TakeOver="true"), ResponseURL="")
+    response = handler.lambda_handler(event, LambdaContext())
+    assert response["Reason"].startswith("TakeOver is not the one in this function's environment (TAKE_OVER)")
+    assert not domain.calls
+
+
+def test_the_alerts_index_is_no_earlier_index_of_the_delivery_stream(
+    domain: FakeDomain, mapper_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alerts function's role is the stack's too, and has it: the delivery stream's must not get it."""
+    del mapper_clock  # it sets the environment, before this does
+    alerts = ATTACKERS.replace("attacker", "alerts")
+    monkeypatch.setenv("ALERTS_ROLE_ARN", alerts)
+    wanted, index = mapping_properties(AlertsRoleArn=alerts), "device-alerts-iot-stream"
+    handler.lambda_handler(custom_resource_event("Create", wanted, ResponseURL=""), LambdaContext())
+    old = wanted | {"RoleName": index, "IndexPattern": index}
+    event = custom_resource_event("Update", wanted, OldResourceProperties=old, ResponseURL="", PhysicalResourceId="id")
+    response = handler.lambda_handler(event, LambdaContext())
+    assert response["Status"] == "SUCCESS", response["Reason"]
+    [grant] = domain.roles["kinesis-firehose"]["index_permissions"]
+    assert grant["index_patterns"] == ["iot-stream*"]
 
 
 values = st.sampled_from([ATTACKERS, "*", "all_access", "theirs", "theirs*", ""])
@@ -127,6 +163,7 @@ def test_the_template_grants_what_its_resources_ask_for() -> None:
     """The environment, the custom resources and the scheduled repair have the same values."""
     resources = load_template()["Resources"]
     variables = resources["RoleMapperFunction"]["Properties"]["Environment"]["Variables"]
-    for key, variable in VARIABLES.items():
+    assert variables["STACK_ID"] == {"Ref": "AWS::StackId"}
+    for key, variable in (VARIABLES | {"TakeOver": "TAKE_OVER"}).items():
         for resource in ("RoleMapping", "ChangeOver"):
             assert resources[resource]["Properties"][key] == variables[variable], (resource, key)

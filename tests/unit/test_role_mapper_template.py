@@ -68,15 +68,15 @@ def test_nothing_is_delivered_before_the_domain_is_prepared(template: Any) -> No
 
 def test_a_retry_after_cloudformation_gave_up_never_happens(template: Any) -> None:
     """Lambda would invoke the function again, minutes later, and the domain would change then."""
-    configuration = template["Resources"]["RoleMapperInvokeConfig"]["Properties"]
+    configuration = template["Resources"]["RoleMapperFunctionEventInvokeConfig"]["Properties"]
     assert configuration == {
         "FunctionName": {"Ref": "RoleMapperFunction"},
-        "Qualifier": "$LATEST",
+        "Qualifier": "live",
         "MaximumRetryAttempts": 0,
     }
     mapping = template["Resources"]["RoleMapping"]
-    assert mapping["Properties"]["ServiceToken"] == {"GetAtt": "RoleMapperFunction.Arn"}
-    assert mapping["DependsOn"] == "RoleMapperInvokeConfig"
+    assert mapping["Properties"]["ServiceToken"] == {"Ref": "RoleMapperFunctionAliaslive"}
+    assert mapping["DependsOn"] == "RoleMapperFunctionEventInvokeConfig"
 
 
 def test_every_field_of_a_document_has_a_type_and_there_is_no_other(template: Any) -> None:

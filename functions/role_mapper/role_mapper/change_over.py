@@ -57,7 +57,7 @@ def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
 
 def _narrow(request: Request, wanted: Properties, owner: Owner, deadline: Deadline) -> None:
     settings = Settings.from_environment(os.environ)
-    settings.check_domain(request.properties)
+    settings.check(request.properties, request.stack_id)
     settings.check_grants(wanted)
     domain = Domain(settings.domain_endpoint, sign_in(settings, boto3.Session()), deadline)
     try:

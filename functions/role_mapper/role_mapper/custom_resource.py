@@ -46,9 +46,9 @@ def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
 
 
 def _settings(request: Request) -> Settings:
-    """Return the function's settings, if the request names no other domain than theirs."""
+    """Return the function's settings, if the request names no other domain and stack than theirs."""
     settings = Settings.from_environment(os.environ)
-    settings.check_domain(request.properties)
+    settings.check(request.properties, request.stack_id)
     return settings
 
 
@@ -92,10 +92,9 @@ def _delete(request: Request, physical_id: str, deadline: Deadline) -> Response:
         # With such properties Create fails before it touches the domain; its Delete must not block the rollback.
         return Response("SUCCESS", physical_id, f"nothing was made: {error}")
     try:
-        settings, _ = _granting(request)
+        settings = _settings(request)
     except (PropertiesError, SettingsError) as error:
-        # A Delete for the domain that an update replaced and deleted: it must not fail the update. Nor is a right
-        # of anybody else's taken away for an event that somebody made up.
+        # A Delete for the domain that an update replaced and deleted: it must not fail the update.
         return Response("SUCCESS", physical_id, f"nothing was removed: {error}")
     domain = _domain(settings, deadline)
     try:

@@ -118,7 +118,7 @@ def apply(domain: Domain, wanted: Properties, owner: Owner, before: Properties |
     Raises:
         RoleMapperError: why not; what was done until then stays and is right.
     """
-    also = _still_written(domain, before, owner) if before else ""
+    also = _still_written(domain, before, wanted, owner) if before else ""
     changes: list[Change] = []
     for group in _steps(domain, wanted, owner, also):
         changes += domain.deadline.retry(_ensured(group))
@@ -194,8 +194,13 @@ def remove_or_leave(domain: Domain, before: Properties, owner: Owner) -> list[Ch
     return changes
 
 
-def _still_written(domain: Domain, before: Properties, owner: Owner) -> str:
-    """Return the earlier index pattern if the role has it: on a rollback it is one that may never have been used."""
+def _still_written(domain: Domain, before: Properties, wanted: Properties, owner: Owner) -> str:
+    """Return the earlier index pattern if the role has it: on a rollback it is one that may never have been used.
+
+    The alerts function's role is no role that the delivery stream ever had, whatever a request says.
+    """
+    if before.role_name in {before.alerts_index, wanted.alerts_index}:
+        return ""
     role = Role(domain, owner, before.role_name)
     return before.index_pattern if domain.deadline.retry(lambda: role.covers(before.index_pattern)) else ""
 

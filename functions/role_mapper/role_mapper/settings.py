@@ -24,8 +24,9 @@ _GRANTS: Final = {
     "DeliveryRoleArn": "DELIVERY_ROLE_ARN",
     "AlertsRoleArn": "ALERTS_ROLE_ARN",
     "AdminRoleArn": "ADMIN_ROLE_ARN",
+    "TakeOver": "TAKE_OVER",
 }
-"""Properties of the custom resource that say who gets rights and on what, by the environment's variables."""
+"""Properties of the custom resource that say who gets rights, on what and in whose place, by their variables."""
 
 
 class MasterUserMode(StrEnum):
@@ -44,14 +45,16 @@ class Settings:
         master_user_mode: how to sign in: MASTER_USER_MODE.
         master_user_secret_arn: the secret with `username` and `password`: MASTER_USER_SECRET_ARN; empty with an IAM
             master.
-        grants: the values of `RoleName`, `IndexName`, `IndexPattern`, `DeliveryRoleArn`, `AlertsRoleArn` and
-            `AdminRoleArn` that are accepted.
+        grants: the values of `RoleName`, `IndexName`, `IndexPattern`, `DeliveryRoleArn`, `AlertsRoleArn`,
+            `AdminRoleArn` and `TakeOver` that are accepted.
+        stack_id: the stack whose objects they are: STACK_ID.
     """
 
     domain_endpoint: str
     master_user_mode: MasterUserMode = MasterUserMode.INTERNAL_USER
     master_user_secret_arn: str = ""
     grants: Mapping[str, str] = field(default_factory=dict)
+    stack_id: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -72,14 +75,18 @@ class Settings:
         if mode == MasterUserMode.INTERNAL_USER and not secret:
             raise SettingsError("MASTER_USER_SECRET_ARN is missing: set it to the ARN of the master user's secret")
         grants = {key: environment.get(variable, "") for key, variable in _GRANTS.items()}
-        return cls(endpoint, MasterUserMode(mode), secret, grants)
+        return cls(endpoint, MasterUserMode(mode), secret, grants, environment.get("STACK_ID", ""))
 
-    def check_domain(self, properties: Mapping[str, object]) -> None:
-        """Refuse the properties of an event that name another domain, secret or way to sign in.
+    def check(self, properties: Mapping[str, object], stack_id: str) -> None:
+        """Refuse an event for another stack, and properties that name another domain, secret or way to sign in.
 
         Raises:
             PropertiesError: they do; names the property. Nothing has been contacted.
         """
+        if stack_id != self.stack_id:
+            raise PropertiesError(
+                "StackId is not the one in this function's environment: the function is its stack's own"
+            )
         own = {
             "DomainEndpoint": self.domain_endpoint,
             "MasterUserMode": self.master_user_mode,
@@ -105,10 +112,11 @@ class Settings:
             "DeliveryRoleArn": wanted.delivery_role_arn,
             "AlertsRoleArn": wanted.alerts_role_arn,
             "AdminRoleArn": wanted.admin_role_arn,
+            "TakeOver": str(wanted.take_over).lower(),
         }
         for key, value in asked.items():
             if value != self.grants.get(key):
                 raise PropertiesError(
                     f"{key} is not the one in this function's environment ({_GRANTS[key]}): the function gives only "
-                    "the rights that its own stack asks for; change the stack's parameters"
+                    "the rights that its own stack asks for; finish or roll back its update, or change its parameters"
                 )
