@@ -58,7 +58,7 @@ class Progress:
             state = json.loads(body)
             done = {line for first, last in state["done"] for line in range(first, last + 1)}
             return cls(done, tuple(map(int, state["pending"])), int(state["since_ms"]))
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError, MemoryError) as error:
             raise ProgressError(
                 f"the progress of an earlier replay can't be read ({type(error).__name__}): see {_FOLDER}"
             ) from None

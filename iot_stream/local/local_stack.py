@@ -55,7 +55,6 @@ WORKER = "the delivery worker"
 LIVE_PAGE = "the live page"
 AWS_ENDED = "the local AWS has ended, and what it held was in memory: `iot-stream down`, then `iot-stream up`"
 _PART_SECONDS = 180
-_RECORDING_SECONDS = 180.0  # it takes about 20
 _MIB = 1024**2
 _LEAST_FREE = 300 * _MIB
 _IOT_STREAM = (sys.executable, "-m", "iot_stream")
@@ -142,10 +141,10 @@ class LocalStack:
         """Stop its processes, last started first; Ctrl-C during this does not leave a part running."""
         with processes.signals_ignored():
             for process in reversed(self.running):
-                recording = opensearch.is_recording(process)
-                if recording:
-                    say("OpenSearch writes down which classes it needs, once, so that it starts faster from now on")
-                process.stop(grace=_RECORDING_SECONDS if recording else processes.STOP_SECONDS)
+                if opensearch.is_recording(process):
+                    self.opensearch.stop_recording(process, say)
+                else:
+                    process.stop()
             self.running.clear()
             self.save()
 

@@ -7,11 +7,13 @@ role, is what it does in a domain of Amazon OpenSearch Service.
 
 import base64
 import contextlib
+import hashlib
 import importlib.metadata
 import json
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -33,6 +35,7 @@ __all__ = ["NAME", "OpenSearch", "is_recording", "prepare"]
 
 NAME = "OpenSearch"  # of its process
 _RECORDING = "-XX:AOTCacheOutput"
+_RECORDING_SECONDS = 180.0  # it takes about 20
 
 _CONFLICTS = Retry(
     total=None,
@@ -136,7 +139,8 @@ class OpenSearch:
         """Start the process and return immediately.
 
         Args:
-            record: where there is no `class_cache` yet, have the JVM write it when it is stopped; see `is_recording`.
+            record: where there is no `class_cache` yet, have the JVM write it when it is stopped; see
+                `stop_recording`.
         """
         return processes.start(
             NAME,
@@ -186,15 +190,51 @@ class OpenSearch:
         ]
 
     def _cache_options(self, *, record: bool) -> list[str]:
-        """Return the options for `class_cache`; the JVM ignores one that is damaged or of other jars."""
+        """Return the options for `class_cache`; the JVM ignores one of other jars, and runs one that was altered."""
         quiet = ["-Xlog:aot*=off", "-Xlog:cds*=off"]  # or else a line for each class that is left out
-        if self.class_cache.exists():
+        if _is_whole(self.class_cache):
             return [f"-XX:AOTCache={self.class_cache}", *quiet]
-        return [f"{_RECORDING}={self.class_cache}", *quiet] if record else []
+        for left in self.home.parent.glob(f"{self.class_cache.name}*"):
+            left.unlink()
+        return [f"{_RECORDING}={self._recorded}", *quiet] if record else []
+
+    @property
+    def _recorded(self) -> Path:
+        return self.class_cache.with_name(f"{self.class_cache.name}.new")
+
+    def stop_recording(self, process: Process, say: Callable[[str], None] = lambda _: None) -> None:
+        """Stop an OpenSearch that writes its class cache, and keep the cache if it is whole.
+
+        It is of no use where OpenSearch has not been ready, or was killed while it wrote.
+        """
+        ready = self._ready()
+        if ready:
+            say("OpenSearch writes down which classes it needs, once, so that it starts faster from now on")
+        ended = process.stop(grace=_RECORDING_SECONDS if ready else processes.STOP_SECONDS)
+        if ready and ended and self._recorded.exists():
+            _digest_file(self.class_cache).write_text(_digest(self._recorded), encoding="ascii")
+            self._recorded.replace(self.class_cache)
+
+
+def _digest_file(cache: Path) -> Path:
+    return cache.with_name(f"{cache.name}.sha256")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _is_whole(cache: Path) -> bool:
+    """Return whether a class cache is as it was written: the JVM would run an altered one, or crash."""
+    try:
+        return _digest_file(cache).read_text(encoding="ascii") == _digest(cache)
+    except (OSError, ValueError):
+        return False
 
 
 def is_recording(process: Process) -> bool:
-    """Return whether this OpenSearch writes its class cache when it is stopped, which takes half a minute."""
+    """Return whether this OpenSearch writes its class cache when it is stopped."""
     with contextlib.suppress(psutil.Error):
         return process.alive and any(part.startswith(_RECORDING) for part in psutil.Process(process.pid).cmdline())
     return False

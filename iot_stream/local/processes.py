@@ -70,17 +70,19 @@ class Process:
         process = self._find()
         return process is not None and process.status() != psutil.STATUS_ZOMBIE
 
-    def stop(self, *, grace: float = STOP_SECONDS) -> None:
+    def stop(self, *, grace: float = STOP_SECONDS) -> bool:
         """Send SIGTERM, then SIGKILL after `grace` seconds; kill the children that it leaves behind too.
 
-        Do nothing if it has ended already.
+        Do nothing if it has ended already. Return whether it ended by itself.
         """
+        ended = True
         process = self._find()
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                 leads = os.getpgid(self.pid) == self.pid  # true for everything that `start` started
                 process.terminate()
-                if not self._gone(grace):
+                ended = self._gone(grace)
+                if not ended:
                     process.kill()
                     self._gone(5)
                 if leads:
@@ -89,6 +91,7 @@ class Process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(5)
             _children.remove(child)
+        return ended
 
     def _gone(self, seconds: float) -> bool:
         """Return whether it ended within `seconds`."""

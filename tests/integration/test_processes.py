@@ -17,6 +17,7 @@ from iot_stream.delivery.errors import DeliveryError
 from iot_stream.errors import SetupError
 from iot_stream.local import processes
 from iot_stream.local.local_stack import LocalStack, Ports
+from iot_stream.local.opensearch import is_recording
 from iot_stream.local.processes import Process
 from tests.polling import until
 
@@ -80,23 +81,29 @@ def test_what_a_process_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     left.wait(20)
 
 
-@pytest.mark.parametrize(("option", "end"), [("-XX:AOTCacheOutput=x", "written"), ("-XX:AOTCache=x", "on")])
-def test_opensearch_has_the_time_to_write_its_class_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, end: str
-) -> None:
-    """It ends long after SIGTERM then, and `down` says why; one that hangs for another reason is killed as ever."""
-    monkeypatch.setattr(processes, "STOP_SECONDS", 0.2)
-    write = "lambda *_: (time.sleep(1), print('written'), sys.exit(0))"
-    code = f"import signal, sys, time; signal.signal(15, {write}); print('on', flush=True); signal.pause()"
-    command = [sys.executable, "-c", code, option]
-    process = processes.start("it", command, log=tmp_path / "log", environment=processes.clean_environment())
-    _wait_for(tmp_path, process, "on")
-    local_stack = LocalStack(tmp_path / "state", Ports(), tmp_path, running=[process])
-    said: list[str] = []
-    local_stack.down(said.append)
-    assert not process.alive
-    assert process.log_tail() == end
-    assert len(said) == (end == "written")
+def test_a_stop_says_whether_the_process_ended_by_itself(tmp_path: Path) -> None:
+    """What a process writes at its end is whole only then."""
+    for number, (handler, ended) in enumerate((("lambda *_: sys.exit(0)", True), ("signal.SIG_IGN", False))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        process = _start(
+            folder, f"import signal, sys; signal.signal(15, {handler}); print('on', flush=True); signal.pause()"
+        )
+        _wait_for(folder, process, "on")
+        assert process.stop(grace=10 if ended else 0.2) is ended
+
+
+def test_a_class_cache_is_written_by_the_process_whose_command_says_so(tmp_path: Path) -> None:
+    """`down` knows it from the command line: `up` was another process."""
+    code = "import signal; print('on', flush=True); signal.pause()"
+    for number, option in enumerate(("-XX:AOTCacheOutput=x", "-XX:AOTCache=x")):
+        log = tmp_path / str(number)
+        command = [sys.executable, "-c", code, option]
+        process = processes.start("it", command, log=log, environment=processes.clean_environment())
+        processes.wait_until(lambda one=log: "on" in one.read_text(), process, seconds=20, what="its line")
+        assert is_recording(process) == ("Output" in option)
+        process.stop()
+        assert not is_recording(process)
 
 
 def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
@@ -106,9 +113,9 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     local_stack = LocalStack(tmp_path / "local_stack", Ports(), tmp_path, running=[process])
     stop, before = Process.stop, signal.getsignal(signal.SIGINT)
 
-    def impatient(one: Process, **more: float) -> None:
+    def impatient(one: Process) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        stop(one, **more)
+        stop(one)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Process, "stop", impatient)

@@ -101,6 +101,17 @@ def test_a_damaged_file_is_replaced_by_its_copy(
         assert (tmp_path / "progress.damaged.json").read_bytes() == content
 
 
+def test_a_damaged_file_that_can_t_be_set_aside_is_named(tmp_path: Path) -> None:
+    """A folder stands where the file is kept: delivery does not go on, since the next save would lose the copy."""
+    with closing(StateFolder(tmp_path)) as state:
+        state.save_progress(GOOD)
+        state.save_progress(NEWER)
+        (tmp_path / "progress.json").write_bytes(b"")
+        (tmp_path / "progress.damaged.json").mkdir()
+        with pytest.raises(DeliveryError, match=r"progress\.json can't be set aside .*: remove it"):
+            state.load("arn", 1.0)
+
+
 def test_a_progress_file_of_another_delivery_stream_is_not_called_missing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -625,7 +625,18 @@ def test_progress_is_read_as_it_was_written(done: set[int], pending: list[int], 
     assert Progress.from_json(progress.to_json()) == progress
 
 
-@given(st.binary(max_size=40) | st.sampled_from([b"{}", b"[]", b'{"done": 1, "pending": [], "since_ms": 0}']))
+@given(
+    st.binary(max_size=40)
+    | st.sampled_from(
+        [
+            b"{}",
+            b"[]",
+            b'{"done": 1, "pending": [], "since_ms": 0}',
+            b'{"done": [], "pending": [], "since_ms": 1e400}',
+            b"[" * 100_000,
+        ]
+    )
+)
 def test_other_bytes_are_not_progress(body: bytes) -> None:
     """One error, no guess: a wrong guess sends twice."""
     with pytest.raises(ProgressError, match="progress"):

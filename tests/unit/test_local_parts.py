@@ -1,6 +1,7 @@
 """The parts of the local stack are set up as their servers need them, whatever the caller's machine looks like."""
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -152,10 +153,59 @@ def test_opensearch_takes_its_classes_from_a_cache_or_writes_one(  # noqa: PLR09
     monkeypatch.setenv("OPENSEARCH_JAVA_OPTS", own)
     monkeypatch.setattr(processes, "start", lambda _, command, **__: commands.append(command))
     if exists:
-        server.class_cache.touch()
+        _write_class_cache(server, b"classes")
     server.launch(record=record)
-    given = [part for part in commands[0] if "AOT" in part]
-    assert given == ([f"{option}={server.class_cache}"] if option else [])
+    name = server.class_cache if option == "-XX:AOTCache" else f"{server.class_cache}.new"
+    assert [part for part in commands[0] if "AOT" in part] == ([f"{option}={name}"] if option else [])
+
+
+def _write_class_cache(server: opensearch.OpenSearch, content: bytes) -> None:
+    server.class_cache.write_bytes(content)
+    server.class_cache.with_name(f"{server.class_cache.name}.sha256").write_text(hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("damage", ["altered", "cut", "without its digest"])
+def test_a_class_cache_that_was_altered_is_written_anew(
+    server: opensearch.OpenSearch, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Java 25 ran the altered text of a class from it, and died of flipped bytes (both tried)."""
+    commands: list[list[str]] = []
+    monkeypatch.setenv("OPENSEARCH_JAVA_OPTS", "")
+    monkeypatch.setattr(processes, "start", lambda _, command, **__: commands.append(command))
+    _write_class_cache(server, b"classes")
+    match damage:
+        case "altered":
+            server.class_cache.write_bytes(b"clauses")
+        case "cut":
+            server.class_cache.write_bytes(b"")
+        case _:
+            server.class_cache.with_name(f"{server.class_cache.name}.sha256").unlink()
+    server.launch(record=True)
+    assert f"-XX:AOTCacheOutput={server.class_cache}.new" in commands[0]
+    assert not server.class_cache.exists()
+
+
+@pytest.mark.parametrize(("ready", "ended"), [(True, True), (False, True), (True, False)])
+def test_only_a_whole_class_cache_is_kept(
+    server: opensearch.OpenSearch, monkeypatch: pytest.MonkeyPatch, ready: bool, ended: bool
+) -> None:
+    """Not of an OpenSearch that never was ready, and has few classes, nor of one that was killed while it wrote."""
+    monkeypatch.setattr(opensearch.OpenSearch, "_ready", lambda _: ready)
+    monkeypatch.setenv("OPENSEARCH_JAVA_OPTS", "")
+    commands: list[list[str]] = []
+    monkeypatch.setattr(processes, "start", lambda _, command, **__: commands.append(command))
+
+    class Recorder:
+        def stop(self, grace: float) -> bool:
+            """Write as the JVM does; it needs longer than other processes."""
+            assert grace > processes.STOP_SECONDS or not ready
+            Path(f"{server.class_cache}.new").write_bytes(b"classes")
+            return ended
+
+    server.stop_recording(Recorder())  # type: ignore[arg-type]
+    server.launch(record=True)
+    assert (f"-XX:AOTCache={server.class_cache}" in commands[0]) == (ready and ended)
+    assert not Path(f"{server.class_cache}.new").exists()
 
 
 def _read(path: Path) -> Any:

@@ -170,8 +170,14 @@ class StateFolder:
 
     def _set_aside(self) -> None:
         """Keep a damaged progress file for inspection, so that the next save does not make it the copy."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             (self._folder / _PROGRESS).replace(self._folder / _DAMAGED)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise DeliveryError(
+                f"the damaged {self._folder / _PROGRESS} can't be set aside ({error}): remove it, and the copy is taken"
+            ) from error
 
     def _replace(self, name: str, content: bytes) -> None:
         new = self._folder / f".{name}.new"
