@@ -27,9 +27,15 @@ _LAYER_OF: Final = {
     "Role": "role and mapping",
     "RoleMapping": "role and mapping",
     "IndexTemplate": "live index",
+    "WriteAlias": "live index",
     "RetentionPolicy": "retention",
     "Dashboards": "dashboards",
+    "AlertsIndexTemplate": "device alerts",
+    "AlertsRole": "device alerts",
+    "AlertsRoleMapping": "device alerts",
 }
+"""Of each kind in the role mapper's report but `Indices`, which `judge_index` looks at itself."""
+_SECTIONS: Final = {"role and mapping": "deliveryauthfailurealarm", "device alerts": "devicealertserrorsalarm"}
 _DELIVERS: Final = {"Role", "RoleMapping"}
 """Without these nothing is delivered; without the others it is, but not shaped, deleted or shown as the stack wants."""
 
@@ -103,7 +109,7 @@ def judge_objects(lines: Mapping[str, str], layer: str) -> Iterator[Finding]:
     for kind, line in lines.items():
         if _LAYER_OF.get(kind) != layer:
             continue
-        section = "deliveryauthfailurealarm" if kind in _DELIVERS else ""
+        section = _SECTIONS.get(layer, "")
         bad = State.REFUSES if kind in _DELIVERS else State.WARNING
         if re.search(r"(^|; )differs:", line):
             yield Finding(layer, bad, f"{kind} {line}", _APPLY, section)

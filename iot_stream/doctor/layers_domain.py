@@ -107,6 +107,7 @@ def device_alerts(case: Case) -> Iterator[Finding]:
     """Examine the function that watches the devices, and the rule that invokes it, where the stack has them."""
     if case.parameter("DeviceAlerts") != "true":
         return
+    yield from index.judge_objects(case.objects, "device alerts")
     client, rule = case.place.client, case.resources["DeviceAlertsRule"]
     name = case.resources["DeviceAlertsFunction"]
     counts = {

@@ -41,7 +41,7 @@ _LAYERS: Final[dict[str, tuple[Callable[[Case], Iterator[Finding]], tuple[str, .
     "live index": (layers_domain.live_index, _SIGNED_IN),
     "retention": (layers_domain.retention, _SIGNED_IN),
     "dashboards": (layers_domain.dashboards, _SIGNED_IN),
-    "device alerts": (layers_domain.device_alerts, _STACK),
+    "device alerts": (layers_domain.device_alerts, _SIGNED_IN),
     "alarms": (layers_domain.alarms, _STACK),
     "failures": (layers_domain.failures, (*_STACK, "backup bucket")),
 }

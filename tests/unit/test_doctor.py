@@ -31,12 +31,14 @@ from iot_stream.description import Enricher, TimeFormat, load, parse
 from iot_stream.doctor import domain_facts
 from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import Finding, State, first_refusal
+from iot_stream.doctor.index import judge_objects
 from iot_stream.doctor.marked import MARK, mark_value, marked_reading
 from iot_stream.doctor.place import Place
 from iot_stream.doctor.walk import LAYERS, Doctor
 from iot_stream.generator.derived import sample_of
 from iot_stream.generator.ledger import Ledger
 from iot_stream.paths import PROJECT
+from role_mapper import report
 from tests.enrichers import WALKTHROUGH
 from tests.modelled_aws import ModelledAws, Refusal
 from tests.template import load_template
@@ -469,6 +471,10 @@ def test_every_link_to_a_runbook_leads_somewhere() -> None:
         ({"IndexTemplate": "differs: i (x)"}, "live index", State.WARNING, "domain apply"),
         ({"RetentionPolicy": "unchanged: i; differs: j (x)"}, "retention", State.WARNING, "domain apply"),
         ({"Dashboards": "differs: d (x)"}, "dashboards", State.WARNING, "domain apply"),
+        ({"WriteAlias": "differs: i (x)"}, "live index", State.WARNING, "domain apply"),
+        ({"AlertsIndexTemplate": "differs: a (x)"}, "device alerts", State.WARNING, "domain apply"),
+        ({"AlertsRole": "differs: a (x)"}, "device alerts", State.WARNING, "domain apply"),
+        ({"AlertsRoleMapping": "differs: a (x)"}, "device alerts", State.WARNING, "domain apply"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -481,6 +487,14 @@ def test_the_domain_s_objects_are_judged_by_the_role_mapper_s_words(
     named = next(each for each in examine(place) if each.state is state)
     assert (named.layer, named.state) == (layer, state)
     assert cure in named.cure
+
+
+def test_every_kind_in_the_role_mapper_s_report_has_its_layer() -> None:
+    """Or else a lost one would not be seen. `Indices` is judged by the index's own mapping."""
+    kinds = {value for name, value in vars(report).items() if name.isupper() and isinstance(value, str)}
+    for kind in kinds - {report.INDICES}:
+        layers = [layer for layer in LAYERS if list(judge_objects({kind: "differs: x (y)"}, layer))]
+        assert len(layers) == 1, kind
 
 
 def test_dashboards_that_people_changed_are_no_fault(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -580,7 +594,15 @@ def test_a_sign_in_that_is_refused_is_named_and_the_rest_is_left_out(
     assert named.layer == "sign-in"
     assert words in named.what
     skipped = [each.layer for each in found if each.state is State.SKIPPED]
-    assert skipped == ["role and mapping", "cluster", "live index", "retention", "dashboards", "reading"]
+    assert skipped == [
+        "role and mapping",
+        "cluster",
+        "live index",
+        "retention",
+        "dashboards",
+        "device alerts",
+        "reading",
+    ]
 
 
 @pytest.mark.parametrize(
