@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from iot_stream.dashboards.layout import Grid, arrange
+from iot_stream.dashboards.layout import COLUMNS, Grid, arrange
 from iot_stream.dashboards.templates import capitalized, category_tokens, common_tokens, measure_tokens, render, slugs
 from iot_stream.description import INGESTED_AT, Description, Field, Role, Type
 from iot_stream.description import load as load_description
@@ -27,6 +28,8 @@ DASHBOARDS = PROJECT / "functions" / "role_mapper" / "opensearch" / "dashboards"
 
 MOST_MEASURES, MOST_CATEGORIES = 6, 3
 """The first of a description have panels: 54 then, each a query and a drawing at every refresh. They multiply."""
+
+_TAKEN = ("filters", "latest", "live")  # the names of the saved objects that are no panels
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
         reading: the description of a reading; by default the project's own.
 
     Raises:
-        SetupError: a file is missing, is not valid JSON or lacks a member; says which.
+        SetupError: a file is missing, is not valid JSON, lacks a member, or has a place, a name or a token that can't
+            be; says which and what to write.
         DescriptionError: the project's own description is not valid.
     """
     reading = reading or load_description()
@@ -167,12 +171,13 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
             [(entry, tokens) for entry in row for tokens in _instances(entry.get("each", []), reading)]
             for row in whole["rows"]
         ]
-        sizes = [[(entry["w"], entry["h"]) for entry, _ in row] for row in rows]
+        sizes = [[_size(folder, entry) for entry, _ in row] for row in rows]
         grids, bottom = arrange(sizes, filters_grid)
         panels = [
             _panel(folder, entry, common | tokens, grid, reading)
             for (entry, tokens), grid in zip((each for row in rows for each in row), grids, strict=True)
         ]
+        _refuse_equal_names(folder, panels)
         return Dashboard(
             reading=reading,
             description=whole["description"],
@@ -186,7 +191,7 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
             filters_grid=filters_grid,
             panels=tuple(replace(panel, spec={**theme, **panel.spec}) for panel in panels),
             latest_title=whole["latest"]["title"],
-            latest_grid=Grid(x=0, y=bottom, w=48, h=whole["latest"]["h"]),
+            latest_grid=Grid(x=0, y=bottom, w=COLUMNS, h=whole["latest"]["h"]),
         )
     except (KeyError, TypeError) as error:
         raise SetupError(f"{folder / 'dashboard.json'}: {error!r} is missing or not as expected") from error
@@ -206,11 +211,60 @@ def _instances(each: list[str], reading: Description) -> Iterator[dict[str, Any]
         yield tokens
 
 
+def _size(folder: Path, entry: Mapping[str, Any]) -> tuple[int, int]:
+    """Return a panel's width and height, if they are any."""
+    for key, most, words in (
+        ("w", COLUMNS, f"its width in columns, a whole number from 1 to {COLUMNS}"),
+        ("h", None, "its height in rows of 20 pixels, a whole number from 1"),
+    ):
+        value = entry.get(key)
+        if type(value) is not int or value < 1 or (most is not None and value > most):
+            found = f'has "{key}": {json.dumps(value)}' if key in entry else f'has no "{key}"'
+            raise SetupError(f'{folder / "dashboard.json"}: the panel "{entry.get("name")}" {found}; write {words}')
+    return entry["w"], entry["h"]
+
+
+def _refuse_equal_names(folder: Path, panels: list[Panel]) -> None:
+    """Refuse panels that saved objects or data sets couldn't tell apart: one would take the other's place."""
+    taken = {_data_name(name) for name in _TAKEN}
+    for panel in panels:
+        if _data_name(panel.name) in taken:
+            raise SetupError(
+                f'{folder / "dashboard.json"}: the name "{panel.name}" is taken twice; write another "name" for '
+                f'"panel": "{panel.kind}" (where "each" repeats it, one with {{{{measure.slug}}}} or '
+                f"{{{{category.slug}}}} in it), or another label in the description"
+            )
+        taken.add(_data_name(panel.name))
+
+
+def _data_name(name: str) -> str:
+    """Return the name of a panel's data set."""
+    return name.replace("-", "_")
+
+
+def _filled(path: Path, node: Any, tokens: Mapping[str, Any]) -> Any:
+    """Return what `path` holds with its tokens replaced; one that isn't there is told with what to write instead."""
+    try:
+        return render(node, tokens)
+    except KeyError as error:
+        token = str(error.args[0])
+        owner = token.partition(".")[0]
+        if owner in {"measure", "category"} and owner not in tokens:
+            cure = f'write "each": ["{owner}"] in the panel\'s line of dashboard.json, or leave it out'
+        elif close := get_close_matches(token, tokens, n=1):
+            cure = f"write {close[0]}"
+        else:
+            cure = f"write one of those in {DASHBOARDS / 'README.md'}"
+        raise SetupError(f"{path}: unknown token {token}; {cure}") from error
+
+
 def _panel(
     folder: Path, entry: Mapping[str, Any], tokens: Mapping[str, Any], grid: Grid, reading: Description
 ) -> Panel:
-    name, title = render(entry["name"], tokens), capitalized(render(entry["title"], tokens))
-    own = render(_read(folder / "panels" / f"{entry['panel']}.json"), {**tokens, "name": name.replace("-", "_")})
+    whole, template = folder / "dashboard.json", folder / "panels" / f"{entry['panel']}.json"
+    name = _filled(whole, entry["name"], tokens)
+    title = capitalized(_filled(whole, entry["title"], tokens))
+    own = _filled(template, _read(template), {**tokens, "name": _data_name(name)})
     thresholds: dict[str, float | None] = {"silent_after": reading.silent_after}
     for measure in reading.measures:
         prefix = "" if tokens.get("measure") == measure.name else f"{measure.name}_"

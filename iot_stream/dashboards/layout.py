@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Grid", "arrange"]
+__all__ = ["COLUMNS", "Grid", "arrange"]
 
-_COLUMNS = 48
+COLUMNS = 48
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ def arrange(rows: Sequence[Sequence[tuple[int, int]]], beside: Grid) -> tuple[li
     y = 0
     left = beside.x + beside.w
     for row in rows:
-        for line in _lines(row, _COLUMNS - left):
+        for line in _lines(row, COLUMNS - left):
             height = max(h for _, h in line)
-            free = _COLUMNS - left
+            free = COLUMNS - left
             total = sum(w for w, _ in line)
             used = 0
             for number, (w, _) in enumerate(line):

@@ -118,10 +118,12 @@ def category_tokens(category: Field, slug: str) -> dict[str, Any]:
 
 def slugs(fields: tuple[Field, ...]) -> dict[str, str]:
     """Return a short name for each field, by the field's name: its label where that is unique, else its own name."""
+    own = {field.name: field.name.lower().replace("_", "-") for field in fields}
     by_label = {field.name: re.sub(r"[^a-z0-9]+", "-", field.label.lower()).strip("-") for field in fields}
     labels = list(by_label.values())
+    whose = {slug: name for name, slug in own.items()}
     return {
-        name: label if label and labels.count(label) == 1 else name.lower().replace("_", "-")
+        name: label if label and labels.count(label) == 1 and whose.get(label, name) == name else own[name]
         for name, label in by_label.items()
     }
 

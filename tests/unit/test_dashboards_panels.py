@@ -104,6 +104,11 @@ def test_expressions_hold_nothing_that_dashboards_refuses(panel: Panel) -> None:
     assert [text for text in expressions if REFUSED.search(text)] == []
 
 
+def drawn(panel: Panel) -> dict[str, Any]:
+    """Return what a panel draws: its specification but for the parameters and the query. A mark may have no layer."""
+    return {key: value for key, value in panel.spec.items() if key not in {"params", "data"}}
+
+
 @every_panel
 def test_thresholds_come_as_parameters(panel: Panel) -> None:
     """A threshold is written in the description alone; no panel repeats its number."""
@@ -111,7 +116,8 @@ def test_thresholds_come_as_parameters(panel: Panel) -> None:
     thresholds = {float(DASHBOARD.reading.silent_after), float(measure.alert_above or 0)}
     parameters = {entry["value"] for entry in panel.spec["params"] if "value" in entry}
     assert parameters <= thresholds
-    uses = {name for name in ("alert_above", "silent_after") if name in json.dumps(panel.spec["layer"])}
+    text = json.dumps(drawn(panel))
+    uses = {name for name in ("alert_above", "silent_after") if re.search(rf"\b{name}\b", text)}
     assert uses <= {entry["name"] for entry in panel.spec["params"]}
     for key, expression in walk(panel.spec):
         if key in EXPRESSION_KEYS and isinstance(expression, str):
@@ -172,10 +178,10 @@ def test_one_value_alone_has_a_scale_of_colours(value: float, vega_lite: str) ->
     buckets[-1] |= {"doc_count": 1, "categories": {"buckets": [cell]}}
     delivered = {"day": {"until": {"value": keys[-1]}}}
     found = {"delivered": delivered, "overall": {"value": value}, "time": {"buckets": buckets}}
-    drawn = panel_svg(panel, {"aggregations": found}, width=500, height=260, vega_lite=vega_lite)
-    assert "Infinity" not in drawn
-    assert "NaN" not in drawn
-    assert legend(drawn) == ([f"{value:.1f}".replace("-", "\u2212")] if value else [])
+    svg = panel_svg(panel, {"aggregations": found}, width=500, height=260, vega_lite=vega_lite)
+    assert "Infinity" not in svg
+    assert "NaN" not in svg
+    assert legend(svg) == ([f"{value:.1f}".replace("-", "\u2212")] if value else [])
 
 
 @pytest.mark.parametrize("vega_lite", [OLDEST, NEWEST])
@@ -185,9 +191,9 @@ def test_a_scale_of_colours_says_nothing_of_nothing(vega_lite: str) -> None:
     assert legend(panel_svg(panel, {"_shards": {}}, width=500, height=260, vega_lite=vega_lite)) == []
 
 
-def legend(drawn: str) -> list[str]:
+def legend(svg: str) -> list[str]:
     """Return the labels of a picture's legend."""
-    [labels] = re.findall(r'class="[^"]*role-legend-label.*?</g>', drawn, re.DOTALL)
+    [labels] = re.findall(r'class="[^"]*role-legend-label.*?</g>', svg, re.DOTALL)
     return re.findall(r">([^<>]+)</text>", labels)
 
 
@@ -209,8 +215,8 @@ def test_silence_is_counted_to_the_latest_delivery(late: int, silences: list[int
         for number, silence in enumerate(silences)
     ]
     day = {"until": {"value": until}, "devices": {"buckets": buckets}}
-    drawn = panel_svg(panel, {"aggregations": {"day": day}}, width=500, height=300)
-    bars = re.findall(r'aria-label="[^"]*Device: (\d+); Silent for: ([^;"]+)[^"]*"[^>]*?fill="([^"]+)"', drawn)
+    svg = panel_svg(panel, {"aggregations": {"day": day}}, width=500, height=300)
+    bars = re.findall(r'aria-label="[^"]*Device: (\d+); Silent for: ([^;"]+)[^"]*"[^>]*?fill="([^"]+)"', svg)
     found = {int(device): (text, colour == "#D5472E") for device, text, colour in bars}
     limit = DASHBOARD.reading.silent_after
     assert found == {number: (duration(silence), silence > limit) for number, silence in enumerate(silences)}
@@ -223,8 +229,8 @@ def test_key_figures_that_no_filter_changes_say_so() -> None:
 
     def figures(until: int, ahead: int) -> set[tuple[str, ...]]:
         delivered = {"day": {"until": {"value": until}}, "hour": {"ahead": {"doc_count": ahead}}}
-        drawn = panel_svg(panel, {"aggregations": {**chosen, "delivered": delivered}}, width=900, height=200)
-        return set(re.findall(r'aria-label="label: ([^;]+); text: ([^"]+)"', drawn))
+        svg = panel_svg(panel, {"aggregations": {**chosen, "delivered": delivered}}, width=900, height=200)
+        return set(re.findall(r'aria-label="label: ([^;]+); text: ([^"]+)"', svg))
 
     [before, after] = [figures(1, 0), figures(2**40, 7)]
     assert {label for label, _ in before ^ after} == {label for label, _ in before if label.endswith(", of all")}

@@ -1,0 +1,164 @@
+"""Whoever adds a panel, as the dashboard's README says, gets one more panel or is told what to write."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from iot_stream.dashboards.definition import DASHBOARDS, load
+from iot_stream.dashboards.saved_objects import build
+from iot_stream.dashboards.snapshot import panel_svg
+from iot_stream.dashboards.templates import category_tokens, common_tokens, measure_tokens
+from iot_stream.errors import SetupError
+from tests.unit import test_dashboards_description, test_dashboards_panels
+
+if TYPE_CHECKING:
+    from jsonschema import Draft7Validator
+
+LINE: dict[str, Any] = {
+    "panel": "one-panel-more",
+    "each": ["category"],
+    "name": "{{category.slug}}-one-more",
+    "title": "Readings by {{category.lower_label}}",
+    "w": 24,
+    "h": 14,
+}
+TEMPLATE: dict[str, Any] = {
+    "description": "Readings of each {{category.lower_label}}.",
+    "data": {
+        "name": "{{name}}",
+        "url": {
+            "index": "{{pattern}}",
+            "%context%": True,
+            "%timefield%": "{{time}}",
+            "body": {"size": 0, "aggs": {"kinds": {"terms": {"field": "{{category}}", "size": 10}}}},
+        },
+    },
+    "transform": [
+        {"calculate": "isValid(datum.aggregations) ? datum.aggregations.kinds.buckets : []", "as": "bucket"},
+        {"flatten": ["bucket"]},
+        {"calculate": "datum.bucket.key", "as": "category"},
+        {"calculate": "datum.bucket.doc_count", "as": "records"},
+    ],
+    "mark": {"type": "bar", "color": "#4477AA"},
+    "encoding": {
+        "x": {"field": "records", "type": "quantitative", "title": "Records"},
+        "y": {"field": "category", "type": "nominal", "title": "{{category.label}}"},
+    },
+}
+
+
+def folder_with(place: Path, *lines: dict[str, Any], template: str = json.dumps(TEMPLATE)) -> Path:
+    """Return a copy of the dashboard's files with a template more, and with a row more, of `lines`."""
+    folder = place / "dashboards"
+    shutil.copytree(DASHBOARDS, folder)
+    (folder / "panels" / "one-panel-more.json").write_text(template, encoding="utf-8")
+    whole = json.loads((folder / "dashboard.json").read_text(encoding="utf-8"))
+    whole["rows"].append(list(lines))
+    (folder / "dashboard.json").write_text(json.dumps(whole), encoding="utf-8")
+    return folder
+
+
+def test_the_tests_of_all_panels_bear_with_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vega_lite: "Draft7Validator"
+) -> None:
+    """A panel that keeps the rules passes them, also with one mark and no layer; nothing counts on 54 panels."""
+    before = load()
+    folder = folder_with(tmp_path, LINE)
+    after = load(folder)
+    [panel] = [each for each in after.panels if each.kind == "one-panel-more"]
+    assert (panel.name, panel.title) == ("activity-one-more", "Readings by activity")
+    assert len(build(after)) == len(build(before)) + 1
+    buckets = [{"key": "Walking", "doc_count": 7}]
+    assert "Walking" in panel_svg(panel, {"aggregations": {"kinds": {"buckets": buckets}}}, width=400, height=200)
+    for test in (
+        test_dashboards_panels.test_panel_asks_the_index_pattern_by_its_title,
+        test_dashboards_panels.test_panel_leaves_the_query_to_the_dashboard,
+        test_dashboards_panels.test_only_the_silent_devices_look_beyond_the_time_range,
+        test_dashboards_panels.test_panel_survives_a_response_without_aggregations,
+        test_dashboards_panels.test_expressions_hold_nothing_that_dashboards_refuses,
+        test_dashboards_panels.test_thresholds_come_as_parameters,
+        test_dashboards_panels.test_axes_have_titles,
+    ):
+        test(panel)
+    test_dashboards_panels.test_specification_passes_the_vega_lite_schema(panel, vega_lite)
+    monkeypatch.setattr(test_dashboards_description, "DASHBOARDS", folder)
+    monkeypatch.setattr(test_dashboards_description, "load", lambda reading: load(folder, reading))
+    test_dashboards_description.test_many_measures_and_categories_make_no_more_panels_than_people_look_at()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"w": 60}, 'has "w": 60; write its width in columns, a whole number from 1 to 48'),
+        ({"w": 0}, 'has "w": 0; write its width in columns, a whole number from 1 to 48'),
+        ({"w": "24"}, 'has "w": "24"; write its width in columns, a whole number from 1 to 48'),
+        ({"h": 0}, 'has "h": 0; write its height in rows of 20 pixels, a whole number from 1'),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_a_place_that_is_none_is_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """Wider than the dashboard, no width at all, or a text: the file and the panel are named, and what to write."""
+    with pytest.raises(SetupError) as refused:
+        load(folder_with(tmp_path, LINE | change))
+    assert str(refused.value).endswith(f'dashboard.json: the panel "{LINE["name"]}" {words}')
+
+
+def test_a_place_that_is_missing_is_asked_for(tmp_path: Path) -> None:
+    """A line without its width says which key it lacks."""
+    with pytest.raises(SetupError, match=r'dashboard\.json: the panel .* has no "w"; write its width in columns'):
+        load(folder_with(tmp_path, {key: value for key, value in LINE.items() if key != "w"}))
+
+
+@pytest.mark.parametrize("name", ["silent-devices", "silent_devices", "filters", "live", "{{category.slug}}-mix"])
+def test_two_panels_of_one_name_are_refused(name: str, tmp_path: Path) -> None:
+    """One would take the other's place in Dashboards, without a word; so would one named as another saved object is."""
+    with pytest.raises(SetupError) as refused:
+        load(folder_with(tmp_path, LINE | {"name": name}))
+    found = name.replace("{{category.slug}}", "activity")
+    text = str(refused.value)
+    assert (
+        f'dashboard.json: the name "{found}" is taken twice; write another "name" for "panel": "one-panel-more"' in text
+    )
+    assert "one with {{measure.slug}} or {{category.slug}} in it" in text
+
+
+@pytest.mark.parametrize(
+    ("token", "cure"),
+    [
+        ("categry.label", "write category.label"),
+        ("measure.label", 'write "each": ["measure"] in the panel\'s line of dashboard.json, or leave it out'),
+        ("xyz", f"write one of those in {DASHBOARDS / 'README.md'}"),
+    ],
+)
+def test_an_unknown_token_is_told_with_its_file(token: str, cure: str, tmp_path: Path) -> None:
+    """In a template, in a `$when` and in dashboard.json."""
+    for number, (line, template, file) in enumerate(
+        (
+            (LINE, json.dumps(TEMPLATE).replace("category.label", token), "one-panel-more.json"),
+            (LINE, json.dumps(TEMPLATE | {"params": [{"$when": token, "name": "p"}]}), "one-panel-more.json"),
+            (LINE | {"title": f"By {{{{{token}}}}}"}, json.dumps(TEMPLATE), "dashboard.json"),
+        )
+    ):
+        folder = folder_with(tmp_path / str(number), line, template=template)
+        with pytest.raises(SetupError) as refused:
+            load(folder)
+        path = folder / file if file == "dashboard.json" else folder / "panels" / file
+        assert str(refused.value) == f"{path}: unknown token {token}; {cure}"
+
+
+def test_the_readme_lists_the_tokens() -> None:
+    """All of them and no other, in the section that says how a panel is added."""
+    page = (DASHBOARDS / "README.md").read_text(encoding="utf-8")
+    [section] = re.findall(r"^## Add a panel\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    listed = re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)
+    reading = load().reading
+    tokens = (
+        common_tokens(reading, "p", "a"),
+        measure_tokens(reading.measures[0], "m"),
+        category_tokens(reading.categories[0], "c"),
+    )
+    assert sorted(listed) == sorted({"name", *(token for each in tokens for token in each)})
