@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import requests
 import uvicorn
 from playwright.sync_api import Page
 
@@ -39,7 +38,7 @@ from iot_stream.live.vega import bundle
 from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.processes import free_port
+from iot_stream.local.processes import free_port, responds
 from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import COUNTS, Failed, chromium, get, serving
 from tests.polling import until
@@ -185,7 +184,7 @@ def endurance(server: OpenSearch, vega: Path, count: int) -> dict[str, Any]:
             sys.exit(f"/api/{path} returned {response.status_code}")
 
     try:
-        until(lambda: responds(url), seconds=60, what="the server")
+        until(lambda: responds(f"{url}/api/pipeline"), seconds=60, what="the server")
         begun, samples = time.monotonic(), [rss().rss]
         with ThreadPoolExecutor(8) as pool:
             for some in batched(range(count), max(1, count // 10), strict=False):
@@ -202,14 +201,6 @@ def serve_until_killed(server: OpenSearch, vega: Path, port: int) -> None:
     """Serve the page over the domain, and nothing else in this process."""
     sources = Sources(Reader(connect(server)), lambda: COUNTS, Failed())
     uvicorn.Server(configure(create_app(load().for_index(INDEX), sources, vega), port)).run()
-
-
-def responds(url: str) -> bool:
-    """Return whether the server is there."""
-    try:
-        return get(f"{url}/api/pipeline").ok
-    except requests.ConnectionError:
-        return False
 
 
 def percentiles(times: list[float]) -> dict[str, float]:

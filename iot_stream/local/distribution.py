@@ -24,7 +24,7 @@ from jgo.maven import MavenContext
 from iot_stream.errors import SetupError
 from iot_stream.paths import DOWNLOADS, LOCAL, PROJECT
 
-__all__ = ["LOCK", "assemble", "download", "system_certificates"]
+__all__ = ["LOCK", "assemble", "download", "sha256_of", "system_certificates"]
 
 LOCK = PROJECT / "requirements" / "opensearch.json"
 
@@ -126,8 +126,13 @@ def _digests(home: Path) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(str(path.readlink()).encode()).hexdigest() if path.is_symlink() else sha256_of(path)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's content, which is not held in memory."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def download(coordinate: str) -> Path:
@@ -151,7 +156,7 @@ def download(coordinate: str) -> Path:
 def _verified(coordinate: str, digest: str) -> Path:
     """Return the file of `coordinate` after checking its hash; download a broken file once more."""
     file = download(coordinate)
-    if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+    if sha256_of(file) != digest:
         file.unlink()
         file = download(coordinate)
         _read(file, coordinate, digest)

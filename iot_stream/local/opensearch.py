@@ -7,7 +7,6 @@ role, is what it does in a domain of Amazon OpenSearch Service.
 
 import base64
 import contextlib
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -28,6 +27,7 @@ from urllib3 import Retry
 
 from iot_stream.local import processes
 from iot_stream.local.certificates import ADMIN_DN, NODE_DN, Certificates, make_certificates
+from iot_stream.local.distribution import sha256_of
 from iot_stream.local.processes import Process
 from iot_stream.role_token import role_token
 
@@ -212,7 +212,7 @@ class OpenSearch:
             say("OpenSearch writes down which classes it needs, once, so that it starts faster from now on")
         ended = process.stop(grace=_RECORDING_SECONDS if ready else processes.STOP_SECONDS)
         if ready and ended and self._recorded.exists():
-            _digest_file(self.class_cache).write_text(_digest(self._recorded), encoding="ascii")
+            _digest_file(self.class_cache).write_text(sha256_of(self._recorded), encoding="ascii")
             self._recorded.replace(self.class_cache)
 
 
@@ -220,15 +220,10 @@ def _digest_file(cache: Path) -> Path:
     return cache.with_name(f"{cache.name}.sha256")
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def _is_whole(cache: Path) -> bool:
     """Return whether a class cache is as it was written: the JVM would run an altered one, or crash."""
     try:
-        return _digest_file(cache).read_text(encoding="ascii") == _digest(cache)
+        return _digest_file(cache).read_text(encoding="ascii") == sha256_of(cache)
     except (OSError, ValueError):
         return False
 

@@ -18,15 +18,18 @@ __all__ = ["MasterUserMode", "Settings"]
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?")
 _GRANTS: Final = {
-    "RoleName": "ROLE_NAME",
-    "IndexName": "INDEX_NAME",
-    "IndexPattern": "INDEX_PATTERN",
-    "DeliveryRoleArn": "DELIVERY_ROLE_ARN",
-    "AlertsRoleArn": "ALERTS_ROLE_ARN",
-    "AdminRoleArn": "ADMIN_ROLE_ARN",
-    "TakeOver": "TAKE_OVER",
+    "RoleName": "role_name",
+    "IndexName": "index_name",
+    "IndexPattern": "index_pattern",
+    "DeliveryRoleArn": "delivery_role_arn",
+    "AlertsRoleArn": "alerts_role_arn",
+    "AdminRoleArn": "admin_role_arn",
+    "TakeOver": "take_over",
 }
-"""Properties of the custom resource that say who gets rights, on what and in whose place, by their variables."""
+"""Properties of the custom resource that say who gets rights, on what and in whose place, by their attributes.
+
+The environment's variables have the attributes' names, in capitals.
+"""
 
 
 class MasterUserMode(StrEnum):
@@ -74,7 +77,7 @@ class Settings:
         secret = environment.get("MASTER_USER_SECRET_ARN", "")
         if mode == MasterUserMode.INTERNAL_USER and not secret:
             raise SettingsError("MASTER_USER_SECRET_ARN is missing: set it to the ARN of the master user's secret")
-        grants = {key: environment.get(variable, "") for key, variable in _GRANTS.items()}
+        grants = {key: environment.get(name.upper(), "") for key, name in _GRANTS.items()}
         return cls(endpoint, MasterUserMode(mode), secret, grants, environment.get("STACK_ID", ""))
 
     def check(self, properties: Mapping[str, object], stack_id: str) -> None:
@@ -105,18 +108,11 @@ class Settings:
         Raises:
             PropertiesError: they would; names the property and its variable. Nothing has been contacted.
         """
-        asked = {
-            "RoleName": wanted.role_name,
-            "IndexName": wanted.index_name,
-            "IndexPattern": wanted.index_pattern,
-            "DeliveryRoleArn": wanted.delivery_role_arn,
-            "AlertsRoleArn": wanted.alerts_role_arn,
-            "AdminRoleArn": wanted.admin_role_arn,
-            "TakeOver": str(wanted.take_over).lower(),
-        }
-        for key, value in asked.items():
-            if value != self.grants.get(key):
+        for key, name in _GRANTS.items():
+            value = getattr(wanted, name)
+            asked = str(value).lower() if isinstance(value, bool) else value
+            if asked != self.grants.get(key):
                 raise PropertiesError(
-                    f"{key} is not the one in this function's environment ({_GRANTS[key]}): the function gives only "
+                    f"{key} is not the one in this function's environment ({name.upper()}): the function gives only "
                     "the rights that its own stack asks for; finish or roll back its update, or change its parameters"
                 )
