@@ -1,7 +1,6 @@
 """The live page of a siege: `iot-stream live` itself, and a viewer who keeps it open."""
 
 import json
-import sys
 import threading
 import time
 from collections import Counter
@@ -12,11 +11,10 @@ import requests
 from iot_stream.dashboards.fleet import alerts_index
 from iot_stream.dashboards.index_template import index_template
 from iot_stream.description import load
-from iot_stream.local import processes
-from iot_stream.local.local_stack import LIVE_PAGE, LocalStack
+from iot_stream.local.local_stack import LIVE_PAGE, LocalStack, serve_live_page
+from iot_stream.local.processes import Process
 from iot_stream.local.reader_role import create_reader_role
 from tests.delivery import World
-from tests.polling import until
 
 __all__ = ["Viewer", "describe_as_stack", "put_index_template", "serve"]
 
@@ -28,7 +26,6 @@ _PATHS = (
     "/api/devices?device=1&from=now-15m",
     "/api/failures",
 )
-_START_SECONDS = 120.0
 
 
 def put_index_template(world: World) -> None:
@@ -57,15 +54,10 @@ def describe_as_stack(world: World, local_stack: LocalStack) -> None:
     create_reader_role(world.opensearch, f"{world.name}*", alerts_index(world.name))
 
 
-def serve(local_stack: LocalStack) -> processes.Process:
+def serve(local_stack: LocalStack) -> Process:
     """Start the live page, and return when it can be loaded."""
-    log = local_stack.logs / "live.log"
-    command = [sys.executable, "-m", "iot_stream", "live", "--state", str(local_stack.folder)]
-    command += ["--port", str(local_stack.ports.live)]
-    process = processes.start(LIVE_PAGE, command, log=log, environment=processes.clean_environment())
-    local_stack.add(process)
-    said = f"http://127.0.0.1:{local_stack.ports.live}/"
-    until(lambda: said in log.read_text(encoding="utf-8"), seconds=_START_SECONDS, what="the live page")
+    serve_live_page(local_stack)
+    [process] = [each for each in local_stack.running if each.name == LIVE_PAGE]
     return process
 
 
