@@ -167,7 +167,7 @@ class Breaker:
 
 
 FAULTS: dict[str, tuple[Callable[[Breaker], Any], set[str]]] = {
-    "the bucket takes nothing": (Breaker.denied_bucket, {"BackupFailureAlarm"}),
+    "the bucket denies writes": (Breaker.denied_bucket, {"BackupFailureAlarm"}),
     "the delivery role is not mapped": (
         Breaker.unmapped_role,
         {"DeliveryAuthFailureAlarm", "DeliveryFailureAlarm", "NothingDeliveredAlarm"},

@@ -35,7 +35,7 @@ def judge_topic(topic: str, policy: str | None, subscriptions: Collection[Mappin
     """Judge the alarm topic: its Policy attribute (None: there is no topic) and its Subscriptions."""
     if policy is None:
         cure = "sam deploy --parameter-overrides AlarmTopicArn=… names another"
-        yield Finding("alarms", State.WARNING, f"topic {topic} does not exist", cure, "who-is-told")
+        yield Finding("alarms", State.WARNING, f"topic {topic} does not exist", cure, "notifications")
         return
     for service in sorted(_PUBLISHERS - _publishers(policy)):
         cure = f"aws sns set-topic-attributes --topic-arn {topic} --attribute-name Policy --attribute-value …"
@@ -45,7 +45,7 @@ def judge_topic(topic: str, policy: str | None, subscriptions: Collection[Mappin
     if not any(each["SubscriptionArn"] not in _UNCONFIRMED for each in subscriptions):
         waits = " (a subscription waits for its confirmation)" if subscriptions else ""
         cure = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint you@example.org"
-        yield Finding("alarms", State.WARNING, f"nobody is told of an alarm{waits}", cure, "who-is-told")
+        yield Finding("alarms", State.WARNING, f"nobody is told of an alarm{waits}", cure, "notifications")
 
 
 def judge_device_alerts(

@@ -271,14 +271,14 @@ BEHIND = Fault(behind=700_000)
 
 DELIVERY = {"DeliveryErrorsAlarm", "NothingDeliveredAlarm"}  # nothing is delivered, and the error log says why
 ROWS = {
-    "a device sends what is not a reading": (FIRMWARE, {"RefusedRateAlarm"}),
+    "a device sends invalid readings": (FIRMWARE, {"RefusedRateAlarm"}),
     "the function fails or times out": (CRASH, {"FunctionErrorsAlarm", "ProcessingFailureAlarm"} | DELIVERY),
     "the function is throttled": (
         THROTTLED,
         {"FunctionThrottlesAlarm", "ProcessingFailureAlarm"} | DELIVERY,
     ),
     "the function is deleted": (DELETED, {"ProcessingFailureAlarm"} | DELIVERY),
-    "the domain refuses a document": (
+    "the domain rejects a document": (
         REFUSES,
         {"FailureObjectAlarm", "DeliveryRejectedAlarm", "DeliveryFailureAlarm"} | DELIVERY,
     ),
@@ -288,7 +288,7 @@ ROWS = {
     ),
     "the domain is down": (DOWN, {"DeliveryFailureAlarm", "FailureObjectAlarm"} | DELIVERY),
     "the domain is slow": (SLOW, {"DeliveryDelayAlarm", "NothingDeliveredAlarm"}),
-    "the bucket takes nothing": (DENIED, {"BackupFailureAlarm", "DeliveryErrorsAlarm", "DeliveryDelayAlarm"}),
+    "the bucket denies writes": (DENIED, {"BackupFailureAlarm", "DeliveryErrorsAlarm", "DeliveryDelayAlarm"}),
     "Firehose does not read": (NOT_READ, {"NothingReadAlarm"}),
     "Firehose reads too slowly": (BEHIND, {"ReadDelayAlarm"}),
 }
@@ -313,7 +313,7 @@ def test_a_fault_raises_its_alarms_within_15_minutes(row: str, *, all_documents:
 def test_each_row_of_the_runbooks_table_was_played() -> None:
     """Its rows are the faults that are played here."""
     runbook = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
-    table = runbook.partition("| what happens | what rings |\n|---|---|\n")[2].partition("\n\n")[0]
+    table = runbook.partition("| failure | alarms |\n|---|---|\n")[2].partition("\n\n")[0]
     assert re.findall(r"^\| (.*?) \|", table, re.MULTILINE) == list(ROWS)
 
 
@@ -380,8 +380,8 @@ def test_a_slow_fleet_that_is_not_read_rings_15_minutes_after_its_next_reading(m
 
 # Of a slow fleet every reading is refused, not a share: there is one in an hour.
 SLOW_FLEET = {row: fault for row, (fault, names) in ROWS.items() if names & LOSS} | {
-    "a device sends what is not a reading": Fault(function=_flag(1)),
-    "the bucket takes nothing": Fault(function=_flag(1), bucket=DENIED.bucket),
+    "a device sends invalid readings": Fault(function=_flag(1)),
+    "the bucket denies writes": Fault(function=_flag(1), bucket=DENIED.bucket),
 }
 
 

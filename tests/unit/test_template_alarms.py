@@ -107,13 +107,13 @@ def test_no_alarm_depends_on_the_backup_mode() -> None:
 
 @pytest.mark.parametrize("name", [*ALARMS, "DataLossAlarm"])
 def test_an_alarm_tells_the_topic_and_names_its_runbook(name: str) -> None:
-    """The description links a section of docs/operations.md that says meaning, where to look, and cure."""
+    """The description links a section of docs/operations.md with meaning, check and fix."""
     alarm = RESOURCES[name]["Properties"]
     assert alarm["AlarmActions"] == TOPIC
     assert alarm.get("OKActions", TOPIC) == TOPIC
     assert alarm["AlarmDescription"].endswith(f"See docs/operations.md#{name.lower()}")
     [section] = re.findall(rf"^### {name}\n(.*?)(?=^#|\Z)", RUNBOOK, re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^\*\*(\w+)\.\*\* \S", section, re.MULTILINE) == ["Meaning", "Look", "Cure"]
+    assert re.findall(r"^\*\*(\w+)\.\*\* \S", section, re.MULTILINE) == ["Meaning", "Check", "Fix"]
 
 
 def test_the_runbook_has_no_alarm_that_is_not_there() -> None:
