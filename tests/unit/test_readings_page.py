@@ -25,13 +25,13 @@ def tables(description: Description) -> tuple[list[list[str]], list[list[str]]]:
 def test_what_a_reading_may_hold() -> None:
     """Each field by its path, with unit, bounds and whether it is optional."""
     assert tables(parse(COLD_STORE))[0] == [
-        ["`sensor`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit of a keyword"],
-        ["`site`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit of a keyword"],
+        ["`sensor`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit for a keyword"],
+        ["`site`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit for a keyword"],
         ["`at`", "[a time](fields.md#times) as text"],
         ["`temp_c`", "a number in °C from \N{MINUS SIGN}60 to 60"],
         ["`humidity`", "a number in % from 0 to 100; optional"],
         ["`battery_mv`", "a whole number in mV from 0 to 10,000; optional"],
-        ["`door`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit of a keyword; optional"],
+        ["`door`", "text of at most 32,766 bytes in UTF-8, OpenSearch's limit for a keyword; optional"],
     ]
     vendor = dict(tables(parse(VENDOR))[0])
     assert (
