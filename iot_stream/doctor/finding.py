@@ -5,8 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-__all__ = ["Finding", "State", "first_refusal"]
+__all__ = ["DELETED_BY_HAND", "PUT_BACK", "Finding", "State", "first_refusal"]
 
+DELETED_BY_HAND: Final = "something-was-deleted-by-hand"
+"""The section about what no deployment brings back, because the template has not changed."""
+PUT_BACK: Final = f"put it back: docs/operations.md#{DELETED_BY_HAND}"
 
 _COMMANDS: Final = ("iot-stream domain ", "iot-stream failures ")
 
