@@ -209,7 +209,7 @@ class OpenSearch:
         """
         ready = self._ready()
         if ready:
-            say("OpenSearch writes down which classes it needs, once, so that it starts faster from now on")
+            say("OpenSearch writes down which classes it needs: about 20 seconds, once; it starts faster from then on")
         ended = process.stop(grace=_RECORDING_SECONDS if ready else processes.STOP_SECONDS)
         if ready and ended and self._recorded.exists():
             _digest_file(self.class_cache).write_text(sha256_of(self._recorded), encoding="ascii")
