@@ -168,8 +168,7 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
         common = common_tokens(reading, whole["index_pattern"], INGESTED_AT)
         filters_grid = Grid(**whole["filters_grid"])
         rows = [
-            [(entry, tokens) for entry in row for tokens in _instances(entry.get("each", []), reading)]
-            for row in whole["rows"]
+            [(entry, tokens) for entry in row for tokens in _instances(folder, entry, reading)] for row in whole["rows"]
         ]
         sizes = [[_size(folder, entry) for entry, _ in row] for row in rows]
         grids, bottom = arrange(sizes, filters_grid)
@@ -193,17 +192,25 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
             latest_title=whole["latest"]["title"],
             latest_grid=Grid(x=0, y=bottom, w=COLUMNS, h=whole["latest"]["h"]),
         )
-    except (KeyError, TypeError) as error:
-        raise SetupError(f"{folder / 'dashboard.json'}: {error!r} is missing or not as expected") from error
+    except KeyError as error:
+        raise SetupError(f'{folder / "dashboard.json"}: "{error.args[0]}" is missing; git has it as it was') from error
+    except TypeError as error:
+        raise SetupError(f"{folder / 'dashboard.json'} is not as expected: {error}; git has it as it was") from error
 
 
-def _instances(each: list[str], reading: Description) -> Iterator[dict[str, Any]]:
-    """Yield the tokens of each panel that an entry of dashboard.json stands for."""
+def _instances(folder: Path, entry: Mapping[str, Any], reading: Description) -> Iterator[dict[str, Any]]:
+    """Yield the tokens of each panel that a line of dashboard.json stands for."""
     names = slugs((*reading.measures, *reading.categories))
     choices = {
         "measure": [measure_tokens(field, names[field.name]) for field in reading.measures[:MOST_MEASURES]],
         "category": [category_tokens(field, names[field.name]) for field in reading.categories[:MOST_CATEGORIES]],
     }
+    each = entry.get("each", [])
+    if not isinstance(each, list) or any(name not in tuple(choices) for name in each):
+        raise SetupError(
+            f'{folder / "dashboard.json"}: the panel "{entry.get("name")}" has "each": {json.dumps(each)}; '
+            'write ["measure"], ["category"] or ["measure", "category"], or leave it out'
+        )
     for combination in product(*(choices[name] for name in each)):
         tokens: dict[str, Any] = {}
         for part in combination:

@@ -107,6 +107,24 @@ def test_a_place_that_is_none_is_refused(change: dict[str, Any], words: str, tmp
     assert str(refused.value).endswith(f'dashboard.json: the panel "{LINE["name"]}" {words}')
 
 
+@pytest.mark.parametrize("each", [["categories"], "category", {"category": 1}, [["category"]], None, 1])
+def test_an_each_that_is_none_is_refused(each: Any, tmp_path: Path) -> None:
+    """A misspelt word, or no list: the file and the panel are named, and what to write."""
+    with pytest.raises(SetupError) as refused:
+        load(folder_with(tmp_path, LINE | {"each": each}))
+    assert str(refused.value).endswith(
+        f'dashboard.json: the panel "{LINE["name"]}" has "each": {json.dumps(each)}; '
+        'write ["measure"], ["category"] or ["measure", "category"], or leave it out'
+    )
+
+
+@pytest.mark.parametrize("key", ["panel", "name", "title"])
+def test_a_key_that_is_missing_is_named(key: str, tmp_path: Path) -> None:
+    """Not in Python's words."""
+    with pytest.raises(SetupError, match=rf'dashboard\.json: "{key}" is missing; git has it as it was'):
+        load(folder_with(tmp_path, {name: value for name, value in LINE.items() if name != key}))
+
+
 def test_a_place_that_is_missing_is_asked_for(tmp_path: Path) -> None:
     """A line without its width says which key it lacks."""
     with pytest.raises(SetupError, match=r'dashboard\.json: the panel .* has no "w"; write its width in columns'):
