@@ -194,6 +194,9 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
         found = _of_numbers(path, [number for number in numbers if number is not None])
         found.why["type"] = "texts that are numbers, which the function reads"
         return found
+    if all(map(_POINT.fullmatch, present)):
+        why = {"type": 'texts, no place by its name; if they are "latitude,longitude", write "geo_point"'}
+        return Guess(path, Type.KEYWORD, why=why)
     like_times = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
     why = {"type": "texts, and no times as docs/fields.md spells them"} if like_times else {}
     return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
@@ -369,7 +372,7 @@ def _is_category(found: Guess, values: list[Any]) -> bool:
         return True
     if found.type is not Type.KEYWORD or names.NO_CATEGORY.intersection(names.words(found.path[-1])):
         return False
-    short = all(
+    short = bool(found.examples) and all(
         len(str(value)) <= _LONGEST_CATEGORY and not re.search(r"\d{3}", str(value)) for value in found.examples
     )
     few = len(values) < _MANY or len(set(map(str, values))) <= len(values) // 2

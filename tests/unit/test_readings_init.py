@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from enrichment.reading import encode
 from iot_stream import description as description_module
 from iot_stream.cli import cli
 from iot_stream.description import Description, DescriptionError, Field, Role, TimeFormat, Type, load, parse
@@ -185,6 +186,22 @@ def test_a_time_that_the_function_can_t_read_is_told() -> None:
     assert told not in text_for({"sensor": "s", "observed": "2026-11-27 07:15:30,250 +01:00"})
     assert told not in text_for({"sensor": "s", "observed": "by hand"})
     assert told not in text_for({"sensor": "s", "site": "quay 7"})
+
+
+@pytest.mark.parametrize("text", ["52.1,4.3", "-33.9, 151.2"])
+def test_texts_that_may_be_places_are_told(text: str) -> None:
+    """Only a name says that two numbers are degrees; with the type written that the comment names, they are read."""
+    reading = COLD_STORE_READING | {"fix": text}
+    told = '# guess: texts, no place by its name; if they are "latitude,longitude", write "geo_point"'
+    written = text_for(reading)
+    fix = parse(written).fields[-1]
+    assert (fix.type, fix.role) == (Type.KEYWORD, None)
+    [line] = [line for line in written.splitlines() if told in line]
+    changed = written.replace(line, 'type = "geo_point"')
+    [document] = encode([enricher(changed).enrich(json.dumps(reading).encode())])
+    assert json.loads(document)["fix"] == dict(zip(("lat", "lon"), map(float, text.split(",")), strict=True))
+    assert told not in text_for(COLD_STORE_READING | {"gps": text}), "a name of a place"
+    assert told not in text_for(COLD_STORE_READING | {"fix": "quay 7"})
 
 
 def test_a_time_without_an_offset_is_told() -> None:
