@@ -58,7 +58,7 @@ def counts_text(counts: Counts) -> str:
     """Return the counts as one line."""
     searchable = "OpenSearch does not respond" if counts.searchable is None else f"{counts.searchable:,} searchable"
     parts = [f"{counts.sent:,} sent", f"{counts.transformed:,} transformed", f"{counts.delivered:,} delivered"]
-    parts += [searchable, f"{counts.failed:,} failed", f"lag {counts.lag_ms / 1000:.1f} s"]
+    parts += [searchable, f"{counts.failed:,} failed", f"lag {_lag(counts)}"]
     text = " · ".join(parts)
     if not counts.delivering:
         text += " · the delivery worker is NOT running"
@@ -113,17 +113,20 @@ def progress(total: int | None, *, hidden: bool) -> Iterator[Callable[[Sent], No
         yield lambda sent: bar.update(task, completed=sent.records)
 
 
+def _lag(counts: Counts) -> str:
+    return "unknown" if counts.lag_ms is None else f"{counts.lag_ms / 1000:.1f} s"
+
+
 def _table(counts: Counts) -> Table:
     table = Table(title=None, show_edge=True)
     searchable = "no response" if counts.searchable is None else f"{counts.searchable:,}"
-    lag = f"{counts.lag_ms / 1000:.1f} s"
     columns = {
         "sent": f"{counts.sent:,}",
         "transformed": f"{counts.transformed:,}",
         "delivered": f"{counts.delivered:,}",
         "searchable": searchable,
         "failed": f"[red]{counts.failed:,}[/red]" if counts.failed else "0",
-        "lag": lag,
+        "lag": _lag(counts),
     }
     for name in columns:
         table.add_column(name, justify="right", min_width=10)

@@ -26,7 +26,8 @@ class Counts:
         failed: records and documents written to failure objects.
         searchable: documents of the index, None while OpenSearch does not respond.
         pending: records read from the stream whose outcome is still open.
-        lag_ms: age of the oldest pending record in milliseconds, 0 when there is none.
+        lag_ms: age of the oldest pending record in milliseconds, 0 when there is none; None while the delivery worker,
+            which knows it, is not running.
         delivering: whether the delivery worker is running.
         last_error: when and what the worker's last error was, None if there was none or it is cured.
     """
@@ -37,7 +38,7 @@ class Counts:
     failed: int
     searchable: int | None
     pending: int
-    lag_ms: int
+    lag_ms: int | None
     delivering: bool
     last_error: str | None
 
@@ -54,7 +55,7 @@ def read_counts(local_stack: LocalStack, client: Client, index: str) -> Counts:
         client: an OpenSearch client that may read the index.
         index: the index name, without the suffix of a rotation.
     """
-    delivery = read_status(local_stack.delivery_state)
+    delivery, delivering = read_status(local_stack.delivery_state), local_stack.delivering
     return Counts(
         sent=Ledger(local_stack.ledger_folder).sent,
         transformed=delivery.transformed,
@@ -62,8 +63,8 @@ def read_counts(local_stack: LocalStack, client: Client, index: str) -> Counts:
         failed=delivery.failed,
         searchable=_searchable(client, index),
         pending=delivery.pending,
-        lag_ms=delivery.lag_ms,
-        delivering=local_stack.delivering,
+        lag_ms=delivery.lag_ms if delivering else None,
+        delivering=delivering,
         last_error=_last_error(delivery),
     )
 

@@ -5,6 +5,7 @@ import os
 import sys
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import click
@@ -21,7 +22,7 @@ from iot_stream.delivery.edges.opensearch import SIGN_INS
 from iot_stream.display import Display, _table, counts_text, reconciliation_text
 from iot_stream.errors import IotStreamError, SetupError, StackError
 from iot_stream.local import local_stack
-from iot_stream.run.counts import Counts
+from iot_stream.run.counts import Counts, read_counts
 from iot_stream.run.reconciliation import Reconciliation
 from iot_stream.stack import Stack
 from iot_stream.target import Target
@@ -387,6 +388,19 @@ def test_a_stack_without_passwords_says_so() -> None:
     target = Target(Stack("s", "arn", {}, {"MasterUserMode": "IamRole"}), lambda _: None, None)
     with pytest.raises(StackError, match="its MasterUserMode is IamRole"):
         target.master_user()
+
+
+def test_no_lag_is_told_that_nobody_measures(tmp_path: Path) -> None:
+    """The worker knows the lag; its last status says 0 for ever once it has ended."""
+    (tmp_path / "home").mkdir()
+    stack = local_stack.LocalStack(tmp_path, local_stack.Ports(), tmp_path / "home", "iot-stream", [])
+    client: Any = SimpleNamespace(count=lambda **_: {"count": 0})
+    counts = read_counts(stack, client, "iot-stream")
+    assert (counts.lag_ms, counts.delivering) == (None, False)
+    assert counts_text(counts).endswith(" · lag unknown · the delivery worker is NOT running")
+    console = Console(file=StringIO(), width=200)
+    console.print(_table(counts))
+    assert "unknown" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_counts_are_told_in_flow_order() -> None:

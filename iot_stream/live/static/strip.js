@@ -8,7 +8,7 @@ const total = (value, word) => (value === undefined || value === null ? "" : `${
 // One step of the flow: its name, and from the pipeline's state its figure, unit and second line.
 const STEPS = [
   ["Send", ({ counts, per_second }) => [rate(per_second.sent), "/s", total(counts.sent, "sent")]],
-  ["Ingest", ({ counts }) => [known(counts.pending), "waiting", counts.lag_ms === undefined ? "" : `oldest ${span(counts.lag_ms)}`]],
+  ["Ingest", ({ counts }) => [known(counts.pending), "waiting", typeof counts.lag_ms !== "number" ? "" : `oldest ${span(counts.lag_ms)}`]],
   ["Transform", ({ counts, per_second }) => [rate(per_second.transformed), "/s", total(counts.transformed, "transformed")]],
   ["Deliver", ({ counts, per_second }) => [rate(per_second.delivered), "/s", total(counts.delivered, "delivered")]],
   ["Index", ({ counts }) => [known(counts.searchable), "", "searchable"]],
