@@ -1,5 +1,6 @@
 """The command that lists alerts on devices."""
 
+import json
 from pathlib import Path
 
 import click
@@ -16,10 +17,13 @@ __all__ = ["alerts"]
 @click.option("--history", type=click.IntRange(0, 1000), default=10, help="How many closed alerts to list.")
 @click.option("--most", type=click.IntRange(1, 1000), default=100, help="How many open alerts to list.")
 @click.option("--messages", is_flag=True, help="Print the messages of the alarm topic instead (local stack only).")
-def alerts(state: Path | None, stack_name: str, *, aws: bool, history: int, most: int, messages: bool) -> None:
+@options.as_json
+def alerts(
+    state: Path | None, stack_name: str, *, aws: bool, history: int, most: int, messages: bool, as_json: bool
+) -> None:
     """List the open alerts on devices, the gravest first, and those that closed last."""
     if messages:
-        _print_messages(state, aws=aws)
+        _print_messages(state, aws=aws, as_json=as_json)
         return
     from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
@@ -35,30 +39,41 @@ def alerts(state: Path | None, stack_name: str, *, aws: bool, history: int, most
             for kind, size in (("open", most), ("closed", history))
         )
     except NotFoundError:
+        if as_json:
+            click.echo(json.dumps({"open": 0, "closed": 0, "alerts": []}))
+            return
         click.echo("The alerts function has not run yet, or is switched off (DeviceAlerts=false).")
         return
     except OpenSearchException as error:
         raise IotStreamError(f"the domain does not say which alerts there are: {type(error).__name__}") from error
-    rows = alert_rows(open_ones, reading)
-    total = open_ones["hits"]["total"]["value"]
+    rows, closed_rows = alert_rows(open_ones, reading), alert_rows(closed, reading)
+    total, total_closed = (found["hits"]["total"]["value"] for found in (open_ones, closed))
+    if as_json:
+        click.echo(json.dumps({"open": total, "closed": total_closed, "alerts": [*rows, *closed_rows]}))
+        return
     click.echo(f"{total} open")
     for row in rows:
         click.echo(f"  since {row['since'][:19]}Z  {plain(row['text'])}")
     if total > len(rows):
         click.echo(f"  and {total - len(rows)} more (--most)")
-    click.echo(f"{closed['hits']['total']['value']} closed")
-    for row in alert_rows(closed, reading):
+    click.echo(f"{total_closed} closed")
+    for row in closed_rows:
         click.echo(f"  {row['opened_at'][:19]}Z to {row['closed_at'][:19]}Z  {plain(row['text'])}")
 
 
-def _print_messages(state: Path | None, *, aws: bool) -> None:
+def _print_messages(state: Path | None, *, aws: bool, as_json: bool) -> None:
     from iot_stream.local import local_stack
     from iot_stream.local.alarm_messages import read_messages
 
     if aws:
         raise IotStreamError("on AWS messages go to whoever subscribed to the topic: see the output AlarmTopicArn")
     found = read_messages(local_stack.find(options.state_folder(state)).aws)
+    if as_json:
+        click.echo(json.dumps([message.as_dict() for message in found]))
+        return
     for message in found:
-        click.echo(f"{message.sent_at:%Y-%m-%d %H:%M:%S} UTC  {message.subject}\n{message.text}")
+        click.echo(f"{message.sent_at:%Y-%m-%d %H:%M:%S} UTC  {plain(message.subject)}")
+        for line in message.lines:
+            click.echo(f"  {plain(line)}")
     if not found:
         click.echo("No messages yet.")

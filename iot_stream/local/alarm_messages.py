@@ -27,6 +27,28 @@ class AlarmMessage:
     subject: str
     text: str
 
+    @property
+    def lines(self) -> list[str]:
+        """Return it for a person: what the JSON of an alarm or of an event says; else the text as it is.
+
+        "Amazon CloudWatch alarm notifications" (CloudWatch user guide) and "Amazon S3 event message structure for
+        EventBridge" (S3 user guide) have the members.
+        """
+        try:
+            match json.loads(self.text):
+                case {"AlarmName": name, "NewStateValue": state, "NewStateReason": reason, **more}:
+                    about = more.get("AlarmDescription")
+                    return [f"{name} is {state}: {reason}", *([str(about)] if about else [])]
+                case {"source": "aws.s3", "detail": {"bucket": {"name": bucket}, "object": {"key": key}}}:
+                    return [f"Failure object written: s3://{bucket}/{key}"]
+        except ValueError:
+            pass
+        return self.text.splitlines()
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it as a JSON object."""
+        return {"sent_at": self.sent_at.isoformat(), "subject": self.subject, "text": self.text}
+
 
 def subscribe_queue(aws: Ministack, topic_arn: str) -> None:
     """Create the queue and subscribe it to the topic, as "Fanout to Amazon SQS queues" describes; again is harmless."""
