@@ -94,9 +94,7 @@ def _document(description: Description) -> Iterator[str]:
     yield "|---|---|---|"
     for field in description.fields:
         yield f"| `{field.name}` | {_cell(_is(field))} | `{field.type}` |"
-    arrival = (
-        f"when Kinesis (with direct put, Firehose) received the record, {_UTC}; omitted if AWS gives no time"
-    )
+    arrival = f"when Kinesis (with direct put, Firehose) received the record, {_UTC}; omitted if AWS gives no time"
     yield f"| `{INGESTED_AT}` | {arrival} | `date` |"
     if description.unknown is Unknown.KEEP:
         yield f"| `{UNKNOWN_FIELDS}` | [what is not described](fields.md#what-is-not-described) | `object` |"

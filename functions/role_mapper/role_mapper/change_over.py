@@ -56,9 +56,7 @@ def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
 
 
 def _narrow(request: Request, wanted: Properties, owner: Owner, deadline: Deadline) -> None:
-    settings = Settings.from_environment(os.environ)
-    settings.check(request.properties, request.stack_id)
-    settings.check_grants(wanted)
+    settings = Settings.for_request(os.environ, request, wanted)
     domain = Domain(settings.domain_endpoint, sign_in(settings, boto3.Session()), deadline)
     try:
         provision.narrow(domain, wanted, owner)

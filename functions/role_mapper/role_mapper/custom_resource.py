@@ -45,20 +45,6 @@ def handle(request: Request, physical_id: str, deadline: Deadline) -> Response:
             raise PropertiesError(f"RequestType must be Create, Update, Delete, Show or Migrate, not {kind!r}")
 
 
-def _settings(request: Request) -> Settings:
-    """Return the function's settings, if the request names no other domain and stack than theirs."""
-    settings = Settings.from_environment(os.environ)
-    settings.check(request.properties, request.stack_id)
-    return settings
-
-
-def _granting(request: Request) -> tuple[Settings, Properties]:
-    """Return the function's settings and what is wanted, if the settings grant it."""
-    settings, wanted = _settings(request), Properties.of(request.properties)
-    settings.check_grants(wanted)
-    return settings, wanted
-
-
 def _before(request: Request) -> Properties | None:
     """Return the old properties, or None where nothing can have been made with them."""
     try:
@@ -68,7 +54,8 @@ def _before(request: Request) -> Properties | None:
 
 
 def _apply(request: Request, physical_id: str, before: Properties | None, deadline: Deadline) -> Response:
-    settings, wanted = _granting(request)
+    wanted = Properties.of(request.properties)
+    settings = Settings.for_request(os.environ, request, wanted)
     owner = _owner(request, wanted)
     domain = _domain(settings, deadline)
     try:
@@ -92,7 +79,7 @@ def _delete(request: Request, physical_id: str, deadline: Deadline) -> Response:
         # With such properties Create fails before it touches the domain; its Delete must not block the rollback.
         return Response("SUCCESS", physical_id, f"nothing was made: {error}")
     try:
-        settings = _settings(request)
+        settings = Settings.for_request(os.environ, request)
     except (PropertiesError, SettingsError) as error:
         # A Delete for the domain that an update replaced and deleted: it must not fail the update.
         return Response("SUCCESS", physical_id, f"nothing was removed: {error}")
@@ -110,7 +97,7 @@ def _delete(request: Request, physical_id: str, deadline: Deadline) -> Response:
 
 
 def _show(request: Request, physical_id: str, deadline: Deadline) -> Response:
-    settings = _settings(request)
+    settings = Settings.for_request(os.environ, request)
     wanted = Properties.of(request.properties)
     domain = _domain(settings, deadline, read_only=True)
     try:
@@ -121,7 +108,8 @@ def _show(request: Request, physical_id: str, deadline: Deadline) -> Response:
 
 
 def _migrate(request: Request, physical_id: str, deadline: Deadline) -> Response:
-    settings, wanted = _granting(request)
+    wanted = Properties.of(request.properties)
+    settings = Settings.for_request(os.environ, request, wanted)
     domain = _domain(settings, deadline)
     try:
         changes = migrate(domain, wanted.index_name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from role_mapper.cloudformation import Request
 from role_mapper.errors import PropertiesError, SettingsError
 from role_mapper.properties import Properties
 
@@ -79,6 +80,27 @@ class Settings:
             raise SettingsError("MASTER_USER_SECRET_ARN is missing: set it to the ARN of the master user's secret")
         grants = {key: environment.get(name.upper(), "") for key, name in _GRANTS.items()}
         return cls(endpoint, MasterUserMode(mode), secret, grants, environment.get("STACK_ID", ""))
+
+    @classmethod
+    def for_request(
+        cls, environment: Mapping[str, str], request: Request, wanted: Properties | None = None
+    ) -> "Settings":
+        """Read the settings, if the request is for this stack and what is wanted may be granted.
+
+        Args:
+            environment: the function's own.
+            request: what was asked for.
+            wanted: what is to be made; None where nothing is.
+
+        Raises:
+            SettingsError: a variable is missing or malformed; names it.
+            PropertiesError: it is for another stack or domain, or wants more than is granted. Nothing was contacted.
+        """
+        settings = cls.from_environment(environment)
+        settings.check(request.properties, request.stack_id)
+        if wanted is not None:
+            settings.check_grants(wanted)
+        return settings
 
     def check(self, properties: Mapping[str, object], stack_id: str) -> None:
         """Refuse an event for another stack, and properties that name another domain, secret or way to sign in.
