@@ -7,7 +7,7 @@ from typing import Any, Final
 
 __all__ = ["DELETED_BY_HAND", "PUT_BACK", "Finding", "State", "first_refusal"]
 
-DELETED_BY_HAND: Final = "something-was-deleted-by-hand"
+DELETED_BY_HAND: Final = "restoring-deleted-resources"
 """The section about what no deployment brings back, because the template has not changed."""
 PUT_BACK: Final = f"put it back: docs/operations.md#{DELETED_BY_HAND}"
 
