@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-__all__ = ["DELETED_BY_HAND", "PUT_BACK", "Finding", "State", "first_refusal"]
+__all__ = ["RESTORE", "RESTORING", "Finding", "State", "first_refusal"]
 
-DELETED_BY_HAND: Final = "restoring-deleted-resources"
+RESTORING: Final = "restoring-deleted-resources"
 """The section about what no deployment brings back, because the template has not changed."""
-PUT_BACK: Final = f"put it back: docs/operations.md#{DELETED_BY_HAND}"
+RESTORE: Final = f"restore it: docs/operations.md#{RESTORING}"
 
 _COMMANDS: Final = ("iot-stream domain ", "iot-stream failures ")
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from iot_stream.doctor.finding import DELETED_BY_HAND, PUT_BACK, Finding, State
+from iot_stream.doctor.finding import RESTORE, RESTORING, Finding, State
 
 __all__ = [
     "judge_delivery_stream",
@@ -140,8 +140,8 @@ def judge_policies(role: str, wanted: Mapping[str, str], attached: Collection[st
         yield _refuses(
             layer,
             f"role {role} does not exist: the delivery stream may do nothing",
-            PUT_BACK,
-            DELETED_BY_HAND,
+            RESTORE,
+            RESTORING,
         )
         return
     for policy, arn in wanted.items():

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from iot_stream.alarms import MISSING, Alarm
-from iot_stream.doctor.finding import DELETED_BY_HAND, PUT_BACK, Finding, State
+from iot_stream.doctor.finding import RESTORE, RESTORING, Finding, State
 
 __all__ = ["judge_alarms", "judge_device_alerts", "judge_failures", "judge_topic"]
 
@@ -21,7 +21,7 @@ def judge_alarms(alarms: Collection[Alarm]) -> Iterator[Finding]:
             text = f"{alarm.alarm} is raised: {alarm.reason}"
             yield Finding("alarms", State.REFUSES, text, f"see {alarm.runbook or 'its description'}", section)
         elif alarm.state == MISSING:
-            yield Finding("alarms", State.WARNING, f"{alarm.alarm} was deleted", PUT_BACK, DELETED_BY_HAND)
+            yield Finding("alarms", State.WARNING, f"{alarm.alarm} was deleted", RESTORE, RESTORING)
         elif not alarm.notifies:
             cure = f"aws cloudwatch enable-alarm-actions --alarm-names {alarm.name}"
             yield Finding("alarms", State.WARNING, f"{alarm.alarm} notifies nobody", cure, section)
@@ -60,10 +60,10 @@ def judge_device_alerts(
     layer, found = "device alerts", []
     if function is None:
         text = "the function that watches the devices does not exist: it was deleted"
-        found.append(Finding(layer, State.WARNING, text, PUT_BACK, DELETED_BY_HAND))
+        found.append(Finding(layer, State.WARNING, text, RESTORE, RESTORING))
     if rule is None:
         text = f"rule {name}, which invokes it, does not exist: it was deleted"
-        found.append(Finding(layer, State.WARNING, text, PUT_BACK, DELETED_BY_HAND))
+        found.append(Finding(layer, State.WARNING, text, RESTORE, RESTORING))
     elif rule.get("State") == "DISABLED":
         cure = f"aws events enable-rule --name {name}"
         found.append(

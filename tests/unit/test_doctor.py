@@ -30,7 +30,7 @@ from iot_stream.dashboards.index_template import index_template
 from iot_stream.description import Enricher, TimeFormat, load, parse
 from iot_stream.doctor import domain_facts
 from iot_stream.doctor.case import Case
-from iot_stream.doctor.finding import DELETED_BY_HAND, Finding, State, first_refusal
+from iot_stream.doctor.finding import RESTORING, Finding, State, first_refusal
 from iot_stream.doctor.index import judge_objects
 from iot_stream.doctor.marked import MARK, mark_value, marked_reading
 from iot_stream.doctor.place import Place
@@ -371,7 +371,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("a deleted stream", "kinesis.DescribeStreamSummary", Refusal("ResourceNotFoundException"), "stream", State.REFUSES, "was deleted", ""),
     ("a stream going", "kinesis.DescribeStreamSummary", stream_summary("DELETING"), "stream", State.REFUSES, "DELETING", ""),
     ("few shards", "cloudwatch.GetMetricStatistics", metrics(WriteProvisionedThroughputExceeded=7), "stream", State.WARNING, "refused 7 records", "producersthrottledalarm"),
-    ("no role", "iam.ListAttachedRolePolicies", Refusal("NoSuchEntity"), "delivery role", State.REFUSES, "does not exist", DELETED_BY_HAND),
+    ("no role", "iam.ListAttachedRolePolicies", Refusal("NoSuchEntity"), "delivery role", State.REFUSES, "does not exist", RESTORING),
     ("no policies", "iam.ListAttachedRolePolicies", {"AttachedPolicies": [], "IsTruncated": False}, "delivery role", State.REFUSES, "IngestPolicy is not attached", "nothingreadalarm"),
     ("no bucket", "s3.HeadBucket", Refusal("404"), "backup bucket", State.REFUSES, "was deleted", "backupfailurealarm"),
     ("no delivery stream", "firehose.DescribeDeliveryStream", Refusal("ResourceNotFoundException"), "delivery stream", State.REFUSES, "was deleted", "nothingreadalarm"),
@@ -407,7 +407,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("another action", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy(action="es:ESHttpGet")), "access policy", State.REFUSES, "does not allow", "deliveryauthfailurealarm"),
     ("no policy", "opensearch.DescribeDomain", domain_status(AccessPolicies=""), "access policy", State.REFUSES, "does not allow", "deliveryauthfailurealarm"),
     ("a condition", "opensearch.DescribeDomain", domain_status(AccessPolicies=policy(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})), "access policy", State.WARNING, "under conditions", "deliveryauthfailurealarm"),
-    ("no rule of alerts", "events.DescribeRule", Refusal("ResourceNotFoundException"), "device alerts", State.WARNING, "was deleted", DELETED_BY_HAND),
+    ("no rule of alerts", "events.DescribeRule", Refusal("ResourceNotFoundException"), "device alerts", State.WARNING, "was deleted", RESTORING),
     ("a disabled rule", "events.DescribeRule", {"Name": "rule", "State": "DISABLED"}, "device alerts", State.WARNING, "is disabled", "devicealertsmissedalarm"),
     ("failing alerts", "cloudwatch.GetMetricStatistics", metrics(Errors=2), "device alerts", State.WARNING, "failed 2 times", "devicealertserrorsalarm"),
     ("no topic", "sns.GetTopicAttributes", Refusal("NotFound"), "alarms", State.WARNING, "does not exist", "notifications"),
@@ -415,7 +415,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("nobody", "sns.ListSubscriptionsByTopic", {"Subscriptions": []}, "alarms", State.WARNING, "nobody is told", "notifications"),
     ("an unread mail", "sns.ListSubscriptionsByTopic", {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}, "alarms", State.WARNING, "waits for its confirmation", "notifications"),
     ("silent alarms", "cloudwatch.DescribeAlarms", described(alarm("DomainRedAlarm", ActionsEnabled=False)), "alarms", State.WARNING, "notifies nobody", "domainredalarm"),
-    ("a deleted alarm", "cloudwatch.DescribeAlarms", described(gone="DomainRedAlarm"), "alarms", State.WARNING, "was deleted", DELETED_BY_HAND),
+    ("a deleted alarm", "cloudwatch.DescribeAlarms", described(gone="DomainRedAlarm"), "alarms", State.WARNING, "was deleted", RESTORING),
     ("failures", "s3.ListObjectsV2", {"Contents": [{"Key": "opensearch_backup/processing-failed/2026/11/26/10/x", "Size": 1, "LastModified": NOW}]}, "failures", State.WARNING, "1 processing", "failureobjectalarm"),
     *((f"{section} is raised", "cloudwatch.DescribeAlarms", described(alarm(section, "ALARM")), "alarms", State.REFUSES, f"{section} is raised", section.lower())
       for section in SECTIONS),
@@ -746,11 +746,11 @@ def test_throttled_or_missing_functions_of_alerts_are_warnings(aws: ModelledAws,
     aws.responses["lambda.GetFunctionConfiguration"] = configuration
     found = [each for each in examine(place) if each.layer == "device alerts"]
     assert [(each.state, each.section) for each in found] == [
-        (State.WARNING, DELETED_BY_HAND),
+        (State.WARNING, RESTORING),
         (State.WARNING, "devicealertsthrottlesalarm"),
     ]
     assert "does not exist" in found[0].what
-    assert DELETED_BY_HAND in found[0].cure, "no deployment brings it back: the template has not changed"
+    assert RESTORING in found[0].cure, "no deployment brings it back: the template has not changed"
     aws.responses["cloudformation.DescribeStacks"] = described_stack(DeviceAlerts="false")
     assert "device alerts" not in {each.layer for each in examine(place)}
 
