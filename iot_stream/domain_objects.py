@@ -5,15 +5,16 @@ needs no access to the domain, and the same code runs as in a deployment, as the
 """
 
 import json
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import IotStreamError
 from iot_stream.stack import Stack
 
-__all__ = ["InvocationError", "Report", "invoke", "properties"]
+__all__ = ["InvocationError", "Report", "deviation", "invoke", "properties"]
 
 _MAPPING = "RoleMapping"  # its logical id in template.yaml, which is part of the owner's name
 # botocore ends a connection without data after 60 seconds (its default read time-out): the function responds before.
@@ -46,10 +47,27 @@ class Report:
     lines: dict[str, str]
     reason: str
 
+    @property
+    def as_wanted(self) -> bool:
+        """Whether every object is as the stack wants it."""
+        return not any(deviation(kind, line) for kind, line in self.lines.items())
+
     def table(self) -> str:
         """Return the lines in two columns, or the reason."""
         width = max((len(kind) for kind in self.lines), default=0)
         return "\n".join(f"{kind:<{width}}  {text}" for kind, text in self.lines.items()) or self.reason
+
+
+def deviation(kind: str, line: str) -> Literal["", "differs", "kept"]:
+    """Return whether a line says that an object is not as wanted: it differs, or somebody else's is in its place.
+
+    A line is `outcome: names; outcome: names` (functions/role_mapper, report). A dashboard that people changed is kept
+    on purpose.
+    """
+    outcomes = set(re.findall(r"(?:^|; )(differs|kept):", line))
+    if "differs" in outcomes:
+        return "differs"
+    return "kept" if "kept" in outcomes and kind != "Dashboards" else ""
 
 
 def invoke(client: Any, stack: Stack, action: str) -> Report:

@@ -34,10 +34,16 @@ def _add(action: str, help_text: str) -> None:
             click.echo(
                 f"{action}: in domain {target.stack.output('DomainEndpoint')} of {target.stack.stack_id}", err=True
             )
-        click.echo(invoke(target.client("lambda"), target.stack, action).table())
+        report = invoke(target.client("lambda"), target.stack, action)
+        click.echo(report.table())
+        if action == "show" and not report.as_wanted:
+            raise click.exceptions.Exit(1)
 
 
-_add("show", "Compare the domain with what the stack wants there; change nothing.")
+_add(
+    "show",
+    "Compare the domain with what the stack wants there; change nothing. Exits with 1 if an object is not as wanted.",
+)
 _add("apply", "Create or repair the role, its mapping, the index template, retention and dashboards.")
 _add("migrate", "Put an index behind an alias of its name, as retention without rotation needs it; keep its readings.")
 _add("remove", "Remove what the stack added; delivery is refused (403) until it is applied again.")

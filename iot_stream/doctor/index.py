@@ -1,12 +1,12 @@
 """Judge what was found of the domain: its state, who gets in, its objects and the live index. Pure."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from iot_stream.doctor.finding import Finding, State
+from iot_stream.domain_objects import deviation
 
 __all__ = [
     "judge_access_policy",
@@ -102,18 +102,16 @@ def judge_access_policy(policy: str, role_arn: str, domain_arn: str) -> Iterator
 
 
 def judge_objects(lines: Mapping[str, str], layer: str) -> Iterator[Finding]:
-    """Judge what the role mapper's `show` says, one line for each kind of object, of the kinds of one layer.
-
-    A line is `outcome: names; outcome: names` (functions/role_mapper, report).
-    """
+    """Judge what the role mapper's `show` says, one line for each kind of object, of the kinds of one layer."""
     for kind, line in lines.items():
         if _LAYER_OF.get(kind) != layer:
             continue
         section = _SECTIONS.get(layer, "")
         bad = State.REFUSES if kind in _DELIVERS else State.WARNING
-        if re.search(r"(^|; )differs:", line):
+        wrong = deviation(kind, line)
+        if wrong == "differs":
             yield Finding(layer, bad, f"{kind} {line}", _APPLY, section)
-        elif kind != "Dashboards" and re.search(r"(^|; )kept:", line):
+        elif wrong == "kept":
             cure = "sam deploy --parameter-overrides TakeOver=true, or another name"
             yield Finding(layer, bad, f"{kind} {line}", cure, section)
         else:

@@ -49,8 +49,8 @@ def domain(fake_domain: FakeDomain, monkeypatch: pytest.MonkeyPatch) -> FakeDoma
     return fake_domain
 
 
-def show(monkeypatch: pytest.MonkeyPatch, properties: dict[str, str]) -> str:
-    """Run `iot-stream domain show` as a person does; what it prints."""
+def show(monkeypatch: pytest.MonkeyPatch, properties: dict[str, str], *, code: int = 0) -> str:
+    """Run `iot-stream domain show` as a person does, which exits with a code; what it prints."""
     given = mapping_properties(**properties)
     parameters = {parameter: given[name] for name, parameter in domain_objects._FROM_PARAMETERS.items()}
     outputs = {"RoleMapperFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:role-mapper"}
@@ -59,7 +59,7 @@ def show(monkeypatch: pytest.MonkeyPatch, properties: dict[str, str]) -> str:
     target = type("Target", (), {"stack": stack, "client": lambda *_: Lambda()})()
     monkeypatch.setattr(options, "resolve_target", lambda *_, **__: target)
     result = CliRunner().invoke(cli, ["domain", "show"])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return result.output
 
 
@@ -192,13 +192,20 @@ STATES: dict[str, tuple[dict[str, str], Break, str, str]] = {
 }  # fmt: skip
 
 
+NOTED = {
+    "changed in Dashboards",
+    *(STATES[name][3] for name in ("closed index", "blocked index", "rollover that fails")),
+}
+"""What is said of an object that is as the stack wants it: a person did it, and `apply` leaves it alone."""
+
+
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES.keys())
 def test_a_broken_state_is_named(
     domain: FakeDomain,
     monkeypatch: pytest.MonkeyPatch,
     state: tuple[dict[str, str], Break, str, str],
 ) -> None:
-    """On the line of its kind; before it was broken no line differs, and looking has changed nothing."""
+    """On the line of its kind and by the exit code; before it was broken no line differs; looking changes nothing."""
     properties, broken, kind, words = state
     healthy = properties | {"NumberOfShards": "1"}
     provision.apply(domain.client(), Properties.of(mapping_properties(**healthy)), OWNER)
@@ -207,6 +214,6 @@ def test_a_broken_state_is_named(
     assert not {"differs", "kept", "left behind"} & set(before.replace(":", "").split())
     broken(domain)
     as_broken = domain.state()
-    lines = show(monkeypatch, properties).splitlines()
+    lines = show(monkeypatch, properties, code=0 if words in NOTED else 1).splitlines()
     assert [line for line in lines if line.split()[0] == kind and words in line], lines
     assert domain.state() == as_broken
