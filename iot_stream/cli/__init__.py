@@ -1,7 +1,7 @@
-"""The iot-stream command: parse, call, print. What the commands do lives in the modules they import.
+"""The iot-stream command: parse options, call the modules that do the work, print results.
 
-Each family of commands is a module of this package, and this module only assembles them. Each command imports its
-room when it runs, so that `--help` and `status` stay fast.
+Each group of commands is a module of this package; this module only assembles them. Commands import what they need
+when they run, so that `--help` and `status` stay fast.
 """
 
 import errno
@@ -38,7 +38,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 def cli() -> None:
     """Real-time device monitoring, from a Kinesis stream to a live OpenSearch dashboard.
 
-    Commands act on the local stack; those that can act on AWS do so only with --aws.
+    Commands act on the local stack. Some can act on AWS, and do so only with --aws.
     """
 
 
@@ -66,11 +66,11 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; print an expected error as one line on stderr and exit with 1."""
-    os.umask(0o077)  # state, ledgers and caches are nobody else's
+    """Run the command; print an expected error on stderr without a traceback and exit with 1."""
+    os.umask(0o077)  # state, ledgers and caches are private to this user
     treat_sigterm_as_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 shows "?" for what it lacks
+        if isinstance(stream, io.TextIOWrapper):  # print "?" for characters that the terminal's encoding lacks
             stream.reconfigure(errors="replace")
     try:
         cli(standalone_mode=True)

@@ -14,7 +14,7 @@ __all__ = ["alarms"]
 @options.target_options
 @options.as_json
 def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> None:
-    """List the stack's alarms, raised ones first; exit with 1 if one is raised or missing."""
+    """List the stack's alarms, raised ones first; exit with 1 if any is raised or missing."""
     from rich.table import Table
 
     from iot_stream.alarms import MISSING, stack_alarms

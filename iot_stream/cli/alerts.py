@@ -1,4 +1,4 @@
-"""The command that lists alerts on devices."""
+"""`iot-stream alerts`: list the alerts on devices."""
 
 import json
 from pathlib import Path
@@ -14,14 +14,14 @@ __all__ = ["alerts"]
 
 @click.command()
 @options.target_options
-@click.option("--history", type=click.IntRange(0, 1000), default=10, help="How many closed alerts to list.")
-@click.option("--most", type=click.IntRange(1, 1000), default=100, help="How many open alerts to list.")
-@click.option("--messages", is_flag=True, help="Print the messages of the alarm topic instead (local stack only).")
+@click.option("--history", type=click.IntRange(0, 1000), default=10, help="Maximum number of closed alerts to list.")
+@click.option("--most", type=click.IntRange(1, 1000), default=100, help="Maximum number of open alerts to list.")
+@click.option("--messages", is_flag=True, help="Print the alarm topic's messages instead (local stack only).")
 @options.as_json
 def alerts(
     state: Path | None, stack_name: str, *, aws: bool, history: int, most: int, messages: bool, as_json: bool
 ) -> None:
-    """List the open alerts on devices, the gravest first, and those that closed last."""
+    """List the open alerts on devices, most severe first, then the most recently closed ones."""
     if messages:
         _print_messages(state, aws=aws, as_json=as_json)
         return
@@ -42,10 +42,12 @@ def alerts(
         if as_json:
             click.echo(json.dumps({"open": 0, "closed": 0, "alerts": []}))
             return
-        click.echo("The alerts function has not run yet, or is switched off (DeviceAlerts=false).")
+        click.echo("The alerts index does not exist: the alerts function has not run yet, or DeviceAlerts=false.")
         return
     except OpenSearchException as error:
-        raise IotStreamError(f"the domain does not say which alerts there are: {type(error).__name__}") from error
+        raise IotStreamError(
+            f"the alerts can't be read from the domain ({type(error).__name__}): `iot-stream doctor` finds out why"
+        ) from error
     rows, closed_rows = alert_rows(open_ones, reading), alert_rows(closed, reading)
     total, total_closed = (found["hits"]["total"]["value"] for found in (open_ones, closed))
     if as_json:
@@ -66,7 +68,9 @@ def _print_messages(state: Path | None, *, aws: bool, as_json: bool) -> None:
     from iot_stream.local.alarm_messages import read_messages
 
     if aws:
-        raise IotStreamError("on AWS messages go to whoever subscribed to the topic: see the output AlarmTopicArn")
+        raise IotStreamError(
+            "--messages works with the local stack only: on AWS, subscribe to the topic in the output AlarmTopicArn"
+        )
     found = read_messages(local_stack.find(options.state_folder(state)).aws)
     if as_json:
         click.echo(json.dumps([message.as_dict() for message in found]))

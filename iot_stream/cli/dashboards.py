@@ -1,4 +1,4 @@
-"""Commands that draw the dashboard."""
+"""`iot-stream dashboards`: draw the dashboard."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def dashboards() -> None:
 @options.time_range_start
 @click.option("--format", "kind", type=click.Choice(["png", "svg"]), default="png", help="File format.")
 def snapshot(state: Path | None, out: Path, start: str, kind: str) -> None:
-    """Draw every panel, and the whole dashboard, from what the local stack holds now."""
+    """Draw every panel and the whole dashboard from the local stack's current readings."""
     from iot_stream.dashboards.snapshot import write
     from iot_stream.live.server import stack_view
     from iot_stream.local import local_stack

@@ -15,42 +15,43 @@ __all__ = ["deliver"]
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of its progress.  [default: .local/delivery/NAME here]",
+    help="Folder for saved progress.  [default: .local/delivery/NAME in the current folder]",
 )
 @click.option(
     "--sign-in",
     type=click.Choice(["sigv4", "jwt", "basic", "none"]),
     default="sigv4",
-    help="How to sign in to the domain; basic takes OPENSEARCH_USER and OPENSEARCH_PASSWORD from the environment.",
+    help="How to sign in to the domain; basic reads OPENSEARCH_USER and OPENSEARCH_PASSWORD from the environment.",
 )
 @click.option(
     "--jwt-key",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The security plugin's signing_key (base64), for --sign-in jwt: the worker is the delivery role.",
+    help="File with the security plugin's signing_key (base64), for --sign-in jwt; the worker signs in as the delivery "
+    "role.",
 )
 @click.option(
     "--ca",
     "ca_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Certificate authority to verify the domain's certificate with (PEM).",
+    help="CA certificate (PEM) to verify the domain's certificate with.",
 )
 @click.option(
     "--domain-url",
     metavar="URL",
-    help="Where to reach the domain, e.g. through a tunnel into its VPC.  [default: its endpoint]",
+    help="URL to reach the domain at, for example through a tunnel into its VPC.  [default: its endpoint]",
 )
 @click.option("--own-credentials", is_flag=True, help="Call AWS with your own credentials, not as the delivery role.")
 @click.option(
     "--log-file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The file that stderr is appended to, if nothing else writes to it: it is rotated at 5 MB.",
+    help="File that stderr is appended to (2>>FILE), for the worker to rotate at 5 MB. Nothing else may write to it.",
 )
 def deliver(delivery_stream: str, state: Path | None, *, own_credentials: bool, **given: Any) -> None:
-    """Stand in for Amazon Data Firehose: deliver from a delivery stream's Kinesis stream to its domain.
+    """Run a local stand-in for Amazon Data Firehose that delivers a Kinesis stream to an OpenSearch domain.
 
-    Works against any endpoint that has Kinesis, Lambda, S3, STS and Firehose's DescribeDeliveryStream; docs/delivery.md
-    has an example. Ctrl-C or SIGTERM stops it; started again, it resumes where it stopped.
+    The endpoint must support Kinesis, Lambda, S3, STS and Firehose's DescribeDeliveryStream; docs/delivery.md has an
+    example. Ctrl-C or SIGTERM stops it. After a restart, it resumes where it stopped.
     """
     from iot_stream.delivery.service import serve
     from iot_stream.delivery.worker import Options

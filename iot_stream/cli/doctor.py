@@ -1,4 +1,4 @@
-"""`iot-stream doctor`: which layer refuses, and what mends it."""
+"""`iot-stream doctor`: find the first layer that fails, and how to fix it."""
 
 import json
 from pathlib import Path
@@ -19,14 +19,16 @@ __all__ = ["doctor"]
 @options.target_options
 @click.option("--send/--no-send", default=True, help="Send one marked reading at the end and follow it to the index.")
 @click.option(
-    "--wait", type=options.PositiveNumber(), help="Seconds to wait for it.  [default: the stack's buffers and a minute]"
+    "--wait",
+    type=options.PositiveNumber(),
+    help="Seconds to wait for the marked reading.  [default: the stack's buffer intervals plus one minute]",
 )
 @options.as_json
 def doctor(*, state: Path | None, aws: bool, stack_name: str, send: bool, wait: float | None, as_json: bool) -> None:
-    """Examine every layer on the way of a reading; name the first one that refuses, and what mends it.
+    """Check every layer that a reading passes through; report the first one that fails and how to fix it.
 
-    It changes nothing but for one marked reading, which is sent only if nothing refuses, and stays in the index. Exits
-    with 1 if a layer refuses.
+    The checks change nothing. If every layer passes, one marked reading is sent, which stays in the index; --no-send
+    skips it. Exits with 1 if a layer fails.
     """
     from rich.console import Console
 
@@ -36,13 +38,13 @@ def doctor(*, state: Path | None, aws: bool, stack_name: str, send: bool, wait: 
 
     place = Place.on_aws(stack_name) if aws else Place.local(options.state_folder(state))
     if aws:
-        calls = "invoke its function and its role mapper, which change nothing"
-        reading = ", then send it one marked reading if nothing refuses" if send else ""
-        click.echo(f"examining stack {stack_name} in {place.region() or 'no region'}: {calls}{reading}", err=True)
+        calls = "invokes its function and its role mapper, which change nothing"
+        reading = ", then sends one marked reading if no layer fails" if send else ""
+        click.echo(f"checking stack {stack_name} in {place.region() or 'no region'}: {calls}{reading}", err=True)
     examined = Doctor(place, send=send, wait=wait)
     console = Console(stderr=True, highlight=False, markup=False)
-    with console.status("examining") as status:
-        findings = examined.walk(lambda layer: status.update(f"examining: {layer}"))
+    with console.status("checking") as status:
+        findings = examined.walk(lambda layer: status.update(f"checking: {layer}"))
     refusal = first_refusal(findings)
     if as_json:
         click.echo(json.dumps(_as_dict(examined, findings, refusal)))
@@ -66,7 +68,7 @@ def _print(examined: "Doctor", findings: "list[Finding]", refusal: "Finding | No
     from rich.table import Table
 
     table = Table(show_lines=False)
-    for column in ("layer", "state", "what was found", "what to do"):
+    for column in ("layer", "state", "finding", "what to do"):
         table.add_column(column, overflow="fold")
     before = ""
     for finding in findings:
@@ -77,11 +79,11 @@ def _print(examined: "Doctor", findings: "list[Finding]", refusal: "Finding | No
         click.echo(f"{station.milliseconds:>9,} ms  {station.name}")
     if refusal is None:
         unknown = len({finding.layer for finding in findings if finding.state == "unknown"})
-        click.echo("no layer refuses" + (f"; {unknown} could not be examined" if unknown else ""))
+        click.echo("no layer fails" + (f"; {unknown} could not be checked" if unknown else ""))
         return
-    click.echo(f"first to refuse: {refusal.layer}: {refusal.what}")
-    click.echo(f"to mend it: {refusal.cure}")
+    click.echo(f"first failing layer: {refusal.layer}: {refusal.what}")
+    click.echo(f"to fix it: {refusal.cure}")
     if refusal.section:
         click.echo(f"runbook: docs/operations.md#{refusal.section}")
     if place_is_local and "aws " in refusal.cure:
-        click.echo("(aws reaches the local stack with the variables of docs/local-stack.md)")
+        click.echo("(for `aws` to reach the local stack, set the variables that docs/local-stack.md lists)")

@@ -1,4 +1,4 @@
-"""Commands on the OpenSearch domain of a stack: its master user's password, and what the role mapper puts there."""
+"""`iot-stream password` and `iot-stream domain`: a domain's master user and the objects managed in it."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ __all__ = ["domain", "password"]
 @click.command()
 @options.target_options
 def password(state: Path | None, stack_name: str, *, aws: bool) -> None:
-    """Print the name and the password of the domain's master user."""
+    """Print the name and password of the domain's master user."""
     click.echo(" ".join(options.resolve_target(state, stack_name, aws=aws).master_user()))
 
 
 @click.group()
 def domain() -> None:
-    """Show, apply, migrate or remove what the stack has in its OpenSearch domain, without a deployment."""
+    """Show, apply, migrate or remove the stack's objects in its OpenSearch domain, without a deployment."""
 
 
 def _add(action: str, help_text: str) -> None:
@@ -42,8 +42,8 @@ def _add(action: str, help_text: str) -> None:
 
 _add(
     "show",
-    "Compare the domain with what the stack wants there; change nothing. Exits with 1 if an object is not as wanted.",
+    "Compare the domain with what the stack manages there; change nothing. Exits with 1 if an object differs.",
 )
 _add("apply", "Create or repair the role, its mapping, the index template, retention and dashboards.")
-_add("migrate", "Put an index behind an alias of its name, as retention without rotation needs it; keep its readings.")
-_add("remove", "Remove what the stack added; delivery is refused (403) until it is applied again.")
+_add("migrate", "Turn the index into an alias of that name, which retention without rotation needs; keep its readings.")
+_add("remove", "Remove the stack's objects from the domain; delivery fails (403) until you apply them again.")

@@ -1,4 +1,4 @@
-"""`iot-stream failures`: list, show and replay what Firehose left in S3."""
+"""`iot-stream failures`: list, show and replay the failed records that Firehose wrote to S3."""
 
 import json
 import time
@@ -22,23 +22,25 @@ if TYPE_CHECKING:
 
 __all__ = ["failures"]
 
-_TIME = "ISO 8601, or an age such as 90m, 2h or 7d."
+_TIME = "ISO 8601 or an age such as 90m, 2h or 7d."
 
 
 def _filters(command: Any) -> Any:
     """Add the options that choose among failed records."""
     for option in (
-        click.option("--reason", "reasons", multiple=True, help="Only for this reason; may be given several times."),
-        click.option("--code", "codes", multiple=True, help="Only with this error code; may be given several times."),
-        click.option("--kind", type=click.Choice(["processing", "document"]), help="Only of this kind."),
-        click.option("--until", help=f"Only what arrived before this time: {_TIME}"),
-        click.option("--since", help=f"Only what arrived from this time on: {_TIME}"),
+        click.option(
+            "--reason", "reasons", multiple=True, help="Only records that failed for this reason; can be repeated."
+        ),
+        click.option("--code", "codes", multiple=True, help="Only records with this error code; can be repeated."),
+        click.option("--kind", type=click.Choice(["processing", "document"]), help="Only records of this kind."),
+        click.option("--until", help=f"Only records that arrived before this time: {_TIME}"),
+        click.option("--since", help=f"Only records that arrived at or after this time: {_TIME}"),
     ):
         command = option(command)
     return command
 
 
-_limit = click.option("--limit", type=click.IntRange(min=1), help="At most so many records.")
+_limit = click.option("--limit", type=click.IntRange(min=1), help="Maximum number of records.")
 
 
 @click.group()
@@ -51,7 +53,7 @@ def failures() -> None:
 @_filters
 @options.as_json
 def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **filters: Any) -> None:
-    """Sum up failed records by kind, code, index and hour, with all reasons."""
+    """Count failed records by kind, code, index and hour, with all reasons."""
     from iot_stream.failure_objects import BackupLocation, FailureObjects
     from iot_stream.failures.summary import summarize
 
@@ -86,9 +88,9 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
 def show(
     *, key: str | None, state: Path | None, aws: bool, stack_name: str, as_json: bool, limit: int | None, **filters: Any
 ) -> None:
-    """Print failed records with their reasons and data, of the object KEY or of the newest objects.
+    """Print failed records with their reasons and data, from the object KEY or from the newest objects.
 
-    With --json it prints one object a line. What devices sent may be private: it is printed here and nowhere else.
+    With --json, one object per line is printed. The data is what devices sent, which may be private.
     """
     from iot_stream.failure_objects import BackupLocation, FailureObjects
 
@@ -129,7 +131,7 @@ def show(
             shown = {name: value for name, value in row.items() if value or value == 0}  # the first line is 0
             click.echo("\n".join(f"{name:<12} {plain(value)}" for name, value in shown.items()) + "\n")
     if left == (limit or _SHOWN):
-        click.echo("no failed records of that kind" if chosen else "no failed records", err=True)
+        click.echo("no failed records match the filters" if chosen else "no failed records", err=True)
 
 
 @failures.command()
@@ -142,17 +144,16 @@ def show(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Python file with transform(data, failure) that repairs each record.",
 )
-@click.option("--rate", type=options.PositiveNumber(), default=1000, help="At most so many records a second.")
-@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be sent.")
-@click.option("--unchecked", is_flag=True, help="Send readings too that the function would fail again.")
-@click.option(
-    "--backup", is_flag=True, help="Feed the source backup (BackupMode=AllDocuments) back instead of failures."
-)
+@click.option("--rate", type=options.PositiveNumber(), default=1000, help="Maximum number of records per second.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; report what would be sent.")
+@click.option("--unchecked", is_flag=True, help="Also send readings that would fail in the function again.")
+@click.option("--backup", is_flag=True, help="Replay the source backup (BackupMode=AllDocuments) instead of failures.")
 @click.option(
     "--unsure",
     type=click.Choice(["ask", "send", "skip"]),
     default="ask",
-    help="Records that an interrupted replay had under way: ask the stream, send them again, or don't.",
+    help="What to do with records that an interrupted replay may have sent: ask reads the stream to find out, send "
+    "sends them again, skip does not.",
 )
 @options.as_json
 def replay(
@@ -172,9 +173,11 @@ def replay(
 ) -> None:
     """Send failed readings to the stream again, and failed documents to their index.
 
-    An object moves to replayed/ in the bucket once all it held is confirmed. Interrupted, the same command goes on
-    where it stopped. Exits with 1 if records that were selected stay. --backup takes what was backed up until it was
-    first used; --since and --until then mean when an object was written.
+    An object moves to replayed/ in the bucket once all its records are confirmed. If a replay is interrupted, run the
+    same command again: it continues where it stopped. Exits with 1 if selected records were not sent.
+
+    --backup replays what was backed up before its first use; --since and --until then select by the time at which an
+    object was written.
     """
     from contextlib import nullcontext
 
@@ -186,7 +189,7 @@ def replay(
     from iot_stream.failures.transform import load_transform, unchanged
 
     if backup and (given := [f"--{name.rstrip('s')}" for name in ("reasons", "codes", "kind") if filters[name]]):
-        raise click.UsageError(f"--backup feeds back what did not fail: leave {', '.join(given)} out")
+        raise click.UsageError(f"--backup replays records that did not fail: omit {', '.join(given)}")
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
     stream, bucket = target.stack.output("StreamName"), target.stack.output("BackupBucketName")
@@ -233,7 +236,7 @@ _SHOWN = 10
 
 
 def _failures(target: "Target", until: datetime | None) -> "Iterator[Source]":
-    """Return what failed before the replay: it would meet on later pages what has failed because of it, for ever."""
+    """Return what failed before the replay started; otherwise it could replay its own new failures endlessly."""
     from functools import partial
 
     from iot_stream.failure_objects import BackupLocation, FailureObjects
@@ -252,7 +255,7 @@ def _backups(target: "Target", store: "ProgressStore", *, dry_run: bool) -> "Ite
 
     until = store.backup_start() if dry_run else store.start_backup(time.sleep)
     if until is not None:
-        click.echo(f"only what was backed up until {until.isoformat()}, when the backup was first fed back", err=True)
+        click.echo(f"replaying only what was backed up until {until.isoformat()}, the first use of --backup", err=True)
     backups = SourceBackup(target.client("s3"), BackupLocation.of(target.stack))
     return (Source(each.key, partial(backups.records, each), move=False) for each in backups.objects(until))
 
@@ -282,7 +285,7 @@ def _reasons(target: "Target") -> "Reasons":
 
 
 def _steps(*, hidden: bool) -> "Callable[[Outcome], None]":
-    """Return what shows progress on stderr where that is a terminal."""
+    """Return a callback that shows progress on stderr if that is a terminal."""
     terminal = click.get_text_stream("stderr").isatty() and not hidden
 
     def show_step(outcome: "Outcome") -> None:
@@ -296,10 +299,10 @@ def _sentence(outcome: "Outcome", *, dry_run: bool) -> str:
     done = "would be sent" if dry_run else "sent"
     lines = [f"{outcome.streamed:,} readings and {outcome.indexed:,} documents {done}; {outcome.moved:,} objects moved"]
     if outcome.earlier:
-        lines.append(f"{outcome.earlier:,} were sent by an earlier replay")
+        lines.append(f"{outcome.earlier:,} had been sent by an earlier replay")
     if outcome.other:
-        lines.append(f"{outcome.other:,} were not selected")
-    lines += [f"{count:,} stay: {reason}" for reason, count in outcome.stays.most_common()]
+        lines.append(f"{outcome.other:,} did not match the filters")
+    lines += [f"{count:,} not sent: {reason}" for reason, count in outcome.stays.most_common()]
     lines += outcome.broken.lines(_ROWS)
     return "\n".join(lines)
 

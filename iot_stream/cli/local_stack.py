@@ -25,9 +25,9 @@ def run(
     parameters: dict[str, str],
     **ports: int,
 ) -> None:
-    """Start the whole system here, send readings, show them arrive, account for every one, stop.
+    """Start the local stack, send readings, show them arrive, account for every one, and stop.
 
-    Exits with 0 only if every reading sent is searchable in OpenSearch or a failure object in S3.
+    Exits with 0 only if every reading sent is searchable in OpenSearch or in a failure object in S3.
     """
     from iot_stream.display import Display, reconciliation_text, sent_text, startup_summary
     from iot_stream.generator.sources import notes_on, open_readings
@@ -40,7 +40,7 @@ def run(
     description = options.load_built_description()
     open_readings(
         sending.choice, description, seed=sending.seed, zone=dt.UTC
-    )  # a mistake is said before anything starts
+    )  # report a mistake before anything starts
     display = Display()
     started = local_stack.up(
         options.state_folder(state), options.make_ports(ports), overrides=parameters, say=display.say
@@ -50,9 +50,9 @@ def run(
         zone = device_zone(stack)
         readings = open_readings(sending.choice, description, seed=sending.seed, zone=zone)
         click.echo(startup_summary(started, stack))
-        if sending.seconds is None and sys.stdout.isatty():  # a person is here to look at it
+        if sending.seconds is None and sys.stdout.isatty():  # interactive
             open_page(started.live_url)
-        end = "" if sending.seconds else "; Ctrl-C ends it"
+        end = "" if sending.seconds else "; press Ctrl-C to stop"
         display.say(f"sending {sending.rate:g} readings per second (seed {sending.seed}){end}")
         for note in notes_on(sending.choice, description, zone=zone, now=int(time.time() * 1000)):
             display.say(f"note: {note}")
@@ -74,9 +74,9 @@ def run(
 @click.command()
 @options.local_stack_options
 def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
-    """Start the local stack and leave it running: OpenSearch, AWS's APIs, sam build and deploy, delivery.
+    """Start the local stack and leave it running: OpenSearch, AWS APIs, sam build and deploy, delivery.
 
-    On a local stack that lacks a part, start that part alone again; everything that the stack holds stays.
+    If the stack is running but a part of it has stopped, restart only that part and keep all data.
     """
     from iot_stream.display import Display, startup_summary
     from iot_stream.local import local_stack
@@ -86,7 +86,7 @@ def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
     display, folder = Display(), options.state_folder(state)
     started = restart_parts(folder, display.say)
     if started and parameters:
-        display.say("note: the stack keeps its parameters; `iot-stream deploy --parameter …` changes them")
+        display.say("note: --parameter was ignored, because the stack exists; use `iot-stream deploy --parameter …`")
     started = started or local_stack.up(folder, options.make_ports(ports), overrides=parameters, say=display.say)
     click.echo(startup_summary(started, started.stack()))
 
@@ -95,9 +95,9 @@ def up(state: Path | None, parameters: dict[str, str], **ports: int) -> None:
 @options.state
 @options.parameters
 def deploy(state: Path | None, parameters: dict[str, str]) -> None:
-    """Build and deploy the template onto the running local stack, which keeps what it holds.
+    """Build and deploy the template to the running local stack, which keeps its data.
 
-    A changed function, template or --parameter takes effect in ten to twenty seconds. On AWS: sam build && sam deploy.
+    A changed function, template or --parameter takes effect in 10 to 20 seconds. On AWS: sam build && sam deploy.
     """
     from iot_stream.display import Display
     from iot_stream.local import local_stack
@@ -112,7 +112,7 @@ def deploy(state: Path | None, parameters: dict[str, str]) -> None:
 @click.command()
 @options.state
 def down(state: Path | None) -> None:
-    """Stop the local stack, if one is running."""
+    """Stop the local stack if it is running."""
     from iot_stream.local import local_stack
 
     click.echo("stopped" if local_stack.stop(options.state_folder(state), click.echo) else "nothing was running")
@@ -122,7 +122,7 @@ def down(state: Path | None) -> None:
 @options.state
 @options.as_json
 def status(state: Path | None, *, as_json: bool) -> None:
-    """Show how many records are at each step of the local stack."""
+    """Show how many records have reached each step of the local stack."""
     from iot_stream.display import counts_text
     from iot_stream.local import local_stack
     from iot_stream.run.counts import read_counts

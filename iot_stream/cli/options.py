@@ -1,4 +1,4 @@
-"""Options and option types that several commands share, and what they are resolved to."""
+"""Options and option types that several commands share, and functions that resolve them."""
 
 import math
 from collections.abc import Callable
@@ -35,11 +35,11 @@ __all__ = [
     "time_range_start",
 ]
 
-_FILE_WIDTH = 160  # columns where there is no terminal
+_FILE_WIDTH = 160  # columns if the output is not a terminal
 
 
 class FiniteRange(click.FloatRange):
-    """A range of numbers; `nan`, which is neither below nor above any bound, is in none."""
+    """A range of numbers that rejects `nan`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return `value` as a float, or fail with a usage error."""
@@ -66,10 +66,10 @@ class PositiveNumber(click.ParamType):
 
 
 def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Return NAME=VALUE pairs as a mapping; what the template does not take is refused before anything else."""
+    """Return NAME=VALUE pairs as a mapping; reject what the template does not accept before anything starts."""
     for value in values:
         if "=" not in value:
-            raise click.BadParameter(f"{value} is not NAME=VALUE, for example IndexRotationPeriod=OneDay")
+            raise click.BadParameter(f"{value} must have the form NAME=VALUE, for example IndexRotationPeriod=OneDay")
     given = dict(value.split("=", 1) for value in values)
     if given:
         from iot_stream.local.parameters import check_parameters
@@ -79,14 +79,14 @@ def _parameters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 
 
 def _stack_name(context: click.Context, _: click.Parameter, value: str) -> str:
-    """Return the name; refuse one that would be ignored, so that nobody acts on another stack than the one named."""
+    """Return the name; reject one without --aws, which would be ignored and act on the local stack instead."""
     if context.get_parameter_source("stack_name") is ParameterSource.COMMANDLINE and not context.params.get("aws"):
-        raise click.UsageError("--stack names a stack on AWS: add --aws, or leave it out for the local stack")
+        raise click.UsageError("--stack names a stack on AWS: add --aws, or omit --stack for the local stack")
     return value
 
 
 def all_of(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return one decorator that applies several options, in the order of the help text."""
+    """Return one decorator that applies several options, listed in this order in the help text."""
 
     def decorate(command: Any) -> Any:
         for option in reversed(options):
@@ -100,7 +100,7 @@ state = click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="IOT_STREAM_STATE",
-    help="Folder of the local stack's state and logs.  [default: .local/stack of the project]",
+    help="Folder for the local stack's state and logs.  [default: .local/stack in the project]",
 )
 """`--state`: where the local stack keeps its state."""
 
@@ -110,7 +110,7 @@ parameters = click.option(
     metavar="NAME=VALUE",
     multiple=True,
     callback=_parameters,
-    help="Set a parameter of template.yaml; may be given several times.",
+    help="Set a parameter of template.yaml; can be repeated.",
 )
 
 local_stack_options = all_of(
@@ -119,11 +119,11 @@ local_stack_options = all_of(
     click.option(
         "--domain-port", type=click.IntRange(1, 65535), default=19201, help="HTTPS port of the domain's endpoint."
     ),
-    click.option("--aws-port", type=click.IntRange(1, 65535), default=14566, help="Port of the local AWS."),
+    click.option("--aws-port", type=click.IntRange(1, 65535), default=14566, help="Port of the local AWS APIs."),
     click.option("--live-port", type=click.IntRange(1, 65535), default=8600, help="Port of the live page."),
     parameters,
 )
-"""What the commands that start a local stack take: its folder, its ports, and parameters of the template."""
+"""Options of commands that start a local stack: its folder, its ports, and parameters of the template."""
 
 target_options = all_of(
     state,
@@ -131,29 +131,29 @@ target_options = all_of(
         "--aws",
         is_flag=True,
         is_eager=True,  # `--stack` looks at it, whichever comes first
-        help="Act on the stack deployed on AWS, with your AWS credentials.",
+        help="Use the stack deployed on AWS, with your AWS credentials.",
     ),
     click.option(
         "--stack", "stack_name", default="iot-stream", callback=_stack_name, help="Name of the stack (with --aws)."
     ),
 )
-"""What the commands take that act on the local stack, or with `--aws` on AWS: see `resolve_target`."""
+"""Options of commands that act on the local stack, or with `--aws` on AWS: see `resolve_target`."""
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 time_range_start = click.option(
     "--from", "start", default="now-15m", help="Start of the time range, for example now-1h."
 )
 
 
 def resolve_target(state: Path | None, stack_name: str, *, aws: bool) -> "Target":
-    """Return what a command with `target_options` acts on (raises StackError where there is none)."""
+    """Return the target of a command with `target_options` (raises StackError if there is none)."""
     from iot_stream.target import Target
 
     return Target.on_aws(stack_name) if aws else Target.local(state_folder(state))
 
 
 def load_description(path: Path | None = None) -> "Description":
-    """Return the description in a file, or the project's (raises IotStreamError with all mistakes)."""
+    """Return the description in `path`, or the project's (raises IotStreamError that lists all mistakes)."""
     from iot_stream.description import DescriptionError, load
 
     try:
@@ -188,7 +188,7 @@ def make_ports(ports: dict[str, int]) -> "Ports":
 
 
 def print_table(table: "Table") -> None:
-    """Print a table; what others wrote (a device, AWS) is no markup, and a file gets wide lines."""
+    """Print a table without interpreting markup in foreign text; use wide lines if the output is not a terminal."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)

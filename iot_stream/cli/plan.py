@@ -1,4 +1,4 @@
-"""`iot-stream plan`: how large everything must be for a fleet, what it costs, and the parameters that deploy it."""
+"""`iot-stream plan`: size a stack for a fleet, with its cost and the parameters that deploy it."""
 
 import json
 from pathlib import Path
@@ -20,26 +20,38 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--every", "every_s", type=options.FiniteRange(0.001, 10**7), required=True, help="Seconds between readings."
 )
-@click.option("--bytes", "reading_bytes", type=click.IntRange(1, 2**20), default=170, help="Size of a reading.")
 @click.option(
-    "--keep", "keep_days", type=click.IntRange(1, 36_000), default=30, help="Days that readings are searchable."
+    "--bytes", "reading_bytes", type=click.IntRange(1, 2**20), default=170, help="Size of a reading in bytes."
 )
-@click.option("--peak", type=options.FiniteRange(1, 1000), default=2.0, help="Highest rate, in averages.")
-@click.option("--replicas", type=click.IntRange(0, 5), default=1, help="Copies of the data on other nodes.")
 @click.option(
-    "--delay", "buffer_seconds", type=click.IntRange(0, 1800), default=120, help="Longest wait in the buffers."
+    "--keep", "keep_days", type=click.IntRange(1, 36_000), default=30, help="Days that readings stay searchable."
+)
+@click.option("--peak", type=options.FiniteRange(1, 1000), default=2.0, help="Peak rate as a multiple of the average.")
+@click.option("--replicas", type=click.IntRange(0, 5), default=1, help="Replicas of each shard.")
+@click.option(
+    "--delay",
+    "buffer_seconds",
+    type=click.IntRange(0, 1800),
+    default=120,
+    help="Seconds that a reading may wait in the buffers.",
 )
 @click.option("--failed", type=options.FiniteRange(0, 100), default=0.1, help="Percentage of readings that fail.")
 @click.option("--backup", "backup_all", is_flag=True, help="Keep every reading in S3 too (BackupMode=AllDocuments).")
 @click.option("--small", "burstable", is_flag=True, help="Allow t3.small.search: cheapest, not for production.")
 @click.option(
-    "--mode", type=click.Choice(["provisioned", "on-demand"]), help="Of the stream.  [default: the cheaper one]"
+    "--mode",
+    type=click.Choice(["provisioned", "on-demand"]),
+    help="Capacity mode of the stream.  [default: the cheaper one]",
 )
 @click.option(
-    "--warm", is_flag=True, help="The account has On-demand Advantage: a stream on demand takes the peak at once."
+    "--warm",
+    is_flag=True,
+    help="The account uses On-demand Advantage, so an on-demand stream can be warmed up for the peak.",
 )
-@click.option("--prices", "price_file", type=_FILE, help="A price table in place of the shipped one.")
-@click.option("--measured", "measured_files", type=_FILE, multiple=True, help="JSON of `make bench`; several times.")
+@click.option("--prices", "price_file", type=_FILE, help="Price table to use instead of the included one.")
+@click.option(
+    "--measured", "measured_files", type=_FILE, multiple=True, help="JSON file of `make bench`; can be repeated."
+)
 @options.as_json
 def plan(
     *,
@@ -50,7 +62,7 @@ def plan(
     as_json: bool,
     **wanted: Any,
 ) -> None:
-    """Size stream, function, delivery stream and domain for a fleet; deploys and asks nothing of AWS."""
+    """Size the stream, function, delivery stream and domain for a fleet; offline, without calling AWS."""
     from rich.console import Console
 
     from iot_stream.plan import report

@@ -1,4 +1,4 @@
-"""Commands on the description of a reading, functions/enrichment/readings.toml."""
+"""`iot-stream readings`: work on the description of a reading, functions/enrichment/readings.toml."""
 
 import sys
 import time
@@ -21,17 +21,17 @@ _sample = click.argument("sample", metavar="[FILE]", type=click.File("rb"), defa
 
 @click.group()
 def readings() -> None:
-    """Work on the description of a reading, functions/enrichment/readings.toml, from which everything follows."""
+    """Work on functions/enrichment/readings.toml, the description of a reading that everything is built from."""
 
 
 @readings.command()
 @_sample
-@click.option("--write", is_flag=True, help="Replace functions/enrichment/readings.toml by it, instead of printing it.")
+@click.option("--write", is_flag=True, help="Replace functions/enrichment/readings.toml instead of printing.")
 def init(*, sample: BinaryIO, write: bool) -> None:
-    """Guess the description of a reading from samples: one field for each value, a comment for each guess.
+    """Draft the description of a reading from samples, with a comment for each guess.
 
-    FILE (standard input when left out) holds JSON objects: one, an array, lines, or one behind the other. Read every
-    guess, then correct it: samples don't say which fields are optional, and what a value must not be.
+    FILE (default: standard input) contains JSON objects: a single one, an array, one per line, or concatenated. Check
+    every guess: samples don't show which fields are optional, or which values are invalid.
     """
     from iot_stream.description import FILE, DescriptionError, ReadingError, parse
     from iot_stream.readings.draft import draft, header_of
@@ -41,34 +41,40 @@ def init(*, sample: BinaryIO, write: bool) -> None:
     try:
         text = draft(guess(split(sample.read())), header_of(_text_of(FILE)))
     except ReadingError as error:
-        raise IotStreamError(f"a sample is no reading: {error}. `iot-stream readings try` says which") from error
+        raise IotStreamError(
+            f"a sample is not a reading: {error}. `iot-stream readings try` shows which one"
+        ) from error
     if write:
         FILE.write_text(text, encoding="utf-8")
-        click.echo(f"written: {FILE.relative_to(PROJECT)} (git has the one before)")
-        click.echo("read every guess, `iot-stream readings try` the samples, then `iot-stream readings build`")
+        click.echo(f"written: {FILE.relative_to(PROJECT)} (git has the previous version)")
+        click.echo("check every guess, run `iot-stream readings try` on the samples, then `iot-stream readings build`")
     else:
         click.echo(text, nl=False)
     try:
         parse(text)
     except DescriptionError as error:
-        raise IotStreamError(f"not complete yet, the samples don't say it:\n{error}") from error
+        raise IotStreamError(
+            f"the draft is incomplete, because the samples don't show this; add it:\n{error}"
+        ) from error
 
 
 @readings.command("try")
 @_sample
 @options.as_json
-@click.option("--time-zone", default="UTC", help="What a time without an offset means: DeviceTimeZone of the stack.")
+@click.option(
+    "--time-zone", default="UTC", help="Time zone of times without an offset; use the stack's DeviceTimeZone."
+)
 @click.option(
     "--description",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Another description.  [default: functions/enrichment/readings.toml]",
+    help="Description to use.  [default: functions/enrichment/readings.toml]",
 )
 def try_(*, sample: BinaryIO, as_json: bool, time_zone: str, path: Path | None) -> None:
-    """Show the document of each reading in FILE, or everything that is wrong with it, without a stack.
+    """Show the document of each reading in FILE, or everything that is wrong with it; no stack is needed.
 
-    FILE (standard input when left out) holds JSON objects: one, an array, lines, or one behind the other. Each is tried
-    as a record of its own, by the code of the function. Exits with 1 if one fails.
+    FILE (default: standard input) contains JSON objects: a single one, an array, one per line, or concatenated. Each is
+    processed as a separate record, with the enrichment function's code. Exits with 1 if any reading fails.
     """
     from zoneinfo import ZoneInfo
 
@@ -87,16 +93,16 @@ def try_(*, sample: BinaryIO, as_json: bool, time_zone: str, path: Path | None) 
 
 @readings.command()
 def template() -> None:
-    """Print a template of the Kinesis Data Generator whose readings fit the description."""
+    """Print a Kinesis Data Generator template whose readings match the description."""
     from iot_stream.generator.derived import template_of
 
     click.echo(template_of(options.load_description()), nl=False)
 
 
 @readings.command()
-@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a built file is not up to date.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a built file is out of date.")
 def build(*, check: bool) -> None:
-    """Build what follows from the description: templates, saved objects, rules of alerts, docs/readings.md."""
+    """Build the files that follow from the description: templates, saved objects, alert rules, docs/readings.md."""
     from iot_stream.dashboards.definition import MOST_CATEGORIES, MOST_MEASURES, load
     from iot_stream.readings.built_files import write
 
@@ -108,13 +114,13 @@ def build(*, check: bool) -> None:
         click.echo("all built files are up to date")
     if left_out := load(reading=reading).without_panels:
         click.echo(
-            f"without panels: {', '.join(field.name for field in left_out)}. The dashboard has them for the first "
-            f"{MOST_MEASURES} measures and {MOST_CATEGORIES} categories in readings.toml; move up what you look at most"
+            f"no panels for: {', '.join(field.name for field in left_out)}. The dashboard shows the first "
+            f"{MOST_MEASURES} measures and {MOST_CATEGORIES} categories in readings.toml; move the important ones up"
         )
 
 
 def _text_of(path: Path) -> str:
-    """Return a description's text; none where it was deleted or is no text, for `init` writes a new one."""
+    """Return a description's text, or an empty one if the file is missing or not UTF-8: `init` writes a new one."""
     try:
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError):
@@ -130,7 +136,7 @@ def _trials_text(trials: list["Trial"]) -> str:
             lines.append(f"reading {number} fails:")
             lines += [f"  {cause} - {advice}" for cause, advice in zip(trial.causes, trial.advice, strict=True)]
         if trial.dropped:
-            lines.append(f"  not described, so dropped: {', '.join(trial.dropped)}")
+            lines.append(f"  dropped, because not described: {', '.join(trial.dropped)}")
     failed = sum(bool(trial.causes) for trial in trials)
     return "\n".join([*lines, f"{len(trials)} readings, {failed} failed"])
 

@@ -1,4 +1,4 @@
-"""Send device readings: the generator's command."""
+"""`iot-stream send`: send device readings."""
 
 import datetime as dt
 import json
@@ -28,11 +28,11 @@ _SHOWN = 5  # as many as the Kinesis Data Generator shows as a test
     "recorded",
     metavar="FILE",
     type=click.File("rb"),
-    help="Send the readings of this file (- is standard input) as they stand: JSON objects, as `readings try` takes "
-    "them.  [default: made-up ones]",
+    help="Send the readings in this file (- for standard input) unchanged; same formats as `readings try`.  [default: "
+    "generated readings]",
 )
 @click.option("--count", type=click.IntRange(min=1), help="Number of records to send.  [default: with --readings, all]")
-@click.option("--dry-run", is_flag=True, help="Print 5 records, or --count, and send nothing; times are in UTC.")
+@click.option("--dry-run", is_flag=True, help="Print 5 records, or --count, and send nothing. Times are in UTC.")
 @options.as_json
 def send(
     *,
@@ -45,9 +45,9 @@ def send(
     aws: bool,
     as_json: bool,
 ) -> None:
-    """Send device readings, or records of any template, into the Kinesis data stream: see docs/send.md.
+    """Send device readings, or records from any template, to the Kinesis data stream (see docs/send.md).
 
-    Waits until the delivery stream is active. With --aws it sends to the stack on AWS, which is paid by the record.
+    Waits until the delivery stream is active. With --aws, records go to the stack on AWS, which bills them.
     """
     from iot_stream.display import progress, sent_text
     from iot_stream.generator.job import CLIENT_CONFIG, send_readings, wait_until_active
@@ -117,7 +117,7 @@ def _recorded(file: BinaryIO, sending: Sending) -> list[bytes]:
     """Return the readings of a file.
 
     Raises:
-        UsageError: there are none, or options ask for made-up ones too.
+        UsageError: there are none, or options for generated readings are given too.
     """
     from iot_stream.readings.sample import is_json, split
 
@@ -131,11 +131,11 @@ def _recorded(file: BinaryIO, sending: Sending) -> list[bytes]:
     }
     given = [name for name, value in made_up.items() if value]
     if given:
-        raise click.UsageError(f"--readings sends what is recorded as it stands: leave {', '.join(given)} out")
+        raise click.UsageError(f"--readings sends recorded readings unchanged: omit {', '.join(given)}")
     data = file.read()
     if not data.strip():
-        raise click.UsageError(f"--readings: {file.name} holds no readings")
+        raise click.UsageError(f"--readings: {file.name} is empty: give a file with readings")
     readings = split(data)
     if not (readings[0].startswith((b"{", b"[")) and any(is_json(reading) for reading in readings)):
-        raise click.UsageError(f"--readings: {file.name} holds no JSON objects: see `iot-stream readings try`")
+        raise click.UsageError(f"--readings: {file.name} contains no JSON objects: see `iot-stream readings try`")
     return readings

@@ -1,4 +1,4 @@
-"""What is sent, how fast and for how long: the options that `send` and `run` share."""
+"""Options that `send` and `run` share: what is sent, how fast and for how long."""
 
 import functools
 import math
@@ -38,19 +38,21 @@ class Sending:
     faulty: float
 
     def check(self) -> None:
-        """Check what goes together (raises UsageError)."""
+        """Check that the options can be combined (raises UsageError)."""
         if sum(option is not None for option in (self.ramp, self.sine, self.gauss)) > 1:
-            raise click.UsageError("--ramp, --sine and --gauss exclude each other: the rate changes in one way")
+            raise click.UsageError("--ramp, --sine and --gauss can't be combined: give only one of them")
         if self.ramp is not None and self.seconds is None:
-            raise click.UsageError("--ramp needs --for: the rate is reached at its end")
+            raise click.UsageError("--ramp needs --for, at the end of which the rate is reached")
         asked = {"--rate": self.rate, "--ramp": self.ramp, "--gauss": self.gauss}
         for name, rate in asked.items():
             if rate is not None and rate > _HIGHEST_RATE:
-                raise click.UsageError(f"{name}: {rate:g} is more than {_HIGHEST_RATE:g} a second")
+                raise click.UsageError(f"{name}: {rate:g} is too high: the maximum is {_HIGHEST_RATE:g} per second")
         if self.sine is not None and self.sine[1] < 1:
-            raise click.UsageError("--sine: a wave takes one second at least")
+            raise click.UsageError("--sine: the period must be at least one second")
         if self.sine is not None and self.sine[0] > self.rate:
-            raise click.UsageError(f"--sine: a rate of {self.rate:g} can swing by {self.rate:g} at most, not below 0")
+            raise click.UsageError(
+                f"--sine: the amplitude must not exceed the rate ({self.rate:g}), or the rate would fall below 0"
+            )
 
     @property
     def due(self) -> "Due":
@@ -76,7 +78,7 @@ class Sending:
 
 
 def _weighted_files(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[Path, float]]:
-    """Return FILE and FILE=WEIGHT as pairs; a file whose name ends in =NUMBER is taken as it is."""
+    """Return FILE and FILE=WEIGHT as pairs; treat a whole value that names an existing file as FILE."""
     pairs = []
     for value in values:
         name, _separator, weight = value.rpartition("=")
@@ -85,7 +87,7 @@ def _weighted_files(_: click.Context, __: click.Parameter, values: tuple[str, ..
         except ValueError:
             number = None
         if number is not None and not (math.isfinite(number) and number > 0):
-            raise click.BadParameter(f"{value}: a weight is a number above 0")
+            raise click.BadParameter(f"{value}: the weight must be a number above 0")
         pairs.append((Path(value), 1.0) if number is None else (Path(name), number))
     return pairs
 
@@ -104,37 +106,44 @@ _options = all_of(
         metavar="FILE[=WEIGHT]",
         multiple=True,
         callback=_weighted_files,
-        help="Template of the Kinesis Data Generator; several are mixed by weight.  [default: the walkthrough's, or "
-        "one made for functions/enrichment/readings.toml]",
+        help="Kinesis Data Generator template; can be repeated, and templates are mixed by weight.  [default: the "
+        "walkthrough's, or one derived from functions/enrichment/readings.toml]",
     ),
     click.option("--rate", type=PositiveNumber(), default=100, help="Records per second."),
-    click.option("--ramp", type=PositiveNumber(), help="Change the rate evenly to this one until the end of --for."),
+    click.option("--ramp", type=PositiveNumber(), help="Change the rate linearly to this value by the end of --for."),
     click.option(
         "--sine",
         type=(PositiveNumber(), PositiveNumber()),
-        metavar="BY SECONDS",
-        help="Let the rate swing by this much, once in so many seconds.",
+        metavar="AMPLITUDE PERIOD",
+        help="Vary the rate as a sine wave with this amplitude and period in seconds.",
     ),
-    click.option("--gauss", type=PositiveNumber(), help="Draw each second's rate, with this standard deviation."),
+    click.option(
+        "--gauss",
+        type=PositiveNumber(),
+        help="Draw each second's rate from a normal distribution with this standard deviation.",
+    ),
     click.option("--for", "seconds", type=PositiveNumber(), help="Seconds to send for.  [default: until Ctrl-C]"),
     click.option(
         "--seed",
         type=click.IntRange(min=0),
         default=_random_seed,
         show_default="a random one",
-        help="Seed of random values: the same one makes the same records again, but for times.",
+        help="Seed for random values: the same seed generates the same records, except for times.",
     ),
     click.option(
-        "--devices", type=click.IntRange(min=1), help="So many devices send in turn.  [default: as the template says]"
+        "--devices",
+        type=click.IntRange(min=1),
+        help="Number of devices that take turns.  [default: set by the template]",
     ),
     click.option(
         "--lively",
         is_flag=True,
-        help="Devices (up to 20, or --devices) whose measures drift; one overheats and one falls silent, by turns.",
+        help="Simulate up to 20 devices (or --devices) whose measures drift. From time to time one overheats and one "
+        "falls silent.",
     ),
-    click.option("--late", type=_percent, default=0, help="Percentage of records that are a minute to an hour old."),
-    click.option("--duplicate", type=_percent, default=0, help="Percentage of records that repeat the one before."),
-    click.option("--faulty", type=_percent, default=0, help="Percentage of records that the function refuses."),
+    click.option("--late", type=_percent, default=0, help="Percentage of records that are a minute to an hour late."),
+    click.option("--duplicate", type=_percent, default=0, help="Percentage of records that repeat the previous one."),
+    click.option("--faulty", type=_percent, default=0, help="Percentage of records that fail in the function."),
 )
 
 

@@ -1,1 +1,1 @@
-"""Walk the way of a reading in order, and name the first layer that refuses, with what mends it."""
+"""Check the layers that a reading passes through, in order, and name the first one that fails with its fix."""

@@ -152,4 +152,4 @@ def _words(payload: bytes) -> str:
         error = json.loads(payload)
         return f"{error['errorType']}: {error['errorMessage']}"
     except (ValueError, KeyError, TypeError):
-        return "without a reason; its log may have one"
+        return "without a reason; check its log"

@@ -1,4 +1,4 @@
-"""What the doctor says of one layer. Pure."""
+"""Findings: what the doctor reports about a layer. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -15,17 +15,17 @@ _COMMANDS: Final = ("iot-stream domain ", "iot-stream failures ")
 
 
 class State(StrEnum):
-    """How a layer is."""
+    """The state of a layer."""
 
     OK = "ok"
     WARNING = "warning"
-    """Readings get through, and something needs attention."""
+    """Readings get through, but something needs attention."""
     REFUSES = "refuses"
-    """Readings do not get through, or whoever watches them is not told."""
+    """Readings do not get through, or nobody is notified of problems."""
     UNKNOWN = "unknown"
-    """It could not be examined: the caller lacks a permission, or the service did not respond."""
+    """It could not be checked: the caller lacks a permission, or the service did not respond."""
     SKIPPED = "skipped"
-    """It was not examined, because of what an earlier layer said."""
+    """It was not checked, because it depends on a layer that failed."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Finding:
 
     Attributes:
         layer: the layer's name.
-        state: how it is.
-        what: what was found, in one sentence.
-        cure: the command that mends it, or what to do; empty where nothing is to be done.
-        section: the section of docs/operations.md about it, without the file's name; may be empty.
+        state: the layer's state.
+        what: the finding, in one sentence.
+        cure: the command or action that fixes it; empty if there is nothing to do.
+        section: the anchor of its section in docs/operations.md; may be empty.
     """
 
     layer: str
@@ -47,7 +47,7 @@ class Finding:
     section: str = ""
 
     def on_aws(self, stack_name: str) -> "Finding":
-        """Return it with a cure that acts on the stack on AWS, where that is a command of ours."""
+        """Return the finding; if its cure is an `iot-stream` command, add the options for the stack on AWS."""
         if not self.cure.startswith(_COMMANDS):
             return self
         return replace(self, cure=f"{self.cure} --aws --stack {stack_name}")
@@ -59,5 +59,5 @@ class Finding:
 
 
 def first_refusal(findings: Iterable[Finding]) -> Finding | None:
-    """Return the first finding that refuses, in the order of the way; None where none does."""
+    """Return the first finding with the state REFUSES, or None."""
     return next((finding for finding in findings if finding.state is State.REFUSES), None)

@@ -1,4 +1,4 @@
-"""Judge what was found of the domain: its state, who gets in, its objects and the live index. Pure."""
+"""Judge the domain: its state, access, objects and the live index. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,17 +34,17 @@ _LAYER_OF: Final = {
     "AlertsRole": "device alerts",
     "AlertsRoleMapping": "device alerts",
 }
-"""Of each kind in the role mapper's report but `Indices`, which `judge_index` looks at itself."""
+"""The layer of each kind in the role mapper's report, except `Indices`, which `judge_index` checks itself."""
 _SECTIONS: Final = {"role and mapping": "deliveryauthfailurealarm", "device alerts": "devicealertserrorsalarm"}
 _DELIVERS: Final = {"Role", "RoleMapping"}
-"""Without these nothing is delivered; without the others it is, but not shaped, deleted or shown as the stack wants."""
+"""Without these nothing is delivered. Without the others, readings are delivered but not managed as configured."""
 
 
 def judge_domain(status: Mapping[str, Any] | None, name: str) -> Iterator[Finding]:
     """Judge DomainStatus of DescribeDomain; None: there is no such domain."""
     describe = f"aws opensearch describe-domain --domain-name {name}"
     if status is None or status.get("Deleted"):
-        cure = "sam deploy --parameter-overrides DomainName=… makes another; restore its indices from a snapshot"
+        cure = "sam deploy --parameter-overrides DomainName=… creates a new one; restore the indices from a snapshot"
         yield Finding("domain", State.REFUSES, f"domain {name} does not exist: it was deleted", cure, "removing-it")
     elif not (status.get("Endpoint") or status.get("Endpoints")):
         yield Finding(
@@ -60,28 +60,28 @@ def judge_domain(status: Mapping[str, Any] | None, name: str) -> Iterator[Findin
 def judge_sign_in(status: int, user: str) -> Iterator[Finding]:
     """Judge the HTTP status of `_plugins/_security/authinfo` for the master user of the stack's secret."""
     if status == _UNAUTHORIZED:
-        cure = "give the domain and the stack's secret the same password: docs/operations.md, Security options"
+        cure = "set the same password in the domain and in the stack's secret: docs/operations.md, Security options"
         yield Finding(
-            "sign-in", State.REFUSES, f"the domain refuses the password of {user} (401)", cure, "security-options"
+            "sign-in", State.REFUSES, f"the domain rejects the password of {user} (401)", cure, "security-options"
         )
     elif status == _FORBIDDEN:
-        text = f"the domain's access policy or the security plugin refuses {user} (403)"
+        text = f"the domain's access policy or the security plugin denies access to {user} (403)"
         yield Finding("sign-in", State.REFUSES, text, "see the access policy below", "deliveryauthfailurealarm")
     elif status >= 500:  # noqa: PLR2004 - HTTP's server errors
         yield Finding(
-            "sign-in", State.REFUSES, f"the domain responds {status}", "wait, then look at its alarms", "domainredalarm"
+            "sign-in", State.REFUSES, f"the domain returns {status}", "wait, then check its alarms", "domainredalarm"
         )
     else:
-        yield Finding("sign-in", State.OK, f"{user} signs in")
+        yield Finding("sign-in", State.OK, f"{user} can sign in")
 
 
 def judge_access_policy(policy: str, role_arn: str, domain_arn: str) -> Iterator[Finding]:
     """Judge the domain's AccessPolicies for the delivery role: is it allowed to write, and not denied?
 
-    "Identity and Access Management in Amazon OpenSearch Service": a statement without a principal's ARN counts for
-    everybody in the account; conditions are not evaluated here, and are said.
+    A statement for the account applies to every principal in it ("Identity and Access Management in Amazon OpenSearch
+    Service"). Conditions are not evaluated but reported.
     """
-    layer, cure = "access policy", "sam deploy (after a change of any parameter of the domain), or in the console"
+    layer, cure = "access policy", "restore it in the console, or change a parameter of the domain and run sam deploy"
     allowed = denied = conditional = False
     for statement in _statements(policy):
         if not (_covers_role(statement, role_arn) and _covers(statement, "Action", "es:ESHttpPut")):
@@ -95,14 +95,14 @@ def judge_access_policy(policy: str, role_arn: str, domain_arn: str) -> Iterator
         what = "denies" if denied else "does not allow"
         yield Finding(layer, State.REFUSES, f"it {what} {role_arn} es:ESHttp*", cure, "deliveryauthfailurealarm")
     elif conditional:
-        text = "it allows the delivery role to write under conditions, which were not evaluated"
+        text = "it allows the delivery role to write under conditions that were not evaluated"
         yield Finding(layer, State.WARNING, text, "", "deliveryauthfailurealarm")
     else:
         yield Finding(layer, State.OK, "it allows the delivery role to write")
 
 
 def judge_objects(lines: Mapping[str, str], layer: str) -> Iterator[Finding]:
-    """Judge what the role mapper's `show` says, one line for each kind of object, of the kinds of one layer."""
+    """Judge one layer's objects by the role mapper's `show`, which returns one line for each kind of object."""
     for kind, line in lines.items():
         if _LAYER_OF.get(kind) != layer:
             continue
@@ -123,10 +123,10 @@ def judge_cluster(health: Mapping[str, Any], wanted_nodes: int | None) -> Iterat
     layer, status = "cluster", health["status"]
     nodes, missing = health["number_of_data_nodes"], health.get("unassigned_shards", 0)
     if status == "red":
-        text = f"the cluster is red: {missing} shards are on no node"
+        text = f"the cluster is red: {missing} shards are unassigned"
         yield Finding(layer, State.REFUSES, text, "GET _cluster/allocation/explain, in Dev Tools", "domainredalarm")
     elif status == "yellow":
-        text = f"the cluster is yellow: {missing} shards are on no node"
+        text = f"the cluster is yellow: {missing} shards are unassigned"
         yield Finding(
             layer,
             State.WARNING,
@@ -135,9 +135,9 @@ def judge_cluster(health: Mapping[str, Any], wanted_nodes: int | None) -> Iterat
             "domainyellowalarm",
         )
     else:
-        yield Finding(layer, State.OK, f"the cluster is green, data nodes {nodes}")
+        yield Finding(layer, State.OK, f"the cluster is green; data nodes: {nodes}")
     if wanted_nodes is not None and nodes < wanted_nodes:
-        text = f"{nodes} of {wanted_nodes} data nodes are there"
+        text = f"only {nodes} of {wanted_nodes} data nodes are in the cluster"
         yield Finding(layer, State.WARNING, text, "GET _cat/nodes", "domainnodesalarm")
 
 
@@ -148,21 +148,21 @@ def judge_nodes(nodes: Sequence[Mapping[str, Any]], pools: Sequence[Mapping[str,
             "disk.used_percent",
             _STORAGE_PERCENT,
             "its storage is {} % full",
-            "iot-stream plan …; VolumeSizeGiB, RetentionDays",
+            "increase VolumeSizeGiB or reduce RetentionDays (see iot-stream plan)",
             "domainstoragealarm",
         ),
         (
             "heap.percent",
             _HEAP_PERCENT,
             "its Java heap is {} % full",
-            "a larger InstanceType, fewer shards",
+            "use a larger InstanceType or fewer shards",
             "domainmemoryalarm",
         ),
         (
             "cpu",
             _BUSY_PERCENT,
-            "it is {} % busy",
-            "a longer RefreshInterval, a larger InstanceType",
+            "its CPU usage is {} %",
+            "use a longer RefreshInterval or a larger InstanceType",
             "domainprocessoralarm",
         ),
     )
@@ -175,7 +175,7 @@ def judge_nodes(nodes: Sequence[Mapping[str, Any]], pools: Sequence[Mapping[str,
                 )
     rejected = sum(int(pool.get("rejected") or 0) for pool in pools)
     if rejected:
-        text = f"the write queues have refused {rejected} requests since the nodes started"
+        text = f"the write thread pools have rejected {rejected} requests since the nodes started"
         yield Finding("cluster", State.WARNING, text, "GET _cat/thread_pool/write?v", "domainwriterejectionalarm")
 
 
@@ -194,10 +194,10 @@ def judge_index(
     for index, block in blocks.items():
         text = f"writes to {'the whole cluster' if index == '_cluster' else index} are blocked: {block}"
         path = "_cluster/settings" if index == "_cluster" else f"{index}/_settings"
-        cure = f"free storage, then PUT {path} with the block set to null"
+        cure = f"free some storage, then PUT {path} with the block set to null"
         yield Finding(layer, State.REFUSES, text, cure, "domainwritesblockedalarm")
     if not mappings:
-        yield Finding(layer, State.OK, f"no index {name} yet: the first document makes it")
+        yield Finding(layer, State.OK, f"no index {name} yet: the first document creates it")
         return
     newest = max(mappings)
     have = mappings[newest].get("mappings", {}).get("properties", {})
@@ -207,12 +207,13 @@ def judge_index(
     ]
     absent = [field for field in wanted if field not in types]
     if wrong:
-        text = f"index {newest} is not as readings.toml describes it: {', '.join(wrong)}"
-        cure = f"copy it: POST _reindex into another index, DELETE {newest}, and back; or another IndexName"
+        text = f"index {newest} differs from readings.toml: {', '.join(wrong)}"
+        cure = f"POST _reindex into another index, DELETE {newest}, and reindex back; or deploy with another IndexName"
         yield Finding(layer, State.REFUSES, text, cure, "deliveryrejectedalarm")
     elif absent:
         text = f"index {newest} does not index {', '.join(absent)}: it is older than the description"
-        yield Finding(layer, State.WARNING, text, f"PUT {newest}/_mapping with these fields, or the next rotation")
+        cure = f"PUT {newest}/_mapping with these fields, or wait for the next rotation"
+        yield Finding(layer, State.WARNING, text, cure)
     else:
         yield Finding(layer, State.OK, f"index {newest} has the {len(wanted)} fields of the description")
 

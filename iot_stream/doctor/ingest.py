@@ -1,4 +1,4 @@
-"""Judge what was found of stack, key, stream, delivery stream, its role, logs and metrics. Pure.
+"""Judge the stack, key, stream, delivery stream and its role, logs and metrics. Pure.
 
 Arguments are the members of AWS's responses, as botocore's models name them.
 """
@@ -22,35 +22,35 @@ __all__ = [
 _STUCK: Final = {
     "ROLLBACK_COMPLETE": "sam delete --stack-name {name}, then deploy again",
     "ROLLBACK_FAILED": "aws cloudformation delete-stack --stack-name {name} --retain-resources …",
-    "CREATE_FAILED": "mend the cause, then sam deploy",
-    "UPDATE_FAILED": "mend the cause, then sam deploy",
+    "CREATE_FAILED": "fix the cause, then sam deploy",
+    "UPDATE_FAILED": "fix the cause, then sam deploy",
     "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback --stack-name {name}",
     "DELETE_FAILED": "empty the backup bucket, then sam delete --stack-name {name}",
 }
-"""The way out by StackStatus: docs/operations.md, "Stuck stacks"."""
+"""How to recover, by StackStatus: docs/operations.md, "Stuck stacks"."""
 _DURATION_LIMIT: Final = 48_000  # milliseconds; of FunctionDurationAlarm
 _METRICS: Final = {
     "WriteProvisionedThroughputExceeded": (
         0,
-        "the stream refused {value:,.0f} records in a quarter of an hour: its shards are too few",
+        "the stream throttled {value:,.0f} records in the last 15 minutes: it has too few shards",
         "sam deploy --parameter-overrides ShardCount=0",
         "producersthrottledalarm",
     ),
     "KinesisMillisBehindLatest": (
         600_000,
-        "the delivery stream reads {value:,.0f} ms behind the newest record",
-        "see the layers below: what keeps it from delivering keeps it from reading",
+        "the delivery stream is {value:,.0f} ms behind the newest record",
+        "check the layers below: a delivery stream that can't deliver stops reading",
         "readdelayalarm",
     ),
     "DeliveryToAmazonOpenSearchService.DataFreshness": (
         600,
-        "the oldest record that is not delivered is {value:,.0f} s old",
-        "see the layers below: the domain is too small or unwell",
+        "the oldest undelivered record is {value:,.0f} s old",
+        "check the layers below: the domain is too small or unhealthy",
         "deliverydelayalarm",
     ),
     "Throttles": (
         0,
-        "Lambda refused {value:,.0f} invocations of the function in a quarter of an hour",
+        "Lambda throttled {value:,.0f} invocations of the function in the last 15 minutes",
         "aws service-quotas list-service-quotas --service-code lambda",
         "functionthrottlesalarm",
     ),
@@ -67,7 +67,7 @@ _METRICS: Final = {
         "domaincreditalarm",
     ),
 }
-"""By metric: what it may be at most (in its own unit), what more than that means, the cure and the runbook."""
+"""By metric: the highest acceptable value (in the metric's unit), the finding above it, the cure and the runbook."""
 
 
 def judge_stack(description: Mapping[str, Any]) -> Iterator[Finding]:
@@ -78,10 +78,10 @@ def judge_stack(description: Mapping[str, Any]) -> Iterator[Finding]:
     if status in _STUCK:
         yield Finding("stack", State.REFUSES, text, _STUCK[status].format(name=name), "stuck-stacks")
     elif status == "UPDATE_ROLLBACK_COMPLETE":
-        what = f"{text}: the last update failed, the earlier state works"
-        yield Finding("stack", State.WARNING, what, "mend the cause, then sam deploy", "stuck-stacks")
+        what = f"{text}: the last update failed and was rolled back"
+        yield Finding("stack", State.WARNING, what, "fix the cause, then sam deploy", "stuck-stacks")
     elif status.endswith("_IN_PROGRESS"):
-        yield Finding("stack", State.REFUSES, text, "wait until it is over", "stuck-stacks")
+        yield Finding("stack", State.REFUSES, text, "wait until the operation has finished", "stuck-stacks")
     else:
         yield Finding("stack", State.OK, text)
 
@@ -92,7 +92,7 @@ def judge_key(metadata: Mapping[str, Any]) -> Iterator[Finding]:
     if state == "PendingDeletion":
         yield _refuses(
             "key",
-            f"key {key} will be deleted",
+            f"key {key} is scheduled for deletion",
             f"aws kms cancel-key-deletion --key-id {key}",
             "domainkeyinaccessiblealarm",
         )
@@ -118,7 +118,7 @@ def judge_stream(summary: Mapping[str, Any] | None, name: str) -> Iterator[Findi
 
 
 def judge_metric(layer: str, metric: str, value: float | None, limit: float | None = None) -> Iterator[Finding]:
-    """Judge the highest value (of credits: the lowest) of a quarter of an hour; None where there is no data."""
+    """Judge the highest value (for credits, the lowest) of the last 15 minutes; None if there is no data."""
     allowed, text, cure, section = _METRICS[metric]
     if value is None:
         return
@@ -139,7 +139,7 @@ def judge_policies(role: str, wanted: Mapping[str, str], attached: Collection[st
     if attached is None:
         yield _refuses(
             layer,
-            f"role {role} does not exist: the delivery stream may do nothing",
+            f"role {role} does not exist: the delivery stream has no permissions",
             RESTORE,
             RESTORING,
         )
@@ -160,7 +160,7 @@ def judge_policies(role: str, wanted: Mapping[str, str], attached: Collection[st
 def judge_delivery_stream(description: Mapping[str, Any] | None, name: str, stream: str) -> Iterator[Finding]:
     """Judge DeliveryStreamDescription of DescribeDeliveryStream; None: there is none."""
     layer = "delivery stream"
-    again = "sam deploy --parameter-overrides DeliveryStreamName=… (CloudFormation does not see that it is gone)"
+    again = "sam deploy --parameter-overrides DeliveryStreamName=… (CloudFormation does not notice the deletion)"
     if description is None:
         yield _refuses(layer, f"delivery stream {name} does not exist: it was deleted", again, "nothingreadalarm")
         return
@@ -178,12 +178,12 @@ def judge_delivery_stream(description: Mapping[str, Any] | None, name: str, stre
 
 
 def judge_log(layer: str, messages: Collection[str] | None, group: str) -> Iterator[Finding]:
-    """Judge the errors of a log's last quarter of an hour, oldest first; Firehose writes errorCode and errorMessage.
+    """Judge a log's errors of the last 15 minutes, oldest first; Firehose writes errorCode and errorMessage.
 
-    Without a log group (None), AWS keeps no errors: neither Firehose nor a function with this role makes one.
+    Without a log group (None), errors are lost: neither Firehose nor a function with this role creates one.
     """
     if messages is None:
-        text = f"log group {group} does not exist: it was deleted, and errors are written nowhere"
+        text = f"log group {group} does not exist: it was deleted, and errors are not logged"
         section = "deliveryerrorsalarm" if layer == "delivery stream" else "functionerrorsalarm"
         yield Finding(layer, State.WARNING, text, f"aws logs create-log-group --log-group-name {group}", section)
         return
@@ -195,7 +195,7 @@ def judge_log(layer: str, messages: Collection[str] | None, group: str) -> Itera
     yield Finding(
         layer,
         State.WARNING,
-        f"{len(messages)} errors in a quarter of an hour, the last one: {text}",
+        f"errors in the last 15 minutes: {len(messages)}, most recently {text}",
         f"aws logs tail {group} --since 1h",
         _section(code) if layer == "delivery stream" else "functionerrorsalarm",
     )

@@ -34,12 +34,12 @@ def local_parts(case: Case) -> _Findings:
     """Examine the processes of the local stack."""
     for part, alive in case.place.parts.items():
         if not alive:
-            restart = "iot-stream up starts it again"
+            restart = "iot-stream up"
             if part == ministack.NAME:  # its state was in memory
-                restart = "iot-stream down, then iot-stream up: what the local AWS held is gone"
+                restart = "iot-stream down, then iot-stream up (data in the local AWS is lost)"
             yield Finding("local parts", State.REFUSES, f"{part} is not running", restart)
     if case.place.parts and all(case.place.parts.values()):
-        yield Finding("local parts", State.OK, f"{len(case.place.parts)} processes are running")
+        yield Finding("local parts", State.OK, f"all {len(case.place.parts)} processes are running")
 
 
 def credentials(case: Case) -> _Findings:
@@ -49,7 +49,7 @@ def credentials(case: Case) -> _Findings:
         arn = case.place.client("sts").get_caller_identity()["Arn"]
     except (ClientError, BotoCoreError) as error:
         cure = remedy(error) or "aws configure, or aws sso login"
-        yield Finding("credentials", State.REFUSES, f"AWS can't be asked: {str(error).rstrip('.')}", cure)
+        yield Finding("credentials", State.REFUSES, f"AWS can't be called: {str(error).rstrip('.')}", cure)
     else:
         yield Finding("credentials", State.OK, f"{arn} in {region}")
 

@@ -1,4 +1,4 @@
-"""The layers from the domain to what tells people: gather the facts of each, and judge them."""
+"""Check the layers from the domain to the alarms: gather the facts of each layer and judge them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def domain(case: Case) -> _Findings:
     if why := domain_facts.reach(case.place, endpoint):
         text, cure = (
             f"https://{endpoint} does not respond: {why}",
-            "look at your network and proxy, then at the domain's health",
+            "check your network and proxy, then the domain's health",
         )
         yield Finding("domain", State.REFUSES, text, cure, "domainredalarm")
     account = case.target.stack.stack_id.split(":")[4]
@@ -54,7 +54,7 @@ def domain(case: Case) -> _Findings:
 def sign_in(case: Case) -> _Findings:
     """Examine whether the master user of the stack's secret signs in."""
     if case.parameter("MasterUserMode") == "IamRole":
-        yield Finding("sign-in", State.OK, "by IAM roles alone (MasterUserMode=IamRole)")
+        yield Finding("sign-in", State.OK, "only IAM roles can sign in (MasterUserMode=IamRole)")
         return
     user = case.target.master_user()
     yield from index.judge_sign_in(domain_facts.sign_in(case.place, case.output("DomainEndpoint"), user), user[0])
@@ -78,7 +78,7 @@ def cluster(case: Case) -> _Findings:
     health, nodes, pools = domain_facts.cluster(case.target.search_client())
     wanted = None if case.place.on_this_machine else int(case.parameter("InstanceCount"))
     yield from index.judge_cluster(health, wanted)
-    # This machine's load and disk are its owner's, not a node's.
+    # On one machine, CPU and disk usage include whatever else runs there.
     yield from index.judge_nodes([] if case.place.on_this_machine else nodes, pools)
 
 
@@ -123,7 +123,7 @@ def device_alerts(case: Case) -> Iterator[Finding]:
 
 
 def alarms(case: Case) -> _Findings:
-    """Examine the alarms and who is told."""
+    """Examine the alarms and who is notified."""
     client = case.place.client
     yield from watch.judge_alarms(stack_alarms(client("cloudformation"), client("cloudwatch"), case.target.stack))
     topic, sns = case.output("AlarmTopicArn"), client("sns")
@@ -132,7 +132,7 @@ def alarms(case: Case) -> _Findings:
 
 
 def failures(case: Case) -> _Findings:
-    """Count the failure objects that wait in the bucket."""
+    """Count the failure objects in the bucket."""
     objects = FailureObjects(case.place.client("s3"), BackupLocation.of(case.target.stack))
     found = list(islice(objects.objects(), _COUNTED))
     counts = Counter(each.kind.value for each in found)

@@ -1,4 +1,4 @@
-"""Send one marked reading and follow it: accepted, readable in the stream, searchable in the index; or failed."""
+"""Send one marked reading and follow it until it is searchable or has failed."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _CLOCKS = timedelta(minutes=5)  # by which S3's clock and this one may differ
 
 @dataclass(frozen=True)
 class Station:
-    """Where a marked reading was, and how many milliseconds after it was sent it was seen there."""
+    """A step that a marked reading reached, and the milliseconds after sending at which it was seen there."""
 
     name: str
     milliseconds: int
@@ -31,7 +31,7 @@ class Station:
 
 @dataclass(frozen=True)
 class Followed:
-    """The stations of one reading, and what became of it."""
+    """The steps that one reading reached, and the finding."""
 
     stations: tuple[Station, ...]
     finding: Finding
@@ -47,10 +47,10 @@ def follow(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Followed:
-    """Put one reading into the stream and wait until it is searchable, is a failure object, or the time is over.
+    """Put one reading into the stream and wait until it is searchable, is in a failure object, or time runs out.
 
-    It is a reading like every other: nothing deletes it, and on the local stack it is written into the ledger of what
-    was sent, so that `status` and `run` account for it.
+    The reading is not deleted. On the local stack it is recorded in the ledger, so that `status` and `run` account
+    for it.
 
     Args:
         target: the stack.
@@ -95,7 +95,7 @@ def follow(
         reach("a failure object in the bucket")
         return Followed(tuple(stations), _failed(failed))
     text = f"{identity[1]} is neither in the index nor in the bucket after {seconds:,.0f} s"
-    cure = "wait longer (--wait), then see the delivery stream's errors"
+    cure = "wait longer (--wait), then check the delivery stream's errors"
     return Followed(tuple(stations), Finding("reading", State.REFUSES, text, cure, "deliverydelayalarm"))
 
 
@@ -115,7 +115,7 @@ def _searchable(client: Client, pattern: str, identity: tuple[str, str | int]) -
         query = {"query": {"term": {identity[0]: identity[1]}}, "size": 0, "track_total_hits": True}
         response = client.search(index=pattern, body=query, params={"ignore_unavailable": "true"})
     except OpenSearchException:
-        return False  # for a moment, perhaps; the time that is left decides
+        return False  # may be temporary: the caller retries until its deadline
     return int(response["hits"]["total"]["value"]) > 0
 
 
@@ -130,6 +130,6 @@ def _failure(failures: FailureObjects, mark: str | int, since: datetime) -> Fail
 
 
 def _failed(record: FailedRecord) -> Finding:
-    text = f"it failed: {record.code}; it is in {record.key}, line {record.line}"
+    text = f"it failed with {record.code}: see {record.key}, line {record.line}"
     cure = f"iot-stream failures show {record.key}"
     return Finding("reading", State.REFUSES, text, cure, "failureobjectalarm")

@@ -1,4 +1,4 @@
-"""Judge what was found of the enrichment function. Pure."""
+"""Judge the enrichment function. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
@@ -14,7 +14,7 @@ _ABOVE_INFO: Final = {"WARN", "ERROR", "FATAL"}
 def judge_function(configuration: Mapping[str, Any] | None, function: str) -> Iterator[Finding]:
     """Judge GetFunctionConfiguration of the alias that the delivery stream invokes; None: there is none."""
     if configuration is None:
-        text = f"function {function} does not exist: it was deleted, or its alias was"
+        text = f"function {function} does not exist: the function or its alias was deleted"
         yield _refuses(
             "function",
             text,
@@ -26,11 +26,11 @@ def judge_function(configuration: Mapping[str, Any] | None, function: str) -> It
     if state not in {"Active", "Inactive"}:  # an inactive one becomes active with its next invocation
         text = f"function {function} is {state}: {configuration.get('StateReason', '')}"
         wait = f"aws lambda wait published-version-active --function-name {function}"
-        cure = wait if state == "Pending" else "sam build && sam deploy"  # nothing to mend in one that is being made
+        cure = wait if state == "Pending" else "sam build && sam deploy"  # a function being created needs no fix
         yield _refuses("function", text, cure, "processingfailurealarm")
     level = configuration.get("LoggingConfig", {}).get("ApplicationLogLevel")
     if level in _ABOVE_INFO:
-        text = f"its log level is {level}: its metrics are log lines of level INFO, which Lambda leaves out then"
+        text = f"its log level is {level}: Lambda drops its metrics, which are log lines of level INFO"
         cure = "set its application log level to INFO, then sam build && sam deploy"
         yield Finding("function", State.WARNING, text, cure, "transformfailurealarm")
 
@@ -40,43 +40,46 @@ def judge_concurrency(reserved: int | None, account: int | None, function: str) 
     if reserved == 0:
         cure = f"aws lambda delete-function-concurrency --function-name {function}"
         yield _refuses(
-            "function", "its reserved concurrency is 0: Lambda refuses to run it", cure, "functionthrottlesalarm"
+            "function", "its reserved concurrency is 0: Lambda throttles every call", cure, "functionthrottlesalarm"
         )
     elif account is not None and account <= _FEW_INVOCATIONS:
-        text = f"this account runs {account} functions at a time, with all its other functions"
-        yield Finding("function", State.WARNING, text, "ask for more: Service Quotas, Concurrent executions", "quotas")
+        text = f"the account's limit is {account} concurrent executions, for all its functions together"
+        cure = "request an increase in Service Quotas: Lambda, Concurrent executions"
+        yield Finding("function", State.WARNING, text, cure, "quotas")
 
 
 def judge_invocation(error: str, result: Mapping[str, Any] | None, reasons: Collection[str]) -> Iterator[Finding]:
-    """Judge what the function made of one good reading.
+    """Judge the function's response to one valid reading.
 
     Args:
-        error: its error, or Lambda's; empty where it responded.
-        result: the record of its response ("Data transformation", Firehose developer guide); None where it has none.
-        reasons: why the reading would be refused by the description in this clone.
+        error: the error of the function or of Lambda; empty if the function responded.
+        result: the record in the response ("Data transformation", Firehose developer guide), or None.
+        reasons: why the reading fails by the description in this clone.
     """
     again = "sam build && sam deploy"
     if error:
         yield _refuses(
             "function",
             f"it fails: {error}",
-            f"deploy the previous version, or mend it and {again}",
+            f"deploy the previous version, or fix it and {again}",
             "functionerrorsalarm",
         )
     elif result is None or result.get("result") not in {"Ok", "Dropped", "ProcessingFailed"}:
         yield _refuses(
             "function",
-            "its response breaks Firehose's contract",
-            f"deploy the previous version, or mend it and {again}",
+            "its response is not a valid Firehose transformation response",
+            f"deploy the previous version, or fix it and {again}",
             "processingfailurealarm",
         )
     elif result["result"] != "Ok":
-        why = ", ".join(reasons) or "what is deployed differs from functions/enrichment/readings.toml here"
+        why = (
+            ", ".join(reasons) or "the deployed function differs from functions/enrichment/readings.toml in this clone"
+        )
         yield _refuses(
             "function", f"it returns {result['result']} for SampleReading: {why}", again, "transformfailurealarm"
         )
     else:
-        yield Finding("function", State.OK, "it makes a document of SampleReading")
+        yield Finding("function", State.OK, "it transforms SampleReading into a document")
 
 
 def _refuses(layer: str, what: str, cure: str, section: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Walk the way in order; what can't be examined is said, not guessed."""
+"""Check all layers in order; report what can't be checked instead of guessing."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -45,18 +45,18 @@ _LAYERS: Final[dict[str, tuple[Callable[[Case], Iterator[Finding]], tuple[str, .
     "alarms": (layers_domain.alarms, _STACK),
     "failures": (layers_domain.failures, (*_STACK, "backup bucket")),
 }
-"""What examines each layer, and the layers without which it can't be examined; in the order of the way."""
+"""For each layer, in order: the function that checks it, and the layers that it depends on."""
 _READING: Final = "reading"
 LAYERS: Final = (*_LAYERS, _READING)
 
 
 class Doctor:
-    """Examines one stack, layer by layer.
+    """Check one stack, layer by layer.
 
     Args:
-        place: where it is.
-        send: whether to send a marked reading at the end, if nothing refuses before.
-        wait: seconds to wait for it; None: what the stack's buffers allow, and a minute.
+        place: where the stack is.
+        send: whether to send a marked reading at the end, if no layer fails.
+        wait: seconds to wait for the reading; None: the stack's buffer intervals plus one minute.
     """
 
     def __init__(self, place: Place, *, send: bool = True, wait: float | None = None) -> None:
@@ -67,7 +67,7 @@ class Doctor:
         self.followed: Followed | None = None
 
     def walk(self, on_layer: Callable[[str], None] = lambda _: None) -> list[Finding]:
-        """Examine all layers and return what was found, in the order of the way."""
+        """Check all layers and return the findings in order."""
         for layer, (examine, needs) in _LAYERS.items():
             on_layer(layer)
             self._examine(layer, lambda examine=examine: examine(self._case), needs)  # type: ignore[misc]  # bound now
@@ -78,16 +78,16 @@ class Doctor:
 
     def _examine(self, layer: str, examine: Callable[[], Iterator[Finding]], needs: tuple[str, ...]) -> None:
         if any(self._bars(need) for need in needs):
-            self._found.append(Finding(layer, State.SKIPPED, "it depends on an earlier layer"))
+            self._found.append(Finding(layer, State.SKIPPED, "it depends on a layer above that failed"))
             return
         try:
             for finding in examine():
-                self._found.append(finding)  # one by one: what was found before an error stays
+                self._found.append(finding)  # one by one, to keep findings that precede an error
         except _ERRORS as error:
             self._found.append(_unknown(layer, error))
 
     def _bars(self, layer: str) -> bool:
-        """Whether a layer keeps those from being examined that need it; without a stack there is nothing to look at."""
+        """Return whether the layers that depend on this one must be skipped."""
         states = {finding.state for finding in self._found if finding.layer == layer}
         bars = {State.REFUSES, State.SKIPPED} | ({State.UNKNOWN} if layer in _STACK else set())
         return bool(states & bars)
@@ -98,9 +98,11 @@ class Doctor:
         if not self._send:
             yield Finding("reading", State.SKIPPED, "none was sent (--no-send)")
         elif refusal := first_refusal(self._found):
-            yield Finding("reading", State.SKIPPED, f"none was sent: {refusal.layer} refuses")
+            yield Finding("reading", State.SKIPPED, f"none was sent: {refusal.layer} fails")
         elif self._case.mark is None or field is None:
-            yield Finding("reading", State.SKIPPED, "none was sent: the description has no identity to find it by")
+            yield Finding(
+                "reading", State.SKIPPED, 'none was sent: the description has no field with role = "identity"'
+            )
         else:
             buffers = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")
             seconds = self._wait or sum(float(self._case.parameter(name)) for name in buffers) + 60
@@ -111,14 +113,14 @@ class Doctor:
 
 
 def _unknown(layer: str, error: Exception) -> Finding:
-    """Return what is said of a layer whose facts could not be gathered."""
+    """Return the finding for a layer that could not be checked."""
     if isinstance(error, IotStreamError) and isinstance(error.__cause__, ClientError):
-        error = error.__cause__  # AWS's own words, such as that it was not the role mapper that refused
-    if isinstance(error, domain_objects.InvocationError):  # the role mapper's own words
+        error = error.__cause__  # the error of AWS, for example if the invocation itself was denied
+    if isinstance(error, domain_objects.InvocationError):  # the role mapper's error
         return Finding(layer, State.REFUSES, str(error), "iot-stream domain show", "deliveryauthfailurealarm")
     if isinstance(error, AuthorizationException):
-        cure = "map your own IAM principal to a role of the domain that may read it"
-        return Finding(layer, State.UNKNOWN, "the domain does not let you look (403)", cure)
+        cure = "map your IAM principal to a role of the domain that has read access"
+        return Finding(layer, State.UNKNOWN, "the domain denies you access (403)", cure)
     if isinstance(error, ClientError):
         return judge_refusal(layer, error)
     return Finding(layer, State.UNKNOWN, " ".join(str(error).split())[:300], "try again")

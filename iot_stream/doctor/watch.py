@@ -1,4 +1,4 @@
-"""Judge what tells people: the alarms, their topic, and the failures that wait in the bucket. Pure."""
+"""Judge the alarms, their topic, the device alerts, and the failures in the bucket. Pure."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -32,24 +32,28 @@ def judge_alarms(alarms: Collection[Alarm]) -> Iterator[Finding]:
 def judge_topic(topic: str, policy: str | None, subscriptions: Collection[Mapping[str, Any]]) -> Iterator[Finding]:
     """Judge the alarm topic: its Policy attribute (None: there is no topic) and its Subscriptions."""
     if policy is None:
-        cure = "sam deploy --parameter-overrides AlarmTopicArn=… names another"
+        cure = "sam deploy --parameter-overrides AlarmTopicArn=… with an existing topic"
         yield Finding("alarms", State.WARNING, f"topic {topic} does not exist", cure, "notifications")
         return
     for service in sorted(_PUBLISHERS - _publishers(policy)):
         cure = f"aws sns set-topic-attributes --topic-arn {topic} --attribute-name Policy --attribute-value …"
         yield Finding(
-            "alarms", State.WARNING, f"the topic's policy does not let {service} publish", cure, "failuremessagealarm"
+            "alarms",
+            State.WARNING,
+            f"the topic's policy does not allow {service} to publish",
+            cure,
+            "failuremessagealarm",
         )
     if not any(each["SubscriptionArn"] not in _UNCONFIRMED for each in subscriptions):
-        waits = " (a subscription waits for its confirmation)" if subscriptions else ""
+        waits = " (a subscription is not confirmed yet)" if subscriptions else ""
         cure = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint you@example.org"
-        yield Finding("alarms", State.WARNING, f"nobody is told of an alarm{waits}", cure, "notifications")
+        yield Finding("alarms", State.WARNING, f"nobody is notified of alarms{waits}", cure, "notifications")
 
 
 def judge_device_alerts(
     name: str, rule: Mapping[str, Any] | None, function: Mapping[str, Any] | None, counts: Mapping[str, float]
 ) -> Iterator[Finding]:
-    """Judge what watches the devices. Readings get through without it; but nobody is told of a device.
+    """Judge the alerts function and its rule. Without them readings get through, but there are no device alerts.
 
     Args:
         name: of its rule.
@@ -59,24 +63,24 @@ def judge_device_alerts(
     """
     layer, found = "device alerts", []
     if function is None:
-        text = "the function that watches the devices does not exist: it was deleted"
+        text = "the alerts function does not exist: it was deleted"
         found.append(Finding(layer, State.WARNING, text, RESTORE, RESTORING))
     if rule is None:
-        text = f"rule {name}, which invokes it, does not exist: it was deleted"
+        text = f"rule {name}, which invokes the alerts function, does not exist: it was deleted"
         found.append(Finding(layer, State.WARNING, text, RESTORE, RESTORING))
     elif rule.get("State") == "DISABLED":
         cure = f"aws events enable-rule --name {name}"
         found.append(
             Finding(
-                layer, State.WARNING, f"rule {name} is disabled: no device is watched", cure, "devicealertsmissedalarm"
+                layer, State.WARNING, f"rule {name} is disabled: there are no alerts", cure, "devicealertsmissedalarm"
             )
         )
     if counts.get("Errors"):
-        text = f"the function that watches the devices failed {counts['Errors']:,.0f} times in a quarter of an hour"
+        text = f"the alerts function failed {counts['Errors']:,.0f} times in the last 15 minutes"
         found.append(Finding(layer, State.WARNING, text, "iot-stream domain apply", "devicealertserrorsalarm"))
     if counts.get("Throttles"):
-        text = f"Lambda refused {counts['Throttles']:,.0f} of its invocations: the account's concurrency is used up"
-        cure = "ask for a higher quota, Concurrent executions"
+        text = f"Lambda throttled {counts['Throttles']:,.0f} invocations of the alerts function: no concurrency is left"
+        cure = "request an increase in Service Quotas: Lambda, Concurrent executions"
         found.append(Finding(layer, State.WARNING, text, cure, "devicealertsthrottlesalarm"))
     yield from found or [Finding(layer, State.OK, f"rule {name} is enabled")]
 
@@ -84,10 +88,10 @@ def judge_device_alerts(
 def judge_failures(counts: Mapping[str, int], *, more: bool) -> Iterator[Finding]:
     """Judge the number of failure objects in the backup bucket by kind; `more`: there are more than were counted."""
     if not counts:
-        yield Finding("failures", State.OK, "no failed records wait in the bucket")
+        yield Finding("failures", State.OK, "no failed records are in the bucket")
         return
     text = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
-    what = f"failure objects wait in the bucket: {text}{' or more' if more else ''}"
+    what = f"failure objects in the bucket: {text}{' or more' if more else ''}"
     yield Finding("failures", State.WARNING, what, "iot-stream failures list", "failureobjectalarm")
 
 

@@ -240,7 +240,7 @@ def test_a_good_stack_is_told_so_and_the_marked_reading_arrives(patient: Patient
         (Patient.detach_a_policy, "delivery role", "IngestPolicy is not attached", "aws iam attach-role-policy"),
         (Patient.reserve_nothing, "function", "reserved concurrency is 0", "delete-function-concurrency"),
         (Patient.deploy_a_broken_version, "function", "it fails: ", "deploy the previous version"),
-        (Patient.change_the_secret, "sign-in", "refuses the password of admin", "the same password"),
+        (Patient.change_the_secret, "sign-in", "rejects the password of admin", "the same password"),
         (Patient.close_the_access_policy, "access policy", "does not allow", "sam deploy"),
         (Patient.unmap_the_role, "role and mapping", "RoleMapping differs", "iot-stream domain apply"),
         (Patient.delete_the_secret, "sign-in", "secret", "restore-secret"),
@@ -269,12 +269,12 @@ def test_what_is_broken_is_named_first_with_what_mends_it(
 def test_what_lets_readings_through_is_a_warning(patient: Patient) -> None:
     """Each is named by its layer, with what mends it; the exit code says that readings get through."""
     wanted = {
-        Patient.disable_the_rule: ("device alerts", "is disabled: no device is watched", "aws events enable-rule"),
+        Patient.disable_the_rule: ("device alerts", "is disabled: there are no alerts", "aws events enable-rule"),
         Patient.mute_an_alarm: ("alarms", "DomainRedAlarm notifies nobody", "enable-alarm-actions"),
-        Patient.forbid_to_publish: ("alarms", "does not let cloudwatch.amazonaws.com publish", "set-topic-attributes"),
+        Patient.forbid_to_publish: ("alarms", "does not allow cloudwatch.amazonaws.com", "set-topic-attributes"),
         Patient.delete_the_index_template: ("live index", "IndexTemplate differs", "iot-stream domain apply"),
-        Patient.log_an_error: ("delivery stream", "the last one: OS.AccessDenied", "aws logs tail"),
-        Patient.leave_a_failure_object: ("failures", "failure objects wait in the bucket", "iot-stream failures list"),
+        Patient.log_an_error: ("delivery stream", "most recently OS.AccessDenied", "aws logs tail"),
+        Patient.leave_a_failure_object: ("failures", "failure objects in the bucket", "iot-stream failures list"),
     }
     with ExitStack() as mended:
         for break_it in wanted:

@@ -126,8 +126,8 @@ def test_the_doctor_says_the_same_of_the_credentials(
     result = CliRunner(mix_stderr=False).invoke(cli, ["doctor", "--aws"])
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert f"first to refuse: credentials: AWS can't be asked: {what}" in lines
-    assert f"to mend it: {cure}" in lines
+    assert f"first failing layer: credentials: AWS can't be called: {what}" in lines
+    assert f"to fix it: {cure}" in lines
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "AccessDenied"])

@@ -370,7 +370,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("a rolled back update", "cloudformation.DescribeStacks", described_stack("UPDATE_ROLLBACK_COMPLETE"), "stack", State.WARNING, "last update failed", "stuck-stacks"),
     ("a deleted stream", "kinesis.DescribeStreamSummary", Refusal("ResourceNotFoundException"), "stream", State.REFUSES, "was deleted", ""),
     ("a stream going", "kinesis.DescribeStreamSummary", stream_summary("DELETING"), "stream", State.REFUSES, "DELETING", ""),
-    ("few shards", "cloudwatch.GetMetricStatistics", metrics(WriteProvisionedThroughputExceeded=7), "stream", State.WARNING, "refused 7 records", "producersthrottledalarm"),
+    ("few shards", "cloudwatch.GetMetricStatistics", metrics(WriteProvisionedThroughputExceeded=7), "stream", State.WARNING, "throttled 7 records", "producersthrottledalarm"),
     ("no role", "iam.ListAttachedRolePolicies", Refusal("NoSuchEntity"), "delivery role", State.REFUSES, "does not exist", RESTORING),
     ("no policies", "iam.ListAttachedRolePolicies", {"AttachedPolicies": [], "IsTruncated": False}, "delivery role", State.REFUSES, "IngestPolicy is not attached", "nothingreadalarm"),
     ("no bucket", "s3.HeadBucket", Refusal("404"), "backup bucket", State.REFUSES, "was deleted", "backupfailurealarm"),
@@ -379,7 +379,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("another source", "firehose.DescribeDeliveryStream", delivery_stream(stream="another"), "delivery stream", State.REFUSES, "not iot-data-stream-2", "changing-names-and-settings"),
     ("reading behind", "cloudwatch.GetMetricStatistics", metrics(KinesisMillisBehindLatest=600_001), "delivery stream", State.WARNING, "behind the newest", "readdelayalarm"),
     ("delivering behind", "cloudwatch.GetMetricStatistics", metrics(DeliveryToAmazonOpenSearchService_DataFreshness=601), "delivery stream", State.WARNING, "601 s old", "deliverydelayalarm"),
-    *((code, "logs.FilterLogEvents", logged("delivery-log", "old", json.dumps({"errorCode": code, "errorMessage": "m"})), "delivery stream", State.WARNING, f"the last one: {code}", section)
+    *((code, "logs.FilterLogEvents", logged("delivery-log", "old", json.dumps({"errorCode": code, "errorMessage": "m"})), "delivery stream", State.WARNING, f"most recently {code}", section)
       for code, section in {
           "Lambda.InvokeAccessDenied": "processingfailurealarm",
           "Lambda.ProcessingFailedStatus": "transformfailurealarm",
@@ -393,10 +393,10 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("a failed function", "lambda.GetFunctionConfiguration", {"State": "Failed", "StateReason": "why"}, "function", State.REFUSES, "Failed: why", "processingfailurealarm"),
     ("a silenced function", "lambda.GetFunctionConfiguration", {"LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "WARN"}}, "function", State.WARNING, "log level is WARN", "transformfailurealarm"),
     ("no concurrency", "lambda.GetFunctionConcurrency", {"ReservedConcurrentExecutions": 0}, "function", State.REFUSES, "concurrency is 0", "functionthrottlesalarm"),
-    ("a new account", "lambda.GetAccountSettings", {"AccountLimit": {"ConcurrentExecutions": 10}}, "function", State.WARNING, "10 functions at a time", "quotas"),
-    ("a throttled function", "cloudwatch.GetMetricStatistics", metrics(Throttles=3), "function", State.WARNING, "refused 3 invocations", "functionthrottlesalarm"),
+    ("a new account", "lambda.GetAccountSettings", {"AccountLimit": {"ConcurrentExecutions": 10}}, "function", State.WARNING, "10 concurrent executions", "quotas"),
+    ("a throttled function", "cloudwatch.GetMetricStatistics", metrics(Throttles=3), "function", State.WARNING, "throttled 3 invocations", "functionthrottlesalarm"),
     ("a slow function", "cloudwatch.GetMetricStatistics", metrics(Duration=48_001), "function", State.WARNING, "48,001 of 60,000 ms", "functiondurationalarm"),
-    ("errors of the function", "logs.FilterLogEvents", logged("enrichment-log", '{"level": "ERROR", "message": "oh"}'), "function", State.WARNING, "the last one: oh", "functionerrorsalarm"),
+    ("errors of the function", "logs.FilterLogEvents", logged("enrichment-log", '{"level": "ERROR", "message": "oh"}'), "function", State.WARNING, "most recently oh", "functionerrorsalarm"),
     ("no domain", "opensearch.DescribeDomain", Refusal("ResourceNotFoundException"), "domain", State.REFUSES, "was deleted", "removing-it"),
     ("a new domain", "opensearch.DescribeDomain", domain_status(Endpoint=""), "domain", State.REFUSES, "no endpoint yet", "deliveryfailurealarm"),
     ("a changing domain", "opensearch.DescribeDomain", domain_status(Processing=True), "domain", State.WARNING, "is being changed", "deliveryfailurealarm"),
@@ -412,8 +412,8 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("failing alerts", "cloudwatch.GetMetricStatistics", metrics(Errors=2), "device alerts", State.WARNING, "failed 2 times", "devicealertserrorsalarm"),
     ("no topic", "sns.GetTopicAttributes", Refusal("NotFound"), "alarms", State.WARNING, "does not exist", "notifications"),
     ("a closed topic", "sns.GetTopicAttributes", topic_attributes(["cloudwatch.amazonaws.com"]), "alarms", State.WARNING, "events.amazonaws.com", "failuremessagealarm"),
-    ("nobody", "sns.ListSubscriptionsByTopic", {"Subscriptions": []}, "alarms", State.WARNING, "nobody is told", "notifications"),
-    ("an unread mail", "sns.ListSubscriptionsByTopic", {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}, "alarms", State.WARNING, "waits for its confirmation", "notifications"),
+    ("nobody", "sns.ListSubscriptionsByTopic", {"Subscriptions": []}, "alarms", State.WARNING, "nobody is notified", "notifications"),
+    ("an unread mail", "sns.ListSubscriptionsByTopic", {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}, "alarms", State.WARNING, "is not confirmed yet", "notifications"),
     ("silent alarms", "cloudwatch.DescribeAlarms", described(alarm("DomainRedAlarm", ActionsEnabled=False)), "alarms", State.WARNING, "notifies nobody", "domainredalarm"),
     ("a deleted alarm", "cloudwatch.DescribeAlarms", described(gone="DomainRedAlarm"), "alarms", State.WARNING, "was deleted", RESTORING),
     ("failures", "s3.ListObjectsV2", {"Contents": [{"Key": "opensearch_backup/processing-failed/2026/11/26/10/x", "Size": 1, "LastModified": NOW}]}, "failures", State.WARNING, "1 processing", "failureobjectalarm"),
@@ -522,7 +522,7 @@ def test_a_role_mapper_that_fails_is_the_refusing_layer(aws: ModelledAws, place:
     [
         (Refusal("TooManyRequestsException", "Rate Exceeded"), "TooManyRequestsException", "functionerrorsalarm"),
         ({"FunctionError": "Unhandled", "Payload": b'{"errorType": "E", "errorMessage": "m"}'}, "it fails: E: m", "functionerrorsalarm"),
-        ({"Payload": b'{"records": []}'}, "breaks Firehose's contract", "processingfailurealarm"),
+        ({"Payload": b'{"records": []}'}, "is not a valid Firehose transformation response", "processingfailurealarm"),
         ({"Payload": b'{"records": [{"recordId": "doctor", "result": "ProcessingFailed"}]}'}, "ProcessingFailed for SampleReading", "transformfailurealarm"),
     ],
 )  # fmt: skip
@@ -582,7 +582,7 @@ def test_an_index_that_is_not_there_yet_is_no_fault(place: Place, search: Search
     assert first_refusal(examine(place)) is None
 
 
-@pytest.mark.parametrize(("status", "words"), [(401, "refuses the password of admin"), (403, "403"), (503, "503")])
+@pytest.mark.parametrize(("status", "words"), [(401, "rejects the password of admin"), (403, "403"), (503, "503")])
 def test_a_sign_in_that_is_refused_is_named_and_the_rest_is_left_out(
     place: Place, status: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -651,7 +651,7 @@ def test_what_may_not_be_looked_at_is_unknown_and_what_follows_is_examined(aws: 
     aws.responses["kinesis.DescribeStreamSummary"] = Refusal("AccessDeniedException", "no")
     found = examine(place)
     [unknown] = [each for each in found if each.state is State.UNKNOWN]
-    assert (unknown.layer, unknown.cure) == ("stream", "let yourself call DescribeStreamSummary")
+    assert (unknown.layer, unknown.cure) == ("stream", "get permission to call DescribeStreamSummary")
     assert [each.layer for each in found][-1] == "reading"
 
 
@@ -683,11 +683,11 @@ def test_a_deleted_secret_refuses(aws: ModelledAws, place: Place, code: str, mes
 @pytest.mark.parametrize(
     ("code", "state", "cure"),
     [
-        ("AccessDeniedException", State.UNKNOWN, "let yourself call PutRecord"),
+        ("AccessDeniedException", State.UNKNOWN, "get permission to call PutRecord"),
         ("ProvisionedThroughputExceededException", State.UNKNOWN, "try again in a minute"),
         ("ResourceNotFoundException", State.REFUSES, "sam build && sam deploy"),
         ("KMSDisabledException", State.REFUSES, "aws kms describe-key"),
-        ("InvalidArgumentException", State.REFUSES, "look at what the stream says"),
+        ("InvalidArgumentException", State.REFUSES, "check the stream"),
     ],
 )  # API reference, PutRecord
 def test_a_stream_that_refuses_the_marked_reading_refuses(
@@ -706,7 +706,7 @@ def test_what_could_not_be_examined_is_counted_by_the_command(
     """And keeps nothing from being examined that does not need it: the role mapper looks without the caller's secret."""
     aws.responses["secretsmanager.GetSecretValue"] = Refusal("AccessDeniedException", "no")
     result = run(place, monkeypatch)
-    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "no layer refuses; 1 could not be examined")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "no layer fails; 1 could not be checked")
     assert "RoleMapping unchanged" in result.stdout
 
 
@@ -725,8 +725,8 @@ def test_without_a_region_nothing_else_is_asked(aws: ModelledAws, place: Place) 
 @pytest.mark.parametrize(
     ("part", "mends"),
     [
-        ("the delivery worker", "iot-stream up starts it again"),
-        ("ministack", "iot-stream down, then iot-stream up: what the local AWS held is gone"),
+        ("the delivery worker", "iot-stream up"),
+        ("ministack", "iot-stream down, then iot-stream up (data in the local AWS is lost)"),
     ],
 )
 def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place, part: str, mends: str) -> None:
@@ -907,7 +907,7 @@ def test_no_reading_is_sent_where_a_layer_refuses(aws: ModelledAws, place: Place
     """It would only become a failure object."""
     aws.responses["lambda.GetFunctionConcurrency"] = {"ReservedConcurrentExecutions": 0}
     found = Doctor(place).walk()
-    assert (found[-1].state, found[-1].what) == (State.SKIPPED, "none was sent: function refuses")
+    assert (found[-1].state, found[-1].what) == (State.SKIPPED, "none was sent: function fails")
 
 
 # ---- the commands ---------------------------------------------------------------------------------------------------
@@ -922,23 +922,23 @@ def run(place: Place, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
 def test_on_aws_it_says_before_what_it_does(aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """On stderr, with stack and region; a reading only where one may be sent."""
     said = run(place, monkeypatch).stderr.splitlines()[0]
-    assert said.startswith(f"examining stack iot-stream in {place.region()}: invoke its function")
+    assert said.startswith(f"checking stack iot-stream in {place.region()}: invokes its function")
     assert "reading" not in said
     aws.responses |= PUT
     sending = CliRunner(mix_stderr=False).invoke(cli, ["doctor", "--aws"]).stderr.splitlines()[0]
-    assert sending.endswith("send it one marked reading if nothing refuses")
+    assert sending.endswith("sends one marked reading if no layer fails")
 
 
 def test_the_table_ends_in_what_refuses_first(aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the command exits with 1; when nothing refuses, with 0."""
     good = run(place, monkeypatch)
-    assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "no layer refuses")
+    assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "no layer fails")
     aws.responses["s3.HeadBucket"] = Refusal("404")
     bad = run(place, monkeypatch)
     assert bad.exit_code == 1
     assert bad.stdout.splitlines()[-3:] == [
-        f"first to refuse: backup bucket: bucket {ACCOUNT}-builders-analytics does not exist: it was deleted",
-        f"to mend it: aws s3 mb s3://{ACCOUNT}-builders-analytics",
+        f"first failing layer: backup bucket: bucket {ACCOUNT}-builders-analytics does not exist: it was deleted",
+        f"to fix it: aws s3 mb s3://{ACCOUNT}-builders-analytics",
         "runbook: docs/operations.md#backupfailurealarm",
     ]
 
@@ -976,7 +976,10 @@ def test_alarms_are_listed_raised_ones_first(aws: ModelledAws, place: Place) -> 
         ("iot-stream domain apply", "iot-stream domain apply --aws --stack other"),
         ("iot-stream failures list", "iot-stream failures list --aws --stack other"),
         ("aws events enable-rule --name x", "aws events enable-rule --name x"),
-        ("iot-stream plan …; VolumeSizeGiB, RetentionDays", "iot-stream plan …; VolumeSizeGiB, RetentionDays"),
+        (
+            "increase VolumeSizeGiB or reduce RetentionDays (see iot-stream plan)",
+            "increase VolumeSizeGiB or reduce RetentionDays (see iot-stream plan)",
+        ),
         ("", ""),
     ],
 )

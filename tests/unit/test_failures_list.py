@@ -185,4 +185,4 @@ def test_a_filter_looks_into_older_objects_too(s3: Any, monkeypatch: pytest.Monk
     shown = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Rare", "--json"])
     assert [json.loads(line)["code"] for line in shown.stdout.splitlines()] == ["Rare"]
     none = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Nothing", "--json"])
-    assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no failed records of that kind\n")
+    assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no failed records match the filters\n")

@@ -237,7 +237,7 @@ def test_the_command_prints_or_replaces_the_description(tmp_path: Path, monkeypa
     assert "#   alert_above, alert_below   thresholds of a measure" in printed.output
     assert parse(mine.read_text(encoding="utf-8")).device.name == "device_id"
     assert run(samples, "--write").output.startswith(
-        "written: readings.toml (git has the one before)\nread every guess"
+        "written: readings.toml (git has the previous version)\ncheck every guess"
     )
     assert mine.read_text(encoding="utf-8") == printed.output
 
@@ -247,7 +247,10 @@ def test_a_deleted_description_can_be_written_anew(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(description_module, "FILE", tmp_path / "readings.toml")
     monkeypatch.setattr("iot_stream.cli.readings.PROJECT", tmp_path)
     written = run('{"device": "a-1", "time": "2026-11-22T10:15:30Z"}', "--write")
-    assert (written.exit_code, written.output.splitlines()[0]) == (0, "written: readings.toml (git has the one before)")
+    assert (written.exit_code, written.output.splitlines()[0]) == (
+        0,
+        "written: readings.toml (git has the previous version)",
+    )
     assert load(tmp_path / "readings.toml").device.name == "device"
 
 
@@ -257,7 +260,7 @@ def test_samples_that_lack_something_are_an_error_that_says_what() -> None:
     assert "[fields.temp]" in result.output
     assert "no field has the role time" in str(result.exception)
     assert "no field has the role device" in str(result.exception)
-    assert "a sample is no reading: not_json" in str(run("nothing").exception)
+    assert "a sample is not a reading: not_json" in str(run("nothing").exception)
 
 
 FIELDS = st.dictionaries(KEYS, JUNK | st.datetimes().map(str) | st.integers(10**9, 10**19), max_size=5)

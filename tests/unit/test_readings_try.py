@@ -37,7 +37,7 @@ def test_a_good_reading_s_document_is_shown_as_the_function_writes_it() -> None:
     response = transform(firehose_event(GOOD), enricher())
     line = b64decode(response.results[0]["data"]).decode()
     assert shown.partition(',"ingested_at"')[0] == f"reading 1: {line.partition(',"ingested_at"')[0]}"
-    assert dropped == "  not described, so dropped: note"
+    assert dropped == "  dropped, because not described: note"
     assert summary == "1 readings, 0 failed"
 
 
