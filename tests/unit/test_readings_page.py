@@ -38,7 +38,7 @@ def test_what_a_reading_may_hold() -> None:
         vendor["`uplink.payload.measured`"]
         == "[a time](fields.md#times) as a number of milliseconds since 1970-01-01 UTC; optional"
     )
-    assert vendor["`uplink.counter`"] == "a whole number from 0 on"
+    assert vendor["`uplink.counter`"] == "a whole number from 0 upward"
     assert vendor["`uplink.payload.light`"] == "a number in lx; optional"
     assert vendor["`end_device.location`"] == "[a point](fields.md#types); optional"
 

@@ -147,7 +147,7 @@ def test_no_sample_raises_or_disappears(data: bytes) -> None:
     [
         ('type = "keyword"', 4, "send text, or"),
         ('type = "boolean"', "yes", "send true or false, or"),
-        ('type = "double"\nunit = "V"\nmin = 0', "x", "send a number in V from 0 on, or"),
+        ('type = "double"\nunit = "V"\nmin = 0', "x", "send a number in V from 0 upward, or"),
         ('type = "date"', 5, "send a time as text, or"),
         (
             'type = "date"\nformat = "epoch_millis"',
