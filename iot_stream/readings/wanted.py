@@ -41,7 +41,7 @@ def bounds_text(field: Field) -> str:
     """Return a number's bounds with a blank before them; empty where there are none."""
     low, high = field.minimum, field.maximum
     if low is not None:
-        return f" from {number_text(low)} upward" if high is None else f" from {number_text(low)} to {number_text(high)}"
+        return f" from {number_text(low)} {'upward' if high is None else f'to {number_text(high)}'}"
     if high is not None:
         return f" up to {number_text(high)}"
     return f" from {_MINUS}2⁶³ to 2⁶³ {_MINUS} 1" if field.type is Type.LONG else ""
