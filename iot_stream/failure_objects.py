@@ -190,6 +190,23 @@ class FailureObjects:
         except (ClientError, BotoCoreError) as error:
             raise FailureReadError(f"bucket {self.location.bucket} can't be listed: {error}") from error
 
+    def any_left(self) -> bool:
+        """Return whether there is a failure object that was not replayed.
+
+        Without expressions in the prefix one listing of folders tells, however many objects they hold.
+
+        Raises:
+            FailureReadError: the bucket can't be listed.
+        """
+        prefix = self.location.error_prefix or self.location.prefix
+        if _EXPRESSION.search(prefix):
+            return any(True for _ in self.objects())
+        try:
+            found = self._s3.list_objects_v2(Bucket=self.location.bucket, Prefix=prefix, Delimiter="/")
+        except (ClientError, BotoCoreError) as error:
+            raise FailureReadError(f"bucket {self.location.bucket} can't be listed: {error}") from error
+        return any(self.location.kind_of(each["Prefix"]) for each in found.get("CommonPrefixes", ()))
+
     def newest(self, limit: int | None) -> list[FailureObject]:
         """Return the newest failure objects, newest first, `limit` at most. Memory grows with `limit` only.
 

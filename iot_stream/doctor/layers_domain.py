@@ -1,5 +1,6 @@
 """Check the layers from the domain to the alarms: gather the facts of each layer and judge them."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -10,7 +11,7 @@ from iot_stream.dashboards.index_template import index_template
 from iot_stream.doctor import aws_facts, domain_facts, index, watch
 from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import Finding, State
-from iot_stream.failure_objects import BackupLocation, FailureObjects
+from iot_stream.failure_objects import BackupLocation, FailureObjects, FailureReadError
 
 __all__ = [
     "access_policy",
@@ -125,7 +126,12 @@ def device_alerts(case: Case) -> Iterator[Finding]:
 def alarms(case: Case) -> _Findings:
     """Examine the alarms and who is notified."""
     client = case.place.client
-    yield from watch.judge_alarms(stack_alarms(client("cloudformation"), client("cloudwatch"), case.target.stack))
+    found = stack_alarms(client("cloudformation"), client("cloudwatch"), case.target.stack)
+    left = True
+    if any(each.state == "ALARM" and each.alarm in watch.FAILED_RECORDS for each in found):
+        with contextlib.suppress(FailureReadError):  # who may not look has no reason to be calm
+            left = _failure_objects(case).any_left()
+    yield from watch.judge_alarms(found, failures_left=left)
     topic, sns = case.output("AlarmTopicArn"), client("sns")
     policy = aws_facts.topic_policy(sns, topic)
     yield from watch.judge_topic(topic, policy, aws_facts.subscriptions(sns, topic) if policy is not None else [])
@@ -133,7 +139,10 @@ def alarms(case: Case) -> _Findings:
 
 def failures(case: Case) -> _Findings:
     """Count the failure objects in the bucket."""
-    objects = FailureObjects(case.place.client("s3"), BackupLocation.of(case.target.stack))
-    found = list(islice(objects.objects(), _COUNTED))
+    found = list(islice(_failure_objects(case).objects(), _COUNTED))
     counts = Counter(each.kind.value for each in found)
     yield from watch.judge_failures(counts, more=len(found) == _COUNTED)
+
+
+def _failure_objects(case: Case) -> FailureObjects:
+    return FailureObjects(case.place.client("s3"), BackupLocation.of(case.target.stack))

@@ -7,17 +7,29 @@ from typing import Any, Final
 from iot_stream.alarms import MISSING, Alarm
 from iot_stream.doctor.finding import RESTORE, RESTORING, Finding, State
 
-__all__ = ["judge_alarms", "judge_device_alerts", "judge_failures", "judge_topic"]
+__all__ = ["FAILED_RECORDS", "judge_alarms", "judge_device_alerts", "judge_failures", "judge_topic"]
 
+FAILED_RECORDS: Final = frozenset({
+    "DeliveryErrorsAlarm", "FailedRecordsAlarm", "FailureObjectAlarm", "TransformFailureAlarm",
+})  # fmt: skip
+"""The alarms that count what failed in their last five minutes; then they clear, whatever became of it."""
+_COMBINED: Final = "DataLossAlarm"  # raised by others
 _PUBLISHERS: Final = {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
 _UNCONFIRMED: Final = {"PendingConfirmation", "Deleted"}  # in place of an ARN (SNS, ListSubscriptionsByTopic)
 
 
-def judge_alarms(alarms: Collection[Alarm]) -> Iterator[Finding]:
-    """Judge the stack's alarms."""
+def judge_alarms(alarms: Collection[Alarm], *, failures_left: bool = True) -> Iterator[Finding]:
+    """Judge the stack's alarms; `failures_left`: there are failed records that were not replayed."""
+    raised = {alarm.alarm for alarm in alarms if alarm.state == "ALARM"}
+    past = set() if failures_left else raised & FAILED_RECORDS
+    if past and raised - past == {_COMBINED}:
+        past = raised
     for alarm in alarms:
         section = alarm.runbook.rpartition("#")[2]
-        if alarm.state == "ALARM":
+        if alarm.alarm in past:
+            text = f"{alarm.alarm} is raised by past events: no failed record is left to replay; it clears in minutes"
+            yield Finding("alarms", State.WARNING, text, "", section)
+        elif alarm.state == "ALARM":
             text = f"{alarm.alarm} is raised: {alarm.reason}"
             yield Finding("alarms", State.REFUSES, text, f"see {alarm.runbook or 'its description'}", section)
         elif alarm.state == MISSING:

@@ -35,6 +35,7 @@ from iot_stream.doctor.index import judge_objects
 from iot_stream.doctor.marked import MARK, mark_value, marked_reading
 from iot_stream.doctor.place import Place
 from iot_stream.doctor.walk import LAYERS, Doctor
+from iot_stream.doctor.watch import FAILED_RECORDS
 from iot_stream.generator.derived import sample_of
 from iot_stream.generator.ledger import Ledger
 from iot_stream.paths import PROJECT
@@ -417,7 +418,7 @@ CAUSES: list[tuple[str, str, Any, str, State, str, str]] = [
     ("silent alarms", "cloudwatch.DescribeAlarms", described(alarm("DomainRedAlarm", ActionsEnabled=False)), "alarms", State.WARNING, "notifies nobody", "domainredalarm"),
     ("a deleted alarm", "cloudwatch.DescribeAlarms", described(gone="DomainRedAlarm"), "alarms", State.WARNING, "was deleted", RESTORING),
     ("failures", "s3.ListObjectsV2", {"Contents": [{"Key": "opensearch_backup/processing-failed/2026/11/26/10/x", "Size": 1, "LastModified": NOW}]}, "failures", State.WARNING, "1 processing", "failureobjectalarm"),
-    *((f"{section} is raised", "cloudwatch.DescribeAlarms", described(alarm(section, "ALARM")), "alarms", State.REFUSES, f"{section} is raised", section.lower())
+    *((f"{section} is raised", "cloudwatch.DescribeAlarms", described(alarm(section, "ALARM")), "alarms", State.WARNING if section in FAILED_RECORDS else State.REFUSES, f"{section} is raised", section.lower())
       for section in SECTIONS),
 ]  # fmt: skip
 
@@ -733,6 +734,41 @@ def test_a_part_of_the_local_stack_that_has_ended_is_named(place: Place, part: s
     """Before anything else, with what mends it: the local AWS, whose state is in memory, can't be started again."""
     found = examine(replace(place, parts={"OpenSearch": True, part: False}))
     assert found[0] == Finding("local parts", State.REFUSES, f"{part} is not running", mends)
+
+
+FOLDER = {"KeyCount": 1, "CommonPrefixes": [{"Prefix": "opensearch_backup/processing-failed/"}]}
+SOURCE = {"KeyCount": 1, "CommonPrefixes": [{"Prefix": "opensearch_backup/2026/"}]}  # of BackupMode=AllDocuments
+
+
+@pytest.mark.parametrize(
+    ("raised", "listed", "refusing"),
+    [
+        (sorted(FAILED_RECORDS), FOLDER, sorted(FAILED_RECORDS)),
+        (sorted(FAILED_RECORDS), SOURCE, []),
+        (["FailedRecordsAlarm"], Refusal("AccessDenied"), ["FailedRecordsAlarm"]),
+        (["DataLossAlarm", "FailureObjectAlarm"], {"KeyCount": 0}, []),
+        (["DataLossAlarm", "FailureObjectAlarm"], FOLDER, ["DataLossAlarm", "FailureObjectAlarm"]),
+        (["DataLossAlarm", "DomainRedAlarm", "FailureObjectAlarm"], SOURCE, ["DataLossAlarm", "DomainRedAlarm"]),
+    ],
+)
+def test_alarms_of_failed_records_refuse_as_long_as_there_are_some(
+    aws: ModelledAws, place: Place, raised: list[str], listed: Any, refusing: list[str]
+) -> None:
+    """They count what failed in five minutes, so they stay raised for a while after all of it was replayed."""
+    aws.responses["cloudwatch.DescribeAlarms"] = described(*(alarm(each, "ALARM") for each in raised))
+    aws.responses["s3.ListObjectsV2"] = listed
+    found = [each for each in examine(place) if each.layer == "alarms" and "is raised" in each.what]
+    assert sorted(each.what.split()[0] for each in found) == raised
+    assert sorted(each.what.split()[0] for each in found if each.state is State.REFUSES) == refusing
+    assert all("no failed record is left to replay" in each.what for each in found if each.state is State.WARNING)
+
+
+@pytest.mark.parametrize("name", sorted(FAILED_RECORDS))
+def test_alarms_of_failed_records_clear_by_themselves(name: str) -> None:
+    """In five minutes without another: a sum of one period, in which missing data is no breach."""
+    found = load_template()["Resources"][name]["Properties"]
+    assert (found["Statistic"], found["Period"], found["EvaluationPeriods"]) == ("Sum", 300, 1)
+    assert (found["Threshold"], found["TreatMissingData"]) == (0, "notBreaching")
 
 
 def test_throttled_or_missing_functions_of_alerts_are_warnings(aws: ModelledAws, place: Place) -> None:

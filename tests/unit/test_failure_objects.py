@@ -73,6 +73,24 @@ def read(content: bytes, *, size: int = 7) -> list[FailedRecord]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize(("prefix", "error_prefix"), [("opensearch_backup/", None), ("all/", EXPRESSION)])
+def test_it_is_known_whether_any_is_left(s3: Any, folder: str, prefix: str, error_prefix: str | None) -> None:
+    """Neither source records nor what was replayed are failures, and looking for one reads no object."""
+    there = location(prefix, error_prefix)
+    objects = FailureObjects(s3, there)
+    before = f"errors/{folder}/2026/11/22/r-" if error_prefix else f"{prefix}{folder}/{TIME}"
+    for key in (f"{prefix}{TIME}{NAME}", f"replayed/{before}{NAME}"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    assert not objects.any_left()
+    s3.put_object(Bucket=BUCKET, Key=f"{before}{NAME}", Body=body(LINES["2025"][0]))
+    assert objects.any_left()
+    s3.delete_object(Bucket=BUCKET, Key=f"{before}{NAME}")
+    assert not objects.any_left()
+    with pytest.raises(FailureReadError, match="bucket gone can't be listed"):
+        FailureObjects(s3, BackupLocation("gone", there.prefix, there.error_prefix)).any_left()
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("prefix", ["opensearch_backup/", "", "not-failed/", "failed-and-all/", "processing-failed/"])
 def test_the_kind_is_in_the_folder_after_the_error_prefix(prefix: str, folder: str) -> None:
     """Every known spelling of the folder, whatever words the prefix itself has."""
