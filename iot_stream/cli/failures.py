@@ -200,7 +200,8 @@ def replay(
     click.echo(
         f"{'would send' if dry_run else 'sending'} {what} of s3://{bucket} to stream {stream}"
         + ("" if backup else f", failed documents to {target.stack.output('DomainEndpoint')}")
-        + (f" ({'AWS' if aws else 'the local stack'})"),
+        + (f" ({'AWS' if aws else 'the local stack'})")
+        + ("" if unchecked else "; checked by the description in this clone, which must be the deployed one"),
         err=True,
     )
     lock = ReplayLock(target.client("s3"), bucket, time.time)

@@ -31,6 +31,7 @@ from tests.commands import PAGE, page
 
 STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/prod/1"
 TO_STREAM = f"to stream devices of {STACK_ID}"
+REPLAYING = "sending failed readings of s3://backup to stream devices, failed documents to search-x (AWS)"
 COUNTS = Counts(
     sent=3000,
     transformed=2990,
@@ -466,7 +467,11 @@ def test_the_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         (["domain", "remove"], f"remove: in domain search-x of {STACK_ID}"),
         (
             ["failures", "replay"],
-            "sending failed readings of s3://backup to stream devices, failed documents to search-x (AWS)",
+            f"{REPLAYING}; checked by the description in this clone, which must be the deployed one",
+        ),
+        (
+            ["failures", "replay", "--unchecked"],
+            REPLAYING,
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
