@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from iot_stream.dashboards.definition import Dashboard, load
-from iot_stream.failure_objects import BackupLocation, FailureObjects
+from iot_stream.failure_objects import BackupLocation, FailureObjects, FailureReadError
 from iot_stream.live.app import Sources, create_app
 from iot_stream.live.failures import Failures
 from iot_stream.live.function_log import FunctionLog
@@ -83,13 +83,22 @@ def stack_view(local_stack: LocalStack) -> tuple[Dashboard, Sources]:
     index = stack.output("IndexName")
     dashboard = load().for_index(index)
     client = connect(local_stack.opensearch)
-    failures = Failures(FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack)))
+    objects = FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack))
     log = FunctionLog(local_stack.aws.client("logs"), stack.output("EnrichmentLogGroupName"))
 
     def counts() -> dict[str, Any]:
-        return read_counts(local_stack, client, index).as_dict()
+        found = read_counts(local_stack, client, index)
+        return found.as_dict() | {"unreplayed": _any_left(objects) if found.failed else False}
 
-    return dashboard, Sources(Reader(client), counts, failures, log.reasons)
+    return dashboard, Sources(Reader(client), counts, Failures(objects), log.reasons)
+
+
+def _any_left(objects: FailureObjects) -> bool | None:
+    """Return whether there are failure objects that were not replayed; None where the bucket does not say."""
+    try:
+        return objects.any_left()
+    except FailureReadError:
+        return None
 
 
 def open_page(url: str) -> None:

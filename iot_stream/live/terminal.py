@@ -153,12 +153,18 @@ def _strip(state: State) -> Table:
         "Deliver": _rate(rates.get("delivered"), counts.get("delivered")),
         "Index": "no response" if searchable is None else f"{searchable:,}",
         "Watch": f"p50 {delay.p50_ms / 1000:.1f} s\np99 {delay.p99_ms / 1000:.1f} s" if delay else "nothing new",
-        "Failed": f"[red]{counts['failed']:,}[/red]" if counts.get("failed") else "0",
+        "Failed": _failed(counts.get("failed", 0), unreplayed=counts.get("unreplayed")),
     }
     for name in figures:
         table.add_column(name)
     table.add_row(*figures.values())
     return table
+
+
+def _failed(total: int, *, unreplayed: bool | None) -> str:
+    if not total:
+        return "0"
+    return f"{total:,}\nall replayed" if unreplayed is False else f"[red]{total:,}[/red]"
 
 
 def _rate(rate: float | None, total: int | None) -> str:

@@ -311,6 +311,18 @@ def test_no_index_nothing_and_one_record(
     assert looked.page.locator("svg").evaluate_all("all => all.some(one => one.outerHTML.includes('NaN'))") is False
 
 
+def test_failed_records_are_marked_until_all_are_replayed(opensearch: OpenSearch, look: Open) -> None:
+    """How many there were stays; what is left to do is marked."""
+    fill(opensearch, "browsed-replayed", 1)
+    counts = COUNTS | {"failed": 3, "unreplayed": True}
+    failed = look("browsed-replayed", counts=lambda: counts).page.locator("#failed[data-some]")
+    expect(failed).to_contain_text("see why")
+    counts["unreplayed"] = False
+    replayed = failed.page.locator("#failed:not([data-some])")
+    expect(replayed).to_contain_text("3")
+    expect(replayed).to_contain_text("all replayed")
+
+
 def test_what_failed_is_listed_and_a_record_is_fetched_only_when_asked_for(opensearch: OpenSearch, look: Open) -> None:
     """Opened and closed by keyboard."""
     fill(opensearch, "browsed-failures", 1)

@@ -1,6 +1,8 @@
 """How the live page is served, and when a browser is opened."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from iot_stream.live import server
 from iot_stream.live.app import Sources
 from iot_stream.live.vega import bundle
 from iot_stream.local.local_stack import LocalStack, Ports
+from iot_stream.stack import Stack
+from tests.unit.test_cli import COUNTS
 
 
 class _Nothing:
@@ -42,6 +46,27 @@ def test_where_the_system_does_not_say_whose_a_connection_is_a_key_opens_the_pag
         server.serve(stack, 8123, print)
     assert keys == ["", stack.live_key_file.read_text()]
     assert keys[1]
+
+
+def test_failed_records_count_as_replayed_once_none_is_left(monkeypatch: pytest.MonkeyPatch, s3: Any) -> None:
+    """The worker's count only grows, so the bucket tells; it is not asked while nothing has failed."""
+    clients = SimpleNamespace(client=lambda name: s3 if name == "s3" else None)
+    outputs = {"IndexName": "i", "BackupBucketName": "backup", "BackupPrefix": "b/", "EnrichmentLogGroupName": "g"}
+    stack = Stack("s", "arn", outputs, {})
+    monkeypatch.setattr(server, "connect", lambda _: None)
+    monkeypatch.setattr(server, "read_counts", lambda *_: replace(COUNTS, failed=failed))
+    local: Any = SimpleNamespace(stack=lambda: stack, opensearch=None, aws=clients)
+    failed = 3
+    _, sources = server.stack_view(local)
+    key = "b/processing-failed/2026/11/22/10/x"
+    s3.put_object(Bucket="backup", Key=key, Body=b"{}")
+    assert sources.counts()["unreplayed"] is True
+    s3.delete_object(Bucket="backup", Key=key)
+    assert sources.counts() == replace(COUNTS, failed=3).as_dict() | {"unreplayed": False}
+    s3.delete_bucket(Bucket="backup")
+    assert sources.counts()["unreplayed"] is None
+    failed = 0
+    assert sources.counts()["unreplayed"] is False
 
 
 def test_the_page_is_served_on_this_machine_without_a_log_of_addresses(

@@ -15,7 +15,7 @@ from iot_stream.dashboards.search import Responses, SearchError
 from iot_stream.live import terminal as terminal_module
 from iot_stream.live.app import Sources
 from iot_stream.live.pipeline import Delay, State
-from iot_stream.live.terminal import frame, sparkline
+from iot_stream.live.terminal import _failed, frame, sparkline
 
 DASHBOARD = load()
 VALUES = st.lists(st.none() | st.floats(-1e6, 1e6), max_size=300)
@@ -65,6 +65,18 @@ def test_a_frame_shows_the_strip_and_the_newest_figures() -> None:
     text = printed(state, responses(buckets))
     for words in ("25/s", "1,200", "100 waiting", "990", "p50 1.5 s", "p99 2.8 s", "now 31.5 °C", "now 25/s", "▲"):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("failed", "unreplayed", "shown"),
+    [(3, None, "3"), (3, True, "3"), (3, False, "3\nall replayed"), (0, False, "0")],
+)
+def test_failed_records_are_red_until_all_are_replayed(failed: int, unreplayed: bool | None, shown: str) -> None:
+    """Also while the bucket does not say."""
+    red = failed > 0 and unreplayed is not False
+    assert _failed(failed, unreplayed=unreplayed) == (f"[red]{shown}[/red]" if red else shown)
+    counts = {"failed": failed, "unreplayed": unreplayed}
+    assert ("all replayed" in printed(State(counts), responses([]))) is ("all replayed" in shown)
 
 
 def test_a_frame_without_any_index_says_how_to_begin() -> None:

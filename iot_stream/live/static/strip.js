@@ -58,9 +58,10 @@ export function updateStrip(list, failedButton, state) {
     step.querySelector(".more").textContent = more;
   }
   const failed = state.counts.failed ?? 0;
-  failedButton.toggleAttribute("data-some", failed > 0);
+  const replayed = failed > 0 && state.counts.unreplayed === false;
+  failedButton.toggleAttribute("data-some", failed > 0 && !replayed);
   failedButton.querySelector("[data-value]").textContent = number.format(failed);
-  failedButton.querySelector("[data-more]").textContent = failed ? "see why" : "none";
+  failedButton.querySelector("[data-more]").textContent = replayed ? "all replayed" : failed ? "see why" : "none";
 }
 
 // Show why the function failed records in the last hour.
