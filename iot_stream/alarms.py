@@ -14,7 +14,7 @@ from iot_stream.stack import Stack
 __all__ = ["MISSING", "Alarm", "stack_alarms"]
 
 MISSING: Final = "MISSING"
-"""State of an alarm that the stack made and that is there no more."""
+"""State of an alarm that the stack created and that no longer exists."""
 _TYPES: Final = {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"}
 _NAMES: Final = 100  # of one DescribeAlarms (CloudWatch API reference)
 _RUNBOOK: Final = re.compile(r"docs/operations\.md#\w+")

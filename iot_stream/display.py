@@ -79,13 +79,11 @@ def sent_text(sent: Sent, *, seed: int) -> str:
     """Return what was sent and how fast, and whether that was as fast as asked for, in one line."""
     text = f"{sent.records:,} readings sent in {sent.seconds:.1f} s, {sent.rate:,.1f} per second (seed {seed})"
     if sent.retried:
-        text += f"; {sent.retried:,} refused and sent again"
+        text += f"; {sent.retried:,} throttled and retried"
     if sent.abandoned:
-        text += f"; {sent.abandoned:,} refused and NOT sent again, because the time was over"
+        text += f"; {sent.abandoned:,} throttled and NOT retried, because the time was over"
     if sent.rate < _REACHED * sent.asked_rate and sent.due - sent.records > sent.asked_rate:  # more than a second's
-        text += (
-            f"; the {sent.asked_rate:,.0f} per second asked for were not reached: see the stream's shards, or use less"
-        )
+        text += f"; the requested {sent.asked_rate:,.0f} per second were not reached: add shards or lower the rate"
     return text
 
 

@@ -99,4 +99,4 @@ def device_zone(stack: Stack) -> dt.tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise StackError(f"DeviceTimeZone {name} is no IANA time zone, such as Europe/Berlin") from None
+        raise StackError(f"DeviceTimeZone {name} is not an IANA time zone: use a name such as Europe/Berlin") from None

@@ -127,8 +127,8 @@ class StreamDestination:
             summary = self._summary()
             if self._clock() - since_ms / 1000 > summary["RetentionPeriodHours"] * 3600:
                 raise DestinationError(
-                    f"an earlier replay ended while {len(wanted)} records of {key} were under way, and stream"
-                    f" {self._stream} no longer tells whether they arrived: say --unsure send or --unsure skip"
+                    f"an earlier replay was interrupted while sending {len(wanted)} records of {key}, and stream"
+                    f" {self._stream} no longer shows whether they arrived: choose --unsure send or --unsure skip"
                 )
             found: set[int] = set()
             for shard in self._asked(self._shards):

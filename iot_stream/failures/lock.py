@@ -120,7 +120,7 @@ class ReplayLock:
             ProgressError: another replay has taken it over, after ten silent minutes.
         """
         if self._clock() - self._renewed >= _RENEW_SECONDS and not self._put(IfMatch=self._etag):
-            raise ProgressError("another replay has taken over, because this one was silent: run it again")
+            raise ProgressError("another replay has taken over, because this one did not renew its lock: run it again")
 
     def _put(self, **condition: str) -> bool:
         now = self._clock()

@@ -78,13 +78,13 @@ def notes_on(choice: Choice, description: Description, *, zone: dt.tzinfo, now: 
         enriched = Enricher(description, zone).enrich_all([record.encode()], [None])
         if enriched.causes:
             reasons = ", ".join(map(str, enriched.causes[0]))
-            notes.append(f"{path}: the function refuses a reading made by it: {reasons}")
+            notes.append(f"{path}: its readings fail in the function: {reasons}")
             continue
         read = dt.datetime.fromisoformat(f"{enriched.timestamps[0]}+00:00").timestamp()
         if abs(read - now / 1000) > _FAR_SECONDS:
             notes.append(
-                f"{path}: the function reads the time of a reading made now as {enriched.timestamps[0]} UTC. A time "
-                f"without an offset is one of DeviceTimeZone ({zone}): date.now writes it so, date.utc does not"
+                f"{path}: the function reads the time of a reading generated now as {enriched.timestamps[0]} UTC. "
+                f"Times without an offset are in DeviceTimeZone ({zone}): use date.now, not date.utc"
             )
     return notes
 
@@ -103,14 +103,14 @@ def notes_on_recorded(records: Sequence[bytes], description: Description, *, zon
     if enriched.causes:
         number, causes = next(iter(enriched.causes.items()))
         notes.append(
-            f"the function refuses {len(enriched.causes)} of {len(records)} readings, the first one is number"
-            f" {number + 1}: {', '.join(map(str, causes))}. `iot-stream readings try` says what to do"
+            f"{len(enriched.causes)} of {len(records)} readings fail in the function; the first is number {number + 1}:"
+            f" {', '.join(map(str, causes))}. `iot-stream readings try` shows how to fix them"
         )
     if enriched.timestamps:
         latest = max(enriched.timestamps)
         age = now / 1000 - dt.datetime.fromisoformat(f"{latest}+00:00").timestamp()
         if abs(age) > _FAR_SECONDS:
-            notes.append(f"the latest time of the readings is {latest} UTC: choose a time range that has it")
+            notes.append(f"the latest time of the readings is {latest} UTC: choose a time range that includes it")
     return notes
 
 

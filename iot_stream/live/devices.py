@@ -86,7 +86,7 @@ class Devices:
         reading = self.dashboard.reading
         ids = [known for text in texts if (known := device_id(reading, text)) is not None]
         if len(ids) != len(texts) or not 1 <= len(ids) <= _MOST_COMPARED:
-            raise BadQueryError(f"choose one device or {_MOST_COMPARED}, by their ids")
+            raise BadQueryError(f"choose one device, or {_MOST_COMPARED} to compare, by id")
         context = Context(TimeRange.parse(start, end, self.clock()))
         query = series_query(reading, self.dashboard.index_pattern, ids)
         [response] = self.search([(query.index, resolve(query, context))])

@@ -50,7 +50,7 @@ class OwnerOnly:
         elif await run_in_threadpool(_owner_of, tuple(scope["client"]), tuple(scope["server"])) in self._allowed:
             await self._app(scope, receive, send)
         else:
-            words = "this page is for the user of this machine who started it"
+            words = "only the user who started this page can open it"
             await JSONResponse({"error": words}, status_code=403)(scope, receive, send)
 
     async def _by_key(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +63,7 @@ class OwnerOnly:
             response.set_cookie(cookie, self._key, httponly=True, samesite="strict")
             await response(scope, receive, send)
         else:
-            words = "open the page by the address with its key, which iot-stream printed"
+            words = "open the page with the URL that iot-stream printed, which contains its key"
             await JSONResponse({"error": words}, status_code=403)(scope, receive, send)
 
     def _is_key(self, given: str) -> bool:

@@ -279,5 +279,7 @@ def test_everything_in_a_vpc(stack_beside: Beside, second: LocalStack) -> None:
     assert {(rule["FromPort"], rule["ToPort"]) for rule in rules} == {(443, 443)}
     assert [pair["GroupId"] for rule in rules for pair in rule["UserIdGroupPairs"]] == [client_group]
     assert [each["CidrIp"] for rule in rules for each in rule["IpRanges"]] == ["10.0.0.0/16"]
-    with pytest.raises(StackError, match=r"VpcId can't be changed from vpc-\w+ to vpc-0123456789abcdef0 on a domain"):
+    with pytest.raises(
+        StackError, match=r"VpcId can't be changed from vpc-\w+ to vpc-0123456789abcdef0 on an existing domain"
+    ):
         stack_beside.update(names | network | {"VpcId": "vpc-0123456789abcdef0"})

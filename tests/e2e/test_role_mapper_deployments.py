@@ -181,7 +181,7 @@ def _migrated(mapped: Beside, deployed: Callable[..., Stack], stack: Stack) -> N
         with pytest.raises(StackError, match=r"RoleMapping: .*mapped is an index, .*iot-stream domain migrate"):
             mapped.update(retained)
         migrated = domain_objects.invoke(client, stack, "migrate").lines["WriteAlias"]
-        assert migrated == "created: mapped (its readings are in mapped-000001, which it writes to)"
+        assert migrated == "created: mapped (its readings are in mapped-000001, its write index)"
         stack = mapped.update(retained)
         lines = domain_objects.invoke(client, stack, "show").lines
         assert lines["WriteAlias"] == "unchanged: mapped (writes to mapped-000001)"

@@ -249,9 +249,9 @@ def test_devices_over_time_equal_their_readings(opensearch: OpenSearch, page: st
     [
         ("fleet?sort=memory", "can't be sorted by"),
         ("fleet?after=rubbish", "cursor is damaged"),
-        ("devices", "choose one device or 2"),
-        ("devices?device=1&device=2&device=3", "choose one device or 2"),
-        ("devices?device=oven", "choose one device or 2"),
+        ("devices", "choose one device, or 2 to compare, by id"),
+        ("devices?device=1&device=2&device=3", "choose one device, or 2 to compare, by id"),
+        ("devices?device=oven", "choose one device, or 2 to compare, by id"),
         ("devices?device=1&from=yesterday", "is not a valid time"),
     ],
 )

@@ -460,8 +460,8 @@ def test_broken_indices_and_templates_are_named_by_the_real_domain(
         assert indices.outcome is Outcome.DIFFERS
         for words in (
             f"index template {name}-foreign (priority 950) wins over its priority",
-            f"closed, so no document is taken: {closed}",
-            f"blocked by index.blocks.read_only_allow_delete, so no document is taken: {blocked}",
+            f"closed, so documents are rejected: {closed}",
+            f"blocked by index.blocks.read_only_allow_delete, so documents are rejected: {blocked}",
             f"in {typed} timestamp is date, not date format strict_date_optional_time, device_id is text, not long",
             f"missing in {typed}",
         ):
@@ -572,7 +572,7 @@ def test_an_index_is_migrated_behind_the_alias_while_it_is_written_to(
             [change] = migrate(domain, name)
             running.set()
             writer.result()
-        assert change.detail == f"its readings are in {name}-000001, which it writes to"
+        assert change.detail == f"its readings are in {name}-000001, its write index"
         assert set(statuses) <= {201, 403, 404}  # 404: it found the index, which was gone when it got there
         admin.post(f"{opensearch.url}/{name}/_refresh")
         assert admin.get(f"{opensearch.url}/{name}/_count").json()["count"] == 1 + statuses.count(201)

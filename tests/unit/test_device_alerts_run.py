@@ -318,7 +318,7 @@ def test_without_the_latest_readings_time_goes_on(left: int) -> None:
         world.now += MINUTE
         world.run()
     assert world.named("open") == [("too_high", 2), ("pipeline_late", None)]
-    assert "No reading has been delivered that arrived after" in world.topic.messages[-1].text
+    assert "No reading that arrived after" in world.topic.messages[-1].text
 
 
 def test_a_late_pipeline_is_one_alert_and_makes_no_device_silent() -> None:
@@ -565,7 +565,7 @@ def _messages_are_as_promised(messages: list[Message], most_repeated: int) -> No
     for message in messages:
         if message.id in firsts:
             repeats += 1
-            assert message.text.startswith("This message may have been sent before")
+            assert message.text.startswith("This message may be a duplicate")
             assert message.text.endswith(firsts[message.id].text.split("\n\n", 1)[-1])
             assert (message.opened, message.closed) == (firsts[message.id].opened, firsts[message.id].closed)
         firsts.setdefault(message.id, message)

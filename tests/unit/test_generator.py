@@ -91,7 +91,7 @@ def test_the_stack_reads_the_default_readings_at_the_time_they_were_taken(name: 
 
 def test_an_unknown_zone_of_the_stack_is_said() -> None:
     """One line with the parameter's name."""
-    with pytest.raises(StackError, match="DeviceTimeZone Mars/Olympus is no IANA time zone"):
+    with pytest.raises(StackError, match="DeviceTimeZone Mars/Olympus is not an IANA time zone"):
         device_zone(Stack("s", "id", {}, {"DeviceTimeZone": "Mars/Olympus"}))
 
 
@@ -134,7 +134,7 @@ def test_templates_are_mixed_by_weight(tmp_path: Path) -> None:
         ("Asia/Seoul", '{{date.now("YYYY-MM-DD HH:mm")}}', None),
         ("UTC", '{{date.utc("YYYY-MM-DD HH:mm")}}', None),
         ("Asia/Seoul", "{{date.now}}", None),
-        ("UTC", '{{date.now("ddd, hA")}}', "the function refuses a reading made by it: .*device_ts"),
+        ("UTC", '{{date.now("ddd, hA")}}', "its readings fail in the function: .*device_ts"),
     ],
 )
 def test_what_a_template_does_to_its_readings_is_said_before(
@@ -420,7 +420,7 @@ def test_a_rate_that_can_not_be_reached_ends_in_time(monkeypatch: pytest.MonkeyP
     assert clock.now - 1000 < 3.2
     assert sent.seconds == pytest.approx(clock.now - 1000)
     assert sent.rate == pytest.approx(sent.records / sent.seconds)
-    assert "the 1,000,000 per second asked for were not reached" in sent_text(sent, seed=1)
+    assert "the requested 1,000,000 per second were not reached" in sent_text(sent, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def test_a_stop_does_not_wait_for_refused_records(monkeypatch: pytest.MonkeyPatc
     stream, sent = _TimedStream(_Clock(monkeypatch), *[_refused("KMSDisabledException")] * 1000), Sent()
     put(stream, "s", _readings(3), sent, over=lambda: True)
     assert sent == Sent(abandoned=3, calls=1)
-    assert "3 refused and NOT sent again" in sent_text(sent, seed=1)
+    assert "3 throttled and NOT retried" in sent_text(sent, seed=1)
 
 
 def test_recorded_readings_are_noted_before_they_are_sent() -> None:
@@ -485,10 +485,10 @@ def test_recorded_readings_are_noted_before_they_are_sent() -> None:
     assert notes_on_recorded([good, old], load(), zone=dt.UTC, now=now) == []
     assert notes_on_recorded([old, b"{", old], load(), zone=dt.UTC, now=now) == [
         (
-            "the function refuses 1 of 3 readings, the first one is number 2: not_json. `iot-stream readings try` says"
-            " what to do"
+            "1 of 3 readings fail in the function; the first is number 2: not_json. `iot-stream readings try` shows"
+            " how to fix them"
         ),
-        "the latest time of the readings is 2026-05-03T14:05:09.000 UTC: choose a time range that has it",
+        "the latest time of the readings is 2026-05-03T14:05:09.000 UTC: choose a time range that includes it",
     ]
 
 

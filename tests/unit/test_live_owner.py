@@ -85,7 +85,7 @@ def test_whoever_has_not_the_key_is_told_where_it_is(query: dict[str, str], cook
     """And learns nothing else."""
     response = get(OPENED, "/", query, cookie=cookie)
     assert (response.status, KEY.encode() in response.body) == (403, False)
-    assert "the address with its key" in response.json()["error"]
+    assert "the URL that iot-stream printed" in response.json()["error"]
 
 
 def test_the_key_is_random_the_owner_s_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

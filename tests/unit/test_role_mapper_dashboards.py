@@ -85,7 +85,8 @@ def test_the_global_tenant_is_no_news(domain: FakeDomain, tenant: str | None) ->
 
 
 @pytest.mark.parametrize(
-    ("tenant", "where"), [("__user__", "the master user's private tenant, where nobody else sees them"), ("ops", "ops")]
+    ("tenant", "where"),
+    [("__user__", "the master user's private tenant, where other users can't see them"), ("ops", "ops")],
 )
 def test_a_disabled_global_tenant_is_told(domain: FakeDomain, tenant: str, where: str) -> None:
     """Dashboards then takes another tenant than the one that was asked for, without a word.
@@ -96,7 +97,7 @@ def test_a_disabled_global_tenant_is_told(domain: FakeDomain, tenant: str, where
     domain.tenant = tenant
     change = ship(domain)["tenant"]
     assert change.outcome is Outcome.DIFFERS
-    assert change.detail.startswith(f"they are in {where}, since Dashboards' global tenant is disabled")
+    assert change.detail.startswith(f"they are in {where}, because Dashboards' global tenant is disabled")
 
 
 def test_a_new_version_reaches_the_objects_that_nobody_changed(
@@ -132,7 +133,7 @@ def test_forced_it_is_replaced_after_a_copy(domain: FakeDomain) -> None:
     ship(domain)
     mine = edit(domain)
     change = ship(domain, FORCED)[PANEL]
-    assert (change.outcome, change.detail) == (Outcome.CHANGED, "changed in Dashboards, a copy of it is kept")
+    assert (change.outcome, change.detail) == (Outcome.CHANGED, "changed in Dashboards; a copy of it was kept")
     assert domain.saved_objects[PANEL]["attributes"]["title"] != "Mine"
     (copied,) = [each for key, each in domain.saved_objects.items() if key not in KEYS]
     assert copied["attributes"] == mine["attributes"] | {"title": "Mine (kept copy)"}

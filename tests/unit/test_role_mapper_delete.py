@@ -45,9 +45,7 @@ def test_a_domain_that_lets_nobody_in_for_a_minute_is_left_behind(
     response = invoke("Delete")
     assert response["Status"] == "SUCCESS"
     assert clock.now - begun < 100
-    assert response["Reason"].startswith(
-        "left behind in the domain: Dashboards iot-stream, RetentionPolicy iot-stream,"
-    )
+    assert response["Reason"].startswith("left in the domain: Dashboards iot-stream, RetentionPolicy iot-stream,")
     assert "gave up after 60 s" in response["Reason"]
     assert {key: value.split(":")[0] for key, value in response["Data"].items()} == dict.fromkeys(
         ("Role", "RoleMapping", "IndexTemplate", "RetentionPolicy", "Dashboards"), "left behind"
@@ -67,7 +65,7 @@ def test_one_object_that_cannot_be_removed_does_not_keep_the_others(fake_domain:
     fake_domain._serve = refuse  # type: ignore[method-assign]
     response = invoke("Delete")
     assert response["Status"] == "SUCCESS"
-    assert response["Reason"].startswith("left behind in the domain: IndexTemplate iot-stream, because DELETE ")
+    assert response["Reason"].startswith("left in the domain: IndexTemplate iot-stream, because DELETE ")
     assert not fake_domain.roles
     assert not fake_domain.mappings
     assert not fake_domain.policies
@@ -87,7 +85,7 @@ def test_a_fault_of_the_function_s_own_strands_no_stack(
     response = invoke("Delete")
     assert response["Status"] == "SUCCESS"
     assert response["Reason"].startswith(
-        "left behind in the domain: RetentionPolicy iot-stream, because unexpected KeyError at fault, line"
+        "left in the domain: RetentionPolicy iot-stream, because unexpected KeyError at fault, line"
     )
     assert "pa55word" not in str(response)
     assert not fake_domain.roles

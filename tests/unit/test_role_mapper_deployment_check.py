@@ -113,13 +113,13 @@ def test_a_functions_own_words_are_the_reason(monkeypatch: pytest.MonkeyPatch) -
 def test_only_the_samples_document_will_do(monkeypatch: pytest.MonkeyPatch, records: list[dict[str, str]]) -> None:
     """Anything else would fail every record."""
     payload = json.dumps({"records": records}).encode()
-    with pytest.raises(RoleMapperError, match="makes no document of SampleReading"):
+    with pytest.raises(RoleMapperError, match="can't transform SampleReading"):
         check(monkeypatch, lambda _: {"StatusCode": 200, "Payload": io.BytesIO(payload)})
 
 
 def test_a_sample_that_the_function_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real function refuses a reading of another kind."""
-    with pytest.raises(RoleMapperError, match="give a reading as your devices send it"):
+    with pytest.raises(RoleMapperError, match="a reading that your devices send"):
         check(monkeypatch, real_function, SampleReading='{"temperature": 1}')
 
 
@@ -148,22 +148,28 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     ("changed", "words"),
     [
         *(({name: text}, f"{name}={text} must be a whole number") for name, text in NO_DIGITS),
-        ({"AlarmDelaySeconds": "43201"}, "use 43200 or less, or raise StreamRetentionHours"),
-        ({"InstanceCount": "11"}, "InstanceCount=11 is too many: a domain takes 10 of t3.small.search at most"),
-        ({"InstanceType": "m7g.large.search", "InstanceCount": "401"}, "takes 400 of m7g.large.search at most"),
-        ({"InstanceType": "or1.large.search", "InstanceCount": "401", "VolumeSizeGiB": "20"}, "takes 400 of"),
-        ({"InstanceType": "or1.large.search"}, "VolumeSizeGiB=10 is too small: or1.large.search takes 20 GiB at least"),
-        ({"AlarmDelaySeconds": "120"}, "AlarmDelaySeconds=120 would ring without end"),
-        ({"InstanceCount": "4", "NumberOfReplicas": "4"}, "NumberOfReplicas=4 needs 5 nodes, and InstanceCount is 4"),
-        ({"VolumeSizeGiB": "101"}, "VolumeSizeGiB=101 is too large: t3.small.search takes 100 GiB at most"),
-        ({"InstanceType": "m6g.large.search", "VolumeSizeGiB": "1025"}, "m6g.large.search takes 1024 GiB at most"),
-        ({"InstanceType": "c6g.large.search", "VolumeSizeGiB": "257"}, "c6g.large.search takes 256 GiB at most"),
-        ({"VolumeIops": "2999"}, "VolumeIops=2999 is less than every gp3 volume has: use 0, or 3000 or more"),
-        ({"VolumeThroughput": "100"}, "VolumeThroughput=100 is less than every gp3 volume has"),
+        ({"AlarmDelaySeconds": "43201"}, "use 43200 or less, or increase StreamRetentionHours"),
+        (
+            {"InstanceCount": "11"},
+            "InstanceCount=11 is too many: a domain can have at most 10 nodes of type t3.small.search",
+        ),
+        ({"InstanceType": "m7g.large.search", "InstanceCount": "401"}, "at most 400 nodes of type m7g.large.search"),
+        ({"InstanceType": "or1.large.search", "InstanceCount": "401", "VolumeSizeGiB": "20"}, "at most 400 nodes of"),
+        (
+            {"InstanceType": "or1.large.search"},
+            "VolumeSizeGiB=10 is too small: the minimum for or1.large.search is 20 GiB",
+        ),
+        ({"AlarmDelaySeconds": "120"}, "AlarmDelaySeconds=120 would raise an alarm permanently"),
+        ({"InstanceCount": "4", "NumberOfReplicas": "4"}, "NumberOfReplicas=4 needs 5 nodes, but InstanceCount is 4"),
+        ({"VolumeSizeGiB": "101"}, "VolumeSizeGiB=101 is too large: the maximum for t3.small.search is 100 GiB"),
+        ({"InstanceType": "m6g.large.search", "VolumeSizeGiB": "1025"}, "the maximum for m6g.large.search is 1024 GiB"),
+        ({"InstanceType": "c6g.large.search", "VolumeSizeGiB": "257"}, "the maximum for c6g.large.search is 256 GiB"),
+        ({"VolumeIops": "2999"}, "VolumeIops=2999 is below the baseline of gp3 volumes: use 0, or 3000 or more"),
+        ({"VolumeThroughput": "100"}, "VolumeThroughput=100 is below the baseline of gp3 volumes"),
         (
             {"InstanceCount": "11", "DedicatedMasters": "true", "DedicatedMasterType": "t3.medium.search"}
             | {"InstanceType": "m7g.large.search"},
-            "manages 10 data nodes at most",
+            "can manage at most 10 data nodes",
         ),
         ({"InstanceCount": "4", "AvailabilityZones": "3"}, "InstanceCount=4 must be a multiple of AvailabilityZones=3"),
         (
@@ -171,14 +177,14 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
             "Standby is not available for t3.small.search",
         ),
         (STANDBY | {"NumberOfReplicas": "3"}, "NumberOfReplicas=3 makes 4 copies"),
-        ({"DeliveryBufferSizeInMBs": "10"}, "makes requests that t3.small.search refuses: use 9 or less"),
-        ({"DeliveryBufferSizeInMBs": "10", "InstanceType": "m6g.large.search"}, "refuses: use 9 or less"),
+        ({"DeliveryBufferSizeInMBs": "10"}, "makes requests that are too large for t3.small.search: use 9 or less"),
+        ({"DeliveryBufferSizeInMBs": "10", "InstanceType": "m6g.large.search"}, "m6g.large.search: use 9 or less"),
         ({"OpenSearchRoleIndexPattern": "iot-stream-*"}, "does not cover the index iot-stream "),
-        ({"VpcId": "vpc-1", "SubnetIds": ""}, "must be one subnet in each of as many zones"),
-        ({"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}, "as AvailabilityZones=1 says"),
+        ({"VpcId": "vpc-1", "SubnetIds": ""}, "must contain one subnet for each of the"),
+        ({"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}, "of the 1 zones of AvailabilityZones"),
         (
             {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-1", "InstanceCount": "2", "AvailabilityZones": "2"},
-            "must be one subnet in each",
+            "must contain one subnet for each",
         ),
         ({"SamlEntityId": "https://idp.example.org"}, "deploy without it first"),
         (
@@ -241,8 +247,8 @@ def test_the_default_pattern_covers_every_index_that_comes(rotation: Rotation, a
         ({"StreamName": "other"}, "StreamName can't be changed to other alone"),
         ({"ShardCount": "9"}, "deploy ShardCount=8 first"),
         ({"ShardCount": "1"}, "deploy ShardCount=2 first"),
-        (VPC | {"DeliveryStreamName": "second"}, "VpcId can't be changed from none to vpc-1 on a domain"),
-        (VPC | {"DomainName": "second"}, "VpcId can't be changed on a delivery stream"),
+        (VPC | {"DeliveryStreamName": "second"}, "VpcId can't be changed from none to vpc-1 on an existing domain"),
+        (VPC | {"DomainName": "second"}, "VpcId can't be changed on an existing delivery stream"),
     ],
 )
 def test_an_update_that_aws_refuses_is_refused_at_once(changed: dict[str, str], words: str) -> None:
@@ -276,7 +282,7 @@ def test_other_subnets_need_another_delivery_stream() -> None:
     """The domain takes them, the delivery stream does not."""
     moved = parameters(**VPC | {"SubnetIds": "subnet-2"})
     [problem] = problems(moved, remembered(parameters(**VPC)))
-    assert "SubnetIds can't be changed on a delivery stream" in problem
+    assert "SubnetIds can't be changed on an existing delivery stream" in problem
     assert not list(problems(moved | {"DeliveryStreamName": "second"}, remembered(parameters(**VPC))))
 
 

@@ -114,7 +114,7 @@ def test_what_was_wrong_before_is_told_and_fails_neither_an_update_nor_its_rollb
     domain.fields.clear()
     domain.index_templates["logs"] = {"index_patterns": ["*"], "priority": 500}
     (change,) = Indices(client, WANTED, template).ensure()
-    assert (change.outcome, "logs (priority 500) wins" in change.detail) == (Outcome.DIFFERS, True)
+    assert (change.outcome, "logs (priority 500) overrides" in change.detail) == (Outcome.DIFFERS, True)
 
 
 def test_with_rotation_the_next_index_is_right_so_an_old_one_is_only_named(domain: FakeDomain) -> None:
@@ -151,7 +151,7 @@ def test_closed_and_blocked_indices_are_named_and_get_the_fields_that_they_take(
         told = f"uuid added to {OTHER_DAY}; uuid can't be added to {DAY}"
     else:
         told = f"uuid added to {OTHER_DAY}, {DAY}"
-    assert change.detail == f"{told}; {why}, so no document is taken: {DAY}"
+    assert change.detail == f"{told}; {why}, so documents are rejected: {DAY}"
     assert ("uuid" in domain.fields[DAY]["properties"]) is (block != "read_only_allow_delete")
 
 
@@ -161,7 +161,9 @@ def test_a_template_that_wins_over_ours_is_named(domain: FakeDomain) -> None:
     domain.index_templates["other"] = {"index_patterns": ["*-x"], "priority": 900}
     domain.indices = {LIVE: None}
     domain.fields[LIVE] = without("uuid")
-    with pytest.raises(EffectError, match=r"index template logs \(priority 500\) wins over its priority 210") as raised:
+    with pytest.raises(
+        EffectError, match=r"index template logs \(priority 500\) overrides it \(priority 210\)"
+    ) as raised:
         ensure(domain)
     assert "uuid is missing" in str(raised.value)
     assert "index.number_of_shards is the default, not 1" in str(raised.value)
@@ -251,7 +253,7 @@ def test_a_field_that_does_not_read_back_is_no_success(domain: FakeDomain) -> No
     domain.indices = {LIVE: None}
     domain.fields[LIVE] = without("uuid")
     domain._put_mapping = lambda *_: FakeResponse(200, {"acknowledged": True})  # type: ignore[method-assign]
-    with pytest.raises(Exception, match=r"read back without the fields added: iot-stream \(gave up"):
+    with pytest.raises(Exception, match=r"still lack the added fields: iot-stream \(gave up"):
         ensure(domain)
 
 

@@ -239,7 +239,7 @@ def test_a_closed_index_keeps_what_it_has_and_is_named(domain: FakeDomain) -> No
     domain.closed = {DAY}
     change = ensure(domain, replace(WEEK, retention_days=30))
     assert change.outcome is Outcome.CHANGED
-    assert change.detail.endswith(f"closed, so they keep what they have until they are opened: {DAY}")
+    assert change.detail.endswith(f"closed, so not updated until they are opened: {DAY}")
     assert (age(domain, DAY), age(domain, OTHER_DAY)) == ("8d", "31d")
     assert remove(domain).outcome is Outcome.REMOVED
     assert domain.indices == {DAY: "iot-stream", OTHER_DAY: None}
@@ -295,7 +295,10 @@ def test_zero_days_take_off_indices_whose_policy_is_gone(domain: FakeDomain) -> 
     domain.policies.clear()
     domain.copies[OTHER_DAY]["description"] = "by hand"
     change = ensure(domain, replace(WEEK, retention_days=0))
-    assert (change.outcome, change.detail) == (Outcome.REMOVED, "1 indices followed it although it was gone")
+    assert (change.outcome, change.detail) == (
+        Outcome.REMOVED,
+        "detached 1 indices that followed it after it was deleted",
+    )
     assert domain.indices == {DAY: None, OTHER_DAY: "iot-stream"}
 
 
@@ -307,7 +310,7 @@ def test_a_policy_that_was_taken_over_deletes_nothing_once_the_stack_is_gone(dom
     adopting = replace(WEEK, take_over=True)
     ensure(domain, adopting)
     change = remove(domain, adopting)
-    assert (change.outcome, change.detail) == (Outcome.KEPT, "it was taken over; it deletes nothing any more")
+    assert (change.outcome, change.detail) == (Outcome.KEPT, "it was adopted; it no longer deletes anything")
     policy = domain.policies["iot-stream"]["policy"]
     assert [state["transitions"] for state in policy["states"]] == [[]]
     assert policy["ism_template"] == []

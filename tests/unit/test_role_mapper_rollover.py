@@ -126,10 +126,10 @@ def test_without_index_state_management_the_index_is_not_given_its_setting(fake_
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
-    "no write index": ({FIRST: dict(READER), SECOND: dict(READER)}, "leads to 0 indices that are written to"),
-    "one index, not said to be written to": ({FIRST: {NAME: {}}, SECOND: dict(READER)}, "leads to 0 indices"),
-    "no alias": ({}, f"not behind alias {NAME}: {FIRST}, {SECOND}"),
-    "an index outside": ({SECOND: dict(WRITER)}, f"not behind alias {NAME}: {FIRST}"),
+    "no write index": ({FIRST: dict(READER), SECOND: dict(READER)}, "has 0 write indices"),
+    "one index, not said to be written to": ({FIRST: {NAME: {}}, SECOND: dict(READER)}, "has 0 write indices"),
+    "no alias": ({}, f"alias {NAME} lacks these indices: {FIRST}, {SECOND}"),
+    "an index outside": ({SECOND: dict(WRITER)}, f"alias {NAME} lacks these indices: {FIRST}"),
 }
 
 
@@ -150,7 +150,7 @@ def test_an_index_that_the_plugin_would_never_roll_over_is_named_and_gets_its_se
     """It was made while the stream kept everything."""
     apply(domain)
     domain.index_settings.clear()
-    assert f"without {SETTING}" in show(domain)["WriteAlias"].detail
+    assert f"they lack {SETTING}" in show(domain)["WriteAlias"].detail
     assert apply(domain)["WriteAlias"].outcome is Outcome.CHANGED
     assert domain.index_settings == {FIRST: {SETTING: NAME}}
 
@@ -200,7 +200,7 @@ def test_an_alias_that_reads_back_otherwise_is_no_success(domain: FakeDomain) ->
     apply(domain)
     domain.aliases = {}
     domain._update_aliases = lambda _: FakeResponse(200, {"acknowledged": True})  # type: ignore[method-assign]
-    with pytest.raises(DeadlineExceededError, match="alias iot-stream reads back otherwise"):
+    with pytest.raises(DeadlineExceededError, match="alias iot-stream does not read back"):
         apply(domain)
 
 
@@ -230,7 +230,7 @@ def test_rotation_after_rollover_leaves_no_index_to_an_old_copy(domain: FakeDoma
     change = apply(domain, DAILY)["RetentionPolicy"]
     assert domain.indices == {FIRST: None, "iot-stream-2026-11-22": NAME}
     assert change.detail == (
-        f"1 existing indices now follow it; made under another IndexRotationPeriod, so nothing deletes them: {FIRST}"
+        f"1 existing indices now follow it; created with another IndexRotationPeriod, so never deleted: {FIRST}"
     )
     again = apply(domain, DAILY)["RetentionPolicy"]
     assert again.outcome is Outcome.UNCHANGED
@@ -242,7 +242,7 @@ def test_rollover_after_rotation_names_what_rotation_made(domain: FakeDomain) ->
     domain.indices["iot-stream-2026-11-22"] = None
     apply(domain, DAILY)
     change = apply(domain)["RetentionPolicy"]
-    assert (change.outcome, "nothing deletes them: iot-stream-2026-11-22" in change.detail) == (Outcome.CHANGED, True)
+    assert (change.outcome, "so never deleted: iot-stream-2026-11-22" in change.detail) == (Outcome.CHANGED, True)
     assert domain.indices == {"iot-stream-2026-11-22": None, FIRST: NAME}
 
 
@@ -283,7 +283,7 @@ def before(domain: FakeDomain) -> FakeDomain:
 def test_an_index_gets_behind_the_alias_with_all_its_documents(before: FakeDomain) -> None:
     """Then retention works; the second time there is nothing to do."""
     [change] = migrate(before.client(), NAME)
-    told = f"its readings are in {FIRST}, which it writes to"
+    told = f"its readings are in {FIRST}, its write index"
     assert change == Change("WriteAlias", NAME, Outcome.CREATED, told)
     assert before.documents == {FIRST: 10}
     assert before.aliases == {FIRST: WRITER | {"readings": {}}}

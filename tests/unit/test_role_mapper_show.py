@@ -119,7 +119,7 @@ STATES: dict[str, tuple[dict[str, str], Break, str, str]] = {
     "protected role": (FOREVER, lambda d: d.roles[ROLE].update(reserved=True), "Role", "is reserved"),
     "no mapping": (FOREVER, lambda d: d.mappings.clear(), "RoleMapping", "it is missing"),
     "not mapped": (
-        FOREVER, lambda d: d.mappings[ROLE].update(backend_roles=["other"]), "RoleMapping", f"{ARN} is not in it",
+        FOREVER, lambda d: d.mappings[ROLE].update(backend_roles=["other"]), "RoleMapping", f"{ARN} is not mapped",
     ),
     "no template": (FOREVER, lambda d: d.index_templates.clear(), "IndexTemplate", "it is missing"),
     "template of other shards": (
@@ -130,7 +130,7 @@ STATES: dict[str, tuple[dict[str, str], Break, str, str]] = {
     "template that nothing uses": (
         FOREVER,
         lambda d: d.index_templates.update(logs={"index_patterns": ["*"], "priority": 999}),
-        "Indices", "index template logs (priority 999) wins over its priority 210",
+        "Indices", "index template logs (priority 999) overrides it (priority 210)",
     ),
     "live index without a field": (
         FOREVER, lambda d: _lacks(d, NAME, "uuid"), "Indices", "uuid missing in iot-stream",
@@ -141,7 +141,7 @@ STATES: dict[str, tuple[dict[str, str], Break, str, str]] = {
     "closed index": (
         ROTATING,
         lambda d: (d._make(DAY), d.closed.add(DAY)),
-        "Indices", f"closed, so no document is taken: {DAY}",
+        "Indices", f"closed, so documents are rejected: {DAY}",
     ),
     "blocked index": (
         FOREVER,
@@ -152,7 +152,7 @@ STATES: dict[str, tuple[dict[str, str], Break, str, str]] = {
     "policy of another age": (
         ROTATING,
         lambda d: d.policies[NAME]["policy"]["states"][0]["transitions"][0]["conditions"].update(min_index_age="1d"),
-        "RetentionPolicy", "it is there, but not as wanted",
+        "RetentionPolicy", "it exists, but differs",
     ),
     "index with an old copy of the policy": (ROTATING, _stale_copy, "RetentionPolicy", f"_ism/remove/{DAY}"),
     "index that follows no policy": (
@@ -166,9 +166,9 @@ STATES: dict[str, tuple[dict[str, str], Break, str, str]] = {
     "more shards than the nodes hold": (
         ROTATING | {"NumberOfShards": "500"}, lambda _: None, "RetentionPolicy", "data nodes hold at most 1000",
     ),
-    "rollover that fails": (ROLLING, _failing, "RetentionPolicy", f"it fails for {FIRST}: Missing rollover_alias"),
+    "rollover that fails": (ROLLING, _failing, "RetentionPolicy", f"failed for {FIRST}: Missing rollover_alias"),
     "no alias": (
-        ROLLING, lambda d: d.aliases.clear(), "WriteAlias", f"not behind alias {NAME}: {FIRST}",
+        ROLLING, lambda d: d.aliases.clear(), "WriteAlias", f"alias {NAME} lacks these indices: {FIRST}",
     ),
     "alias and no index": (
         ROLLING, lambda d: d._forget(FIRST), "WriteAlias", "alias iot-stream and its first index are missing",
@@ -176,7 +176,7 @@ STATES: dict[str, tuple[dict[str, str], Break, str, str]] = {
     "alias without a write index": (
         ROLLING,
         lambda d: (_rolled(d), d.aliases[SECOND][NAME].update(is_write_index=False)),
-        "WriteAlias", "leads to 0 indices that are written to",
+        "WriteAlias", "has 0 write indices",
     ),
     "index in the alias's place": (
         ROLLING, lambda d: (d.aliases.clear(), d._make(NAME)), "WriteAlias", "iot-stream is an index",

@@ -157,13 +157,13 @@ def decide(
 def decide_pipeline(
     moment: Moment, *, late_after: int, on_time_since: int | None, open_alert: Alert | None
 ) -> list[Alert]:
-    """Return the alert about the pipeline that opened or closed, if one did.
+    """Return the alert about the pipeline if one opened or closed.
 
     Args:
         moment: the run.
-        late_after: milliseconds that the latest arrival may be old.
-        on_time_since: since when it has not been older; None: it is now.
-        open_alert: the one that is open.
+        late_after: highest acceptable age of the latest arrival, in milliseconds.
+        on_time_since: since when it has not been exceeded; None if it is exceeded now.
+        open_alert: the open alert about the pipeline, or None.
     """
     late = on_time_since is None
     if late and open_alert is None:
@@ -171,12 +171,12 @@ def decide_pipeline(
         last = moment.horizon if everything else moment.delivered
         ago = f"{iso(last)} ({(moment.now - last) // 60_000} min ago)"
         text = (
-            f"No reading has been delivered that arrived after {ago}: delivery is late, or every device has stopped "
+            f"No reading that arrived after {ago} has been delivered: delivery is late, or all devices have stopped "
             f"sending"
             if everything
-            else f"Some readings have not been delivered that arrived after {ago}: a part of the stream is late"
+            else f"Some readings that arrived after {ago} have not been delivered: a part of the stream is late"
         )
-        text += ". Silence is not judged until delivery is on time again"
+        text += ". Silent devices are not detected until delivery is on time again"
         return [Alert(str(Kind.PIPELINE_LATE), None, moment.now, last + late_after, None, text, moment.run)]
     recovered = on_time_since is not None and moment.now - on_time_since >= _TALKING_SECONDS * 1000
     if open_alert is not None and recovered:
@@ -255,7 +255,7 @@ def _number(value: float) -> str:
 
 
 def _opened_late(rules: Rules, rule: Rule, device: Device, over: Episode, moment: Moment) -> Alert:
-    """Return the alert of what no run saw: it opened when a run would have opened it, and closes as any other."""
+    """Return the alert about an episode that no run saw, opened at the time at which a run would have opened it."""
     limit = rule.limit_of()
     side = "above" if rule.kind is Kind.TOO_HIGH else "below"
     text = (

@@ -23,14 +23,14 @@ _NAMES: Final = {
 
 @dataclass(frozen=True)
 class Message:
-    """What is published, and what it stands for.
+    """A message to publish.
 
     Attributes:
-        id: the same whenever it is published.
-        subject: of an e-mail.
-        text: its body.
-        opened: how many alerts it says have opened.
-        closed: how many it says have closed.
+        id: stable across repeated publications.
+        subject: the subject of the e-mail.
+        text: the body of the e-mail.
+        opened: number of alerts reported as opened.
+        closed: number of alerts reported as closed.
     """
 
     id: str
@@ -63,8 +63,8 @@ def message(index: str, first: int, last: int, opened: Mapping[str, Any], closed
 
 
 def repeated(original: Message) -> Message:
-    """Return a message that a run was about to publish when it ended: nobody knows whether it did."""
-    note = f"This message may have been sent before: the run that sent it was interrupted. Its id is {original.id}."
+    """Return a message that an interrupted run may or may not have published, with a note that says so."""
+    note = f"This message may be a duplicate, because the run that sent it was interrupted. Its id is {original.id}."
     return Message(original.id, original.subject, f"{note}\n\n{original.text}", original.opened, original.closed)
 
 
@@ -78,7 +78,7 @@ def _part(response: Mapping[str, Any], count: int, word: str) -> list[str]:
         lines.append(f"- {_line(alert['text'])}{closed}")
     more = count - len(response["hits"]["hits"])
     if more > 0:
-        lines.append(f"- and {more} more: the dashboard and `iot-stream alerts` list them all")
+        lines.append(f"- and {more} more: see the dashboard or `iot-stream alerts`")
     return lines
 
 

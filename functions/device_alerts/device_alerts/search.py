@@ -127,13 +127,13 @@ class Domain:
         _, body = self._call("POST", f"/{self._alerts}/_bulk", text)
         if body["errors"]:
             failed = [each for item in body["items"] for each in item.values() if "error" in each]
-            raise DomainError(f"{len(failed)} documents were refused: {_reason(failed[0])}")
+            raise DomainError(f"{len(failed)} documents were rejected: {_reason(failed[0])}")
 
     def _search(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         _, response = self._call("POST", path, body)
         if response["_shards"]["failed"] or response["timed_out"]:
             raise DomainError(
-                "only some of the shards responded to a search: nothing is decided by half of the readings"
+                "only some of the shards responded to a search: no alerts are decided on incomplete results"
             )
         return dict(response)
 
@@ -143,7 +143,7 @@ class Domain:
         name = f"{method} {path.split('?', maxsplit=1)[0]}"
         seconds = min(_CALL_SECONDS, self._remaining() - _RESERVE_SECONDS)
         if seconds <= 0:
-            raise DomainError(f"no time is left for {name}: the next run goes on")
+            raise DomainError(f"no time is left for {name}: the next run continues")
         data = body if isinstance(body, str) else json.dumps(body) if body is not None else None
         kind = "application/x-ndjson" if isinstance(body, str) else "application/json"
         try:
@@ -160,7 +160,7 @@ class Domain:
             raise DomainError(f"{name}: no usable response ({type(error).__name__})") from None
         if response.status_code in _OK or response.status_code in allowed:
             return response.status_code, parsed
-        raise DomainError(f"{name} was refused with {response.status_code}: {_reason(parsed)}")
+        raise DomainError(f"{name} failed with {response.status_code}: {_reason(parsed)}")
 
 
 def _reason(body: Any) -> str:

@@ -66,7 +66,7 @@ class Settings:
 def _text(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name, "")
     if not value:
-        raise SettingsError(f"{name} is missing: the template sets it")
+        raise SettingsError(f"{name} is missing: deploy the template, which sets it")
     return value
 
 

@@ -91,7 +91,7 @@ def _delete(request: Request, physical_id: str, deadline: Deadline) -> Response:
     finally:
         domain.close()
     left = [change for change in changes if change.outcome is Outcome.LEFT]
-    reason = f"left behind in the domain: {', '.join(f'{each.kind} {each.name}' for each in left)}" if left else ""
+    reason = f"left in the domain: {', '.join(f'{each.kind} {each.name}' for each in left)}" if left else ""
     reason += f", because {left[0].detail}" if left else ""
     return Response("SUCCESS", physical_id, reason, data=as_data(changes))
 

@@ -95,8 +95,8 @@ def _expect_document(client: Any, function: str, sample: str) -> None:
         raise CallError(f"the enrichment function fails: {_error(payload)}", retryable=False)
     if not _is_document(payload):
         raise CallError(
-            "the enrichment function makes no document of SampleReading: its log group has the reason; give a reading "
-            "as your devices send it, leave the parameter empty, or mend functions/enrichment/readings.toml",
+            "the enrichment function can't transform SampleReading; its log group has the reason. Set SampleReading to "
+            "a reading that your devices send, leave it empty, or correct functions/enrichment/readings.toml",
             retryable=False,
         )
 
@@ -112,7 +112,7 @@ def _is_document(payload: bytes) -> bool:
 
 
 def _error(payload: bytes) -> str:
-    """Return a failed function's own words (AWS page "Lambda function errors"): `errorType: errorMessage`."""
+    """Return a failed function's error as `errorType: errorMessage` (AWS page "Lambda function errors")."""
     try:
         error = json.loads(payload)
         return f"{error['errorType']}: {error['errorMessage']}"

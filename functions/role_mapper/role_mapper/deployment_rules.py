@@ -64,11 +64,11 @@ _ROTATED: Final = {
 
 
 def problems(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is wrong with a deployment, each as a sentence that says what to do.
+    """Yield each problem of a deployment as a sentence that says what to do.
 
     Args:
-        parameters: the template's, by their names.
-        before: those that `remembered` kept of the last deployment that succeeded; empty for the first one.
+        parameters: the template's parameters by name.
+        before: what `remembered` returned for the last successful deployment; empty for the first one.
     """
     wrong = [name for name in WHOLE if not re.fullmatch("0|[1-9][0-9]*", parameters[name])]
     if wrong:
@@ -76,7 +76,7 @@ def problems(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterat
             f"{name}={parameters[name]} must be a whole number, written in digits only (2, not 2.0 or 2e0)"
             for name in wrong
         )
-        return  # what follows calculates
+        return  # the checks below calculate with these numbers
     yield from _sizes(parameters)
     yield from _names(parameters)
     yield from _access(parameters, before)
@@ -89,10 +89,10 @@ def remembered(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def derived(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return the numbers that the template can't calculate, for `Fn::GetAtt`: limits of its alarms.
+    """Return alarm limits that the template can't calculate, for `Fn::GetAtt`.
 
-    `DeliveryPeriods` is the least number of periods of five minutes in which a record that is read must be delivered:
-    what is read at the end of the first one has waited for longer than both buffers hold it at the end of the last.
+    `DeliveryPeriods` is the number of five-minute periods within which a record must be delivered after it was read: a
+    record read at the end of the first period has left both buffers by the end of the last.
     """
     masters = 3 if parameters["DedicatedMasters"] == "true" else 0
     buffered = sum(
@@ -112,20 +112,20 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
     )
     if delay <= transform + deliver:
         yield (
-            f"AlarmDelaySeconds={delay} would ring without end, because records wait up to {transform + deliver} s in "
-            "the two buffers: use more than both together"
+            f"AlarmDelaySeconds={delay} would raise an alarm permanently, because records may wait "
+            f"{transform + deliver} s in the two buffers: use a value above that"
         )
     retention = int(parameters["StreamRetentionHours"]) * 3600
     if delay > retention // 2:
         yield (
-            f"AlarmDelaySeconds={delay} would leave less than half of the stream's retention ({retention} s) to mend "
-            f"what delays the records: use {retention // 2} or less, or raise StreamRetentionHours"
+            f"AlarmDelaySeconds={delay} would leave less than half of the stream's retention ({retention} s) to fix "
+            f"the cause of a delay: use {retention // 2} or less, or increase StreamRetentionHours"
         )
     nodes, replicas = int(parameters["InstanceCount"]), int(parameters["NumberOfReplicas"])
     if replicas >= nodes:
         yield (
-            f"NumberOfReplicas={replicas} needs {replicas + 1} nodes, and InstanceCount is {nodes}: the domain would "
-            "stay yellow"
+            f"NumberOfReplicas={replicas} needs {replicas + 1} nodes, but InstanceCount is {nodes}: the domain would "
+            "stay yellow, so use fewer replicas or more nodes"
         )
     zones = int(parameters["AvailabilityZones"])
     if nodes % zones:
@@ -136,43 +136,42 @@ def _sizes(parameters: Mapping[str, str]) -> Iterator[str]:
         and nodes > _MOST_DATA_NODES_OF_T3_MASTERS
     ):
         yield (
-            f"DedicatedMasterType={parameters['DedicatedMasterType']} manages {_MOST_DATA_NODES_OF_T3_MASTERS} data "
-            "nodes at most: choose a larger one"
+            f"DedicatedMasterType={parameters['DedicatedMasterType']} can manage at most "
+            f"{_MOST_DATA_NODES_OF_T3_MASTERS} data nodes: choose a larger one"
         )
     if parameters["Standby"] == "true" and (replicas + 1) % _ZONES_OF_STANDBY:
         yield (
-            f"NumberOfReplicas={replicas} makes {replicas + 1} copies, and with Standby the domain refuses an index "
-            "whose copies are no multiple of its three zones: use 2, 5 or 8"
+            f"NumberOfReplicas={replicas} makes {replicas + 1} copies, but with Standby the number of copies must be a "
+            "multiple of three, the number of zones: use 2, 5 or 8"
         )
     if parameters["Standby"] == "true" and parameters["InstanceType"].startswith("t3."):
         yield f"Standby is not available for {parameters['InstanceType']}: choose another InstanceType"
     yield from _nodes(parameters)
     for name, least in _LEAST_OF_GP3.items():
         if 0 < int(parameters[name]) < least:
-            yield f"{name}={parameters[name]} is less than every gp3 volume has: use 0, or {least} or more"
+            yield f"{name}={parameters[name]} is below the baseline of gp3 volumes: use 0, or {least} or more"
 
 
 def _nodes(parameters: Mapping[str, str]) -> Iterator[str]:
-    """Yield what one instance type can't do."""
+    """Yield each setting that exceeds the limits of the instance type."""
     kind, nodes = parameters["InstanceType"], int(parameters["InstanceCount"])
     if nodes > most_nodes(kind):
-        yield f"InstanceCount={nodes} is too many: a domain takes {most_nodes(kind)} of {kind} at most"
+        yield f"InstanceCount={nodes} is too many: a domain can have at most {most_nodes(kind)} nodes of type {kind}"
     buffer, limit = int(parameters["DeliveryBufferSizeInMBs"]), largest_buffer(kind)
     if buffer > limit:
-        yield f"DeliveryBufferSizeInMBs={buffer} makes requests that {kind} refuses: use {limit} or less"
+        yield f"DeliveryBufferSizeInMBs={buffer} makes requests that are too large for {kind}: use {limit} or less"
     volume, limits = int(parameters["VolumeSizeGiB"]), LIMITS.get(kind)
     if limits and volume > limits.most_gib:
-        yield f"VolumeSizeGiB={volume} is too large: {kind} takes {limits.most_gib} GiB at most"
+        yield f"VolumeSizeGiB={volume} is too large: the maximum for {kind} is {limits.most_gib} GiB"
     if limits and volume < limits.least_gib:
-        yield f"VolumeSizeGiB={volume} is too small: {kind} takes {limits.least_gib} GiB at least"
+        yield f"VolumeSizeGiB={volume} is too small: the minimum for {kind} is {limits.least_gib} GiB"
 
 
 def _names(parameters: Mapping[str, str]) -> Iterator[str]:
     index = parameters["IndexName"]
     if f"device-alerts-{index}".startswith(index):
         yield (
-            f"IndexName={index} covers the index of the alerts, device-alerts-{index}: choose a name that is not the "
-            "beginning of it"
+            f"IndexName={index} is a prefix of the name of the alerts index, device-alerts-{index}: choose another name"
         )
     pattern = parameters["OpenSearchRoleIndexPattern"]
     rotation = parameters["IndexRotationPeriod"]
@@ -182,7 +181,7 @@ def _names(parameters: Mapping[str, str]) -> Iterator[str]:
         if pattern and not fnmatchcase(index, pattern):
             yield (
                 f"OpenSearchRoleIndexPattern={pattern} does not cover the index {index} (IndexRotationPeriod="
-                f"{rotation}): every document would be refused; leave it empty or use {parameters['IndexName']}*"
+                f"{rotation}), so every document would be rejected: leave it empty or use {parameters['IndexName']}*"
             )
             return
 
@@ -192,56 +191,54 @@ def _access(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterato
     subnets = [each for each in parameters["SubnetIds"].split(",") if each]
     if parameters["VpcId"] and len(set(subnets)) != zones:
         yield (
-            f"SubnetIds={','.join(subnets)} must be one subnet in each of as many zones as AvailabilityZones={zones} "
-            "says"
+            f"SubnetIds={','.join(subnets)} must contain one subnet for each of the {zones} zones of AvailabilityZones"
         )
     if parameters["SamlEntityId"] and before.get("DomainName") != parameters["DomainName"]:
         yield (
-            "SamlEntityId is for a domain that exists, because the identity provider needs its address: deploy without "
-            "it first"
+            "SamlEntityId can be set only for an existing domain, because the identity provider needs its URL: deploy "
+            "without it first"
         )
 
 
 def _changes(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
     if not before.items() >= {name: before.get(name) for name in _KEPT}.items():
-        return  # nothing was deployed by this version of the template
+        return  # this version of the template has not been deployed before
     if before["DeliveryStreamName"] == parameters["DeliveryStreamName"]:
         if before["BackupMode"] != parameters["BackupMode"]:
             yield (
-                f"BackupMode can't be changed from {before['BackupMode']} to {parameters['BackupMode']} on a delivery "
-                "stream that exists (UpdateDestination has no S3BackupMode): change DeliveryStreamName with it"
+                f"BackupMode can't be changed from {before['BackupMode']} to {parameters['BackupMode']} on an existing "
+                "delivery stream (UpdateDestination has no S3BackupMode): change DeliveryStreamName too"
             )
         if before["StreamName"] != parameters["StreamName"]:
             yield (
-                f"StreamName can't be changed to {parameters['StreamName']} alone, because a delivery stream keeps its "
-                "source: change DeliveryStreamName with it"
+                f"StreamName can't be changed to {parameters['StreamName']} alone, because the source of a delivery "
+                "stream can't be changed: change DeliveryStreamName too"
             )
         if before["VpcId"] == parameters["VpcId"] and before["SubnetIds"] != parameters["SubnetIds"]:
             yield (
-                "SubnetIds can't be changed on a delivery stream that exists (its VpcConfiguration is create-only): "
-                "change DeliveryStreamName with it"
+                "SubnetIds can't be changed on an existing delivery stream (its VpcConfiguration is create-only): "
+                "change DeliveryStreamName too"
             )
     if before["DomainName"] == parameters["DomainName"]:
         if before["CustomerManagedKey"] != parameters["CustomerManagedKey"]:
             yield (
-                f"CustomerManagedKey can't be changed to {parameters['CustomerManagedKey']} on a domain that exists "
-                "(its KmsKeyId is create-only): change DomainName with it, and move the indices by a snapshot"
+                f"CustomerManagedKey can't be changed to {parameters['CustomerManagedKey']} on an existing domain (its "
+                "KmsKeyId is create-only): change DomainName too, and move the indices with a snapshot"
             )
         if before["VpcId"] != parameters["VpcId"]:
             yield (
-                f"VpcId can't be changed from {before['VpcId'] or 'none'} to {parameters['VpcId'] or 'none'} on a "
-                "domain that exists: change DomainName and DeliveryStreamName with it, and move the indices by a "
-                "snapshot"
+                f"VpcId can't be changed from {before['VpcId'] or 'none'} to {parameters['VpcId'] or 'none'} on an "
+                "existing domain: change DomainName and DeliveryStreamName too, and move the indices with a snapshot"
             )
     elif before["VpcId"] != parameters["VpcId"] and before["DeliveryStreamName"] == parameters["DeliveryStreamName"]:
         yield (
-            "VpcId can't be changed on a delivery stream that exists (its VpcConfiguration is create-only): change "
-            "DeliveryStreamName with it"
+            "VpcId can't be changed on an existing delivery stream (its VpcConfiguration is create-only): change "
+            "DeliveryStreamName too"
         )
     shards, old = int(parameters["ShardCount"]), int(float(before["ShardCount"]))
     if before["StreamName"] == parameters["StreamName"] and shards and old and not old <= 2 * shards <= 4 * old:
         step = 2 * old if shards > old else -(-old // 2)
         yield (
-            f"ShardCount={shards} is too far from {old}: UpdateShardCount at most doubles or halves; deploy "
-            f"ShardCount={step} first, or use 0 (on demand)"
+            f"ShardCount={shards} is too far from {old}, because one update can at most double or halve it: deploy "
+            f"ShardCount={step} first, or use 0 (on-demand)"
         )

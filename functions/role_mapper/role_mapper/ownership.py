@@ -21,7 +21,7 @@ class Ownership(Enum):
     """Who owns an existing object, from an owner's point of view."""
 
     OWNED = "the owner made it"
-    ADOPTED = "someone else made it, and the owner was told to take it over"
+    ADOPTED = "someone else created it, and TakeOver=true let the owner adopt it"
     FOREIGN = "someone else's"
 
 
@@ -85,7 +85,7 @@ class Owner:
         if not take_over:
             raise OwnershipError(
                 f"{what} exists and was not made by this stack: choose another name, "
-                "or set TakeOver=true to replace what it says"
+                "or set TakeOver=true to replace its content"
             )
         return Ownership.ADOPTED
 

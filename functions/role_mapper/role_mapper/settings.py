@@ -85,12 +85,12 @@ class Settings:
     def for_request(
         cls, environment: Mapping[str, str], request: Request, wanted: Properties | None = None
     ) -> "Settings":
-        """Read the settings, if the request is for this stack and what is wanted may be granted.
+        """Read the settings, and check that the request is for this stack and asks only for what may be granted.
 
         Args:
-            environment: the function's own.
-            request: what was asked for.
-            wanted: what is to be made; None where nothing is.
+            environment: the function's environment variables.
+            request: the request to check.
+            wanted: the requested objects; None for a request that creates none.
 
         Raises:
             SettingsError: a variable is missing or malformed; names it.
@@ -103,14 +103,14 @@ class Settings:
         return settings
 
     def check(self, properties: Mapping[str, object], stack_id: str) -> None:
-        """Refuse an event for another stack, and properties that name another domain, secret or way to sign in.
+        """Reject an event for another stack, and properties that name another domain, secret or sign-in method.
 
         Raises:
             PropertiesError: they do; names the property. Nothing has been contacted.
         """
         if stack_id != self.stack_id:
             raise PropertiesError(
-                "StackId is not the one in this function's environment: the function is its stack's own"
+                "StackId is not the one in this function's environment: this function serves only its own stack"
             )
         own = {
             "DomainEndpoint": self.domain_endpoint,

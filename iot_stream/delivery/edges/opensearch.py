@@ -55,8 +55,8 @@ def check_sign_in(method: str, domain_url: str | None, ca_file: Path | None) -> 
     """
     if method in {"basic", "jwt"} and not (domain_url or ca_file):
         raise DeliveryError(
-            f"--sign-in {method} needs --domain-url or --ca: otherwise whoever may change the delivery stream could "
-            "have the credentials sent to a server of their own"
+            f"--sign-in {method} needs --domain-url or --ca: otherwise anyone who can change the delivery stream could "
+            "redirect the credentials to another server"
         )
 
 

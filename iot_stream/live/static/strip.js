@@ -17,7 +17,7 @@ const STEPS = [
 const WAITS_MS = 5000;
 const HINTS = {
   Ingest: "Records taken from the stream that are not yet indexed, and the age of the oldest",
-  Watch: "From a reading's device time to its being searchable: half of the last minute's readings were faster",
+  Watch: "Median time from a reading's device time until it is searchable, over the last minute",
 };
 
 function utc(ms) {

@@ -71,7 +71,7 @@ class Role(_SecurityObject):
         protection = documents.protection(found)
         if protection:
             raise OwnershipError(
-                f"{self.title} is {protection}: OpenSearch does not let it be changed; choose another RoleName"
+                f"{self.title} is {protection}, so OpenSearch does not allow changes to it: choose another RoleName"
             )
         return super().claim(found)
 
@@ -118,11 +118,11 @@ class Role(_SecurityObject):
         nobody = RoleMapping(self.domain, self.owner, self.name).delete_empty()
         if not nobody and self._deleted is not None:
             self.domain.call("PUT", self.path, documents.writable(self._deleted))
-            raise VerificationError(f"somebody was mapped to {self.title} at the same moment")
+            raise VerificationError(f"{self.title} got another mapping at the same time: try again")
 
 
 class RoleMapping(_SecurityObject):
-    """An IAM role's ARN as a backend role of an OpenSearch role; everybody else who is mapped stays mapped."""
+    """An IAM role's ARN as a backend role of an OpenSearch role; other mappings are kept."""
 
     kind = ROLE_MAPPING
     whose = "Data Firehose's delivery role"
@@ -140,7 +140,7 @@ class RoleMapping(_SecurityObject):
 
     @override
     def claim(self, found: Document) -> Ownership:
-        """Return the ownership: an entry may be added to anybody's mapping."""
+        """Return the ownership; an entry may be added to a mapping that is not this owner's."""
         protection = documents.protection(found)
         if protection:
             raise OwnershipError(f"{self.title} is {protection}: choose another RoleName")
@@ -157,7 +157,7 @@ class RoleMapping(_SecurityObject):
 
     @override
     def deviation(self, found: Document, desired: Document) -> str:
-        return f"{self._arn} is not in it"
+        return f"{self._arn} is not mapped"
 
     @override
     def write(self, desired: Document, found: Document | None) -> None:
@@ -169,17 +169,17 @@ class RoleMapping(_SecurityObject):
 
     @override
     def keep(self, found: Document) -> str:
-        """Return why the entry stays: where the role is someone else's, nothing was mapped to it here."""
+        """Return why the entry stays: nothing was mapped to a role that is not this stack's."""
         role = self._role.find()
         if role is None:
             # The plugin changes no mapping whose role is gone (404), and the mapping has no effect without it.
-            return "" if self._only_ours(found) else "its role is gone, others are still named in it"
+            return "" if self._only_ours(found) else "its role no longer exists, but others are still mapped"
         foreign = self.owner.ownership_here(self._role.description(role)) is Ownership.FOREIGN
         return "the role is not this stack's" if foreign else ""
 
     @override
     def follow_up(self, written: Document) -> tuple[bool, str]:
-        """Look again after a moment, where the first entry was written: that replaces what was written meanwhile.
+        """Check again after a short wait if the first entry was written, which replaces concurrent changes.
 
         So does another role mapper's that saw no entry either: whichever comes first finds its own gone, and adds it.
         """
@@ -188,12 +188,12 @@ class RoleMapping(_SecurityObject):
             self.domain.deadline.pause(_SETTLE_SECONDS)
             found = self.find()
             if found is None or documents.addition(found, self._arn):
-                raise VerificationError(f"{self.title} was replaced at the same moment")
+                raise VerificationError(f"{self.title} was replaced at the same time: try again")
         return False, ""
 
     @override
     def delete(self, found: Document) -> None:
-        """Take the entry out; delete the mapping if this owner made it and nobody is left in it.
+        """Remove the entry; delete the mapping if this owner created it and no other entry is left.
 
         Where the role is this owner's too, it goes first (see `Role`), and the mapping stays until then.
         """
@@ -206,7 +206,7 @@ class RoleMapping(_SecurityObject):
                 self._write("PATCH", patch, left)
                 left = self.find()
             if left is not None and documents.removal(left, self._arn):
-                raise VerificationError(f"{self.title} reads back with {self._arn} still in it")
+                raise VerificationError(f"{self._arn} is still in {self.title} after it was removed")
         # After another look: somebody may have been mapped while this entry was taken out.
         if left is not None and self._only_ours(left) and not self._is_left_to(role):
             self.domain.delete(self.path)
@@ -241,7 +241,7 @@ class RoleMapping(_SecurityObject):
         return True
 
     def _is_left_to(self, role: Document | None) -> bool:
-        """Return whether the mapping goes with its role."""
+        """Return whether to delete the mapping with its role."""
         return role is not None and self.owner.ownership_here(self._role.description(role)) is Ownership.OWNED
 
     def _only_ours(self, found: Document) -> bool:
@@ -249,7 +249,7 @@ class RoleMapping(_SecurityObject):
         return made_here and documents.is_empty(found, but=[self._arn])
 
     def _write(self, method: str, body: object, seen: Document | None) -> None:
-        """Change a mapping that was read as `seen`; a refusal that somebody else's change explains is retryable."""
+        """Change a mapping that was read as `seen`; a failure caused by a concurrent change is retryable."""
         try:
             self.domain.call(method, self.path, body)
         except ResponseError as error:
@@ -257,11 +257,11 @@ class RoleMapping(_SecurityObject):
                 raise
             if self.find() == seen and self._role.find() is not None:
                 raise
-            raise VerificationError(f"{error}; it was changed at the same moment") from None
+            raise VerificationError(f"{error}; it was changed at the same time") from None
 
 
 class AdministratorMapping(RoleMapping):
-    """An administrator's IAM role as a backend role of a role that the domain brings along."""
+    """An administrator's IAM role as a backend role of a built-in role of the domain."""
 
     @override
     def unavailable(self) -> str:

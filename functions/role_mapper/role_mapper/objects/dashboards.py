@@ -137,12 +137,12 @@ class Dashboards:
 
     def _elsewhere(self) -> Change:
         where = (
-            "the master user's private tenant, where nobody else sees them"
+            "the master user's private tenant, where other users can't see them"
             if self._tenant == _PRIVATE
             else self._tenant
         )
         detail = (
-            f"they are in {where}, since Dashboards' global tenant is disabled "
+            f"they are in {where}, because Dashboards' global tenant is disabled "
             "(opensearch_security.multitenancy.tenants.enable_global)"
         )
         return Change(DASHBOARDS, "tenant", Outcome.DIFFERS, detail)

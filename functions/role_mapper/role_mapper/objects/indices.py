@@ -107,7 +107,7 @@ class Indices:
         return [Change(self.kind, self.name, Outcome.DIFFERS, _joined([problem, said]))]
 
     def _next(self, indices: list[_Index]) -> tuple[str, str]:
-        """Return what is wrong with what the next index will get, and what could not be found out about it."""
+        """Return the problems of the next index, and a remark on what could not be checked."""
         name = files.next_index(self._properties, dt.datetime.now(dt.UTC))
         if name == self.name and any(index.alias is not None for index in indices):
             name = files.rolled_index(self.name, 1)  # no index can have the alias's name: its simulation is refused
@@ -130,12 +130,12 @@ class Indices:
         if not wrong:
             return "", ""
         return (
-            f"a new index {name} would not get what index template {self.name} says ({', '.join(wrong)}), because "
+            f"a new index {name} would not match index template {self.name} ({', '.join(wrong)}), because "
             f"{self._cause(name, shaped=bool(body))}"
         ), ""
 
     def _cause(self, name: str, *, shaped: bool) -> str:
-        """Return why another template shapes an index of that name, or none does, and what to do about it.
+        """Return why another template, or none, applies to an index of that name, and what to do about it.
 
         Raises:
             UnexpectedResponseError: no template was told to shape it, but there is one that does.
@@ -163,10 +163,10 @@ class Indices:
             if other != self.name and priority > ours
         ]
         if not winners:
-            return "it says something else itself"
+            return "the template itself differs"
         return (
-            f"index template {', '.join(winners)} wins over its priority {ours}: give that a lower priority or other "
-            "patterns, or choose another IndexName"
+            f"index template {', '.join(winners)} overrides it (priority {ours}): give the other template a lower "
+            "priority or other patterns, or choose another IndexName"
         )
 
     def _existing(self) -> list[_Index]:
@@ -204,7 +204,7 @@ class Indices:
         return f"rolled over to {new}"
 
     def _add(self, lacking: list[_Index]) -> None:
-        """Add the fields that indices lack: those that lack the same in one call."""
+        """Add missing fields to indices, in one call for all indices that lack the same fields."""
         alike: list[tuple[dict[str, Any], list[str]]] = []
         for index in lacking:
             update = index.difference.update
@@ -220,14 +220,14 @@ class Indices:
             written = {index.name for index in lacking}
             left = [each.name for each in self._existing() if each.name in written and each.difference.update]
             if left:
-                raise VerificationError(f"these indices read back without the fields added: {', '.join(left)}")
+                raise VerificationError(f"these indices still lack the added fields: {', '.join(left)}")
 
     def _put(self, where: str, body: Document) -> None:
         try:
             self._domain.call("PUT", where, body)
         except ResponseError as error:
             if error.absent:  # retention deleted one of them at the same moment
-                raise VerificationError(f"{error}; it vanished at the same moment") from None
+                raise VerificationError(f"{error}; it was deleted at the same time") from None
             raise
 
 
@@ -241,12 +241,12 @@ def _lacking(indices: list[_Index], verb: str) -> str:
 
 
 def _troubles(indices: Iterable[_Index]) -> list[str]:
-    """Return a phrase for each reason why indices take no documents, with their names."""
+    """Return a phrase for each reason why indices accept no documents, with their names."""
     by_trouble: dict[str, list[_Index]] = {}
     for index in indices:
         if index.trouble:
             by_trouble.setdefault(index.trouble, []).append(index)
-    return [f"{why}, so no document is taken: {_names(having)}" for why, having in by_trouble.items()]
+    return [f"{why}, so documents are rejected: {_names(having)}" for why, having in by_trouble.items()]
 
 
 def _conflicts(indices: Iterable[_Index]) -> list[str]:

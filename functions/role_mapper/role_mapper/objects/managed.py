@@ -88,11 +88,11 @@ class ManagedObject(ABC):
         return self.owner.claim(self.title, self.description(found), take_over=self.adopt)
 
     def deviation(self, found: Document, desired: Document) -> str:  # noqa: ARG002  # some kinds look at it
-        """Return how an object that is not as it should be differs, for a person."""
-        return "it is there, but not as wanted"
+        """Return a readable description of how an object deviates from the desired one."""
+        return "it exists, but differs"
 
     def follow_up(self, written: Document) -> tuple[bool, str]:  # noqa: ARG002  # some kinds look at it
-        """Bring what depends on the object in line with it, each time.
+        """Update everything that depends on the object; called on every apply.
 
         Returns:
             Whether that changed anything, and what is to be said of it.
@@ -105,17 +105,17 @@ class ManagedObject(ABC):
         return "" if owned else "not made by this stack"
 
     def gone(self, found: Document | None) -> bool:
-        """Return whether `found`, read after the removal, holds nothing of this owner."""
+        """Return whether `found`, read after the removal, contains nothing of this owner."""
         return found is None
 
     def remainder(self, left: Document | None) -> str:
-        """Return what is to be said of what is left after the removal."""
-        return "" if left is None else "others stay in it"
+        """Return the remark on what is left after the removal."""
+        return "" if left is None else "entries of others are left in it"
 
     # ---- the same for every kind ----
 
     def ensure(self) -> list[Change]:
-        """Create the object, or change it to what it should be.
+        """Create the object, or update it to the desired one.
 
         Returns:
             What became of it; CREATED and CHANGED only after it read back as it was written.
@@ -139,7 +139,7 @@ class ManagedObject(ABC):
                 raise ReadOnlyError(f"{call}: {lack}") from None
             found = self.find()
             if found is None or not self.same(found, desired):
-                raise VerificationError(f"{self.title} reads back otherwise than it was written")
+                raise VerificationError(f"{self.title} does not read back as it was written")
         changed, detail = self.follow_up(found)
         if changed and outcome is Outcome.UNCHANGED:
             outcome = Outcome.CHANGED

@@ -75,7 +75,7 @@ def tell(domain: Domain, verb: str, indices: list[str], body: dict[str, str] | N
             response = domain.expect_object(f"POST {where}", domain.call("POST", where, body))
         except ResponseError as error:
             if error.absent:  # one of them is gone by now: then the whole call is refused
-                raise VerificationError(f"{error}; it vanished at the same moment") from None
+                raise VerificationError(f"{error}; it was deleted at the same time") from None
             raise
         told = response.get("failed_indices")
         if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):

@@ -54,7 +54,7 @@ def migrate(domain: Domain, index_name: str) -> list[Change]:
     except RoleMapperError:
         _unblock(domain, index_name)
         raise
-    return [Change(WRITE_ALIAS, index_name, Outcome.CREATED, f"its readings are in {target}, which it writes to")]
+    return [Change(WRITE_ALIAS, index_name, Outcome.CREATED, f"its readings are in {target}, its write index")]
 
 
 def _is_copy(name: str, index: Document, index_name: str, source: Document) -> bool:

@@ -99,13 +99,13 @@ class RetentionPolicy(ManagedObject):
         following = len(set(to_add) - closed)
         said = [f"{following} existing indices now follow it"] if following else []
         if closed:
-            said.append(f"closed, so they keep what they have until they are opened: {', '.join(sorted(closed))}")
+            said.append(f"closed, so not updated until they are opened: {', '.join(sorted(closed))}")
         left = sorted(
             name for name, index in indices.items() if index.policy is None and self._is_parted_otherwise(name)
         )
         if left:
-            said.append(f"made under another IndexRotationPeriod, so nothing deletes them: {', '.join(left)}")
-        said += [f"it fails for {name}: {each.failure}" for name, each in indices.items() if each.failure]
+            said.append(f"created with another IndexRotationPeriod, so never deleted: {', '.join(left)}")
+        said += [f"failed for {name}: {each.failure}" for name, each in indices.items() if each.failure]
         return changed > 0, "; ".join(said)
 
     @override
@@ -115,23 +115,23 @@ class RetentionPolicy(ManagedObject):
 
     @override
     def remove(self) -> list[Change]:
-        """Take the indices off the policy and delete it; one that was taken over stays, but deletes nothing more."""
+        """Detach the indices from the policy and delete it; keep an adopted policy, but make it delete nothing."""
         if self.unavailable():
             return super().remove()
         found = self.find()
         if found is None:
             count = len(self._take_off(ours_only=True))
-            detail = f"{count} indices followed it although it was gone" if count else ""
+            detail = f"detached {count} indices that followed it after it was deleted" if count else ""
             return [Change(self.kind, self.name, Outcome.REMOVED if count else Outcome.ABSENT, detail)]
         adopted = self.owner.ownership_here(self.description(found)) is Ownership.ADOPTED
         if adopted and Ownership.ADOPTED not in self._removable:
             self._release(found)
-            return [Change(self.kind, self.name, Outcome.KEPT, "it was taken over; it deletes nothing any more")]
+            return [Change(self.kind, self.name, Outcome.KEPT, "it was adopted; it no longer deletes anything")]
         return super().remove()
 
     @override
     def delete(self, found: Document) -> None:
-        """Delete the policy, after its indices were taken off it: they would go on following their copies."""
+        """Delete the policy after detaching its indices, which would otherwise keep following their copies."""
         self._take_off(ours_only=False)
         super().delete(found)
 
@@ -143,10 +143,10 @@ class RetentionPolicy(ManagedObject):
         self.write(kept, found)
         written = self.find()
         if written is None or not _agrees(written["policy"]["states"], kept["policy"]["states"]):
-            raise VerificationError(f"{self.title} reads back otherwise than it was written")
+            raise VerificationError(f"{self.title} does not read back as it was written")
 
     def _take_off(self, *, ours_only: bool) -> set[str]:
-        """Take the indices off the policy; return their names.
+        """Detach the indices from the policy; return their names.
 
         Args:
             ours_only: only those whose copy of the policy says that this owner wrote it.
@@ -176,13 +176,13 @@ class RetentionPolicy(ManagedObject):
         return files.is_retained(name, self._properties)
 
     def _is_parted_otherwise(self, name: str) -> bool:
-        """Return whether the other of rotation and rollover made it: its age says nothing of its last reading."""
+        """Return whether it was created by the other of rotation and rollover, so its age says nothing."""
         return files.is_of_stream(name, self.name) and not self._is_retained(name)
 
     def _out_of_line(
         self, policy: Document, indices: Mapping[str, ManagedIndex] | None = None
     ) -> dict[str, ManagedIndex]:
-        """Return the indices that are to be put on the policy, or put on it again, or taken off it."""
+        """Return the indices to attach to the policy, to attach again, or to detach from it."""
         rules = {key: policy["policy"][key] for key in ("default_state", "states")}
         found = managed_indices.read(self.domain, self.name) if indices is None else indices
         return {
@@ -193,7 +193,7 @@ class RetentionPolicy(ManagedObject):
         }
 
     def _check_shards(self) -> None:
-        """Refuse a retention whose indices have more shards than the domain's nodes hold.
+        """Reject a retention whose indices have more shards than the domain's nodes can hold.
 
         Raises:
             PropertiesError: with the arithmetic.

@@ -26,8 +26,8 @@ __all__ = [
 type SavedObject = Mapping[str, Any]
 type Record = Mapping[str, str]
 
-COPIED = "changed in Dashboards, a copy of it is kept"
-_KEPT = "changed in Dashboards; OverwriteDashboards=true replaces it, after a copy"
+COPIED = "changed in Dashboards; a copy of it was kept"
+_KEPT = "changed in Dashboards; OverwriteDashboards=true replaces it and keeps a copy"
 # Dashboards' own cache of an index pattern's fields, which it refreshes by itself.
 _CACHES = {"fields"}
 _DIGITS = 16

@@ -47,7 +47,7 @@ def read(domain: Domain, index_name: str) -> dict[str, Document]:
         raise UnexpectedResponseError(f"GET {where}", "a JSON object that describes no indices")
     expected = {name for name in listed if files.is_of_stream(name, index_name)}
     if not expected <= body.keys() <= listed:
-        raise VerificationError(f"GET {where} tells of other indices than GET /_cat/indices does")
+        raise VerificationError(f"GET {where} returns other indices than GET /_cat/indices")
     return {
         name: each
         for name, each in sorted(body.items())

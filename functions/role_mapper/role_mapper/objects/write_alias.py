@@ -47,7 +47,7 @@ class WriteAlias:
             return []
         if self.name in indices:
             told = (
-                f"{self.name} is an index, and retention without rotation needs an alias of that name: run "
+                f"{self.name} is an index, but retention without rotation needs an alias of that name: run "
                 "`iot-stream domain migrate`, which keeps its readings (docs/domain.md#retention-without-rotation)"
             )
             if rolled:  # the alias was there and is lost: no request's fault, and none that a rollback could mend
@@ -62,13 +62,13 @@ class WriteAlias:
             raise ReadOnlyError("; ".join([str(call), *problems])) from None
         except ResponseError as error:
             if error.status == _BAD_REQUEST and stream_indices.read(self._domain, self.name).keys() != indices.keys():
-                raise VerificationError(f"{error}; an index was made at the same moment") from None
+                raise VerificationError(f"{error}; an index was created at the same time") from None
             raise
         found = stream_indices.read(self._domain, self.name)
         rolled_now = _behind(found, self.name)
         left = self._problems(rolled_now)
         if left or self.name in found:
-            raise VerificationError(f"alias {self.name} reads back otherwise than it was written: {'; '.join(left)}")
+            raise VerificationError(f"alias {self.name} does not read back as it was written: {'; '.join(left)}")
         outcome = Outcome.CHANGED if rolled else Outcome.CREATED
         return [Change(self.kind, self.name, outcome, f"writes to {_writers(rolled_now, self.name)[0]}")]
 
@@ -80,11 +80,11 @@ class WriteAlias:
         outside = [name for name, each in rolled.items() if self.name not in each["aliases"]]
         problems = []
         if len(writers) != 1:
-            problems.append(f"alias {self.name} leads to {len(writers)} indices that are written to")
+            problems.append(f"alias {self.name} has {len(writers)} write indices, not one")
         if outside:
-            problems.append(f"not behind alias {self.name}: {', '.join(outside)}")
+            problems.append(f"alias {self.name} lacks these indices: {', '.join(outside)}")
         if self._unset(rolled):
-            problems.append(f"without {_SETTING}, so never rolled over: {', '.join(self._unset(rolled))}")
+            problems.append(f"never rolled over, because they lack {_SETTING}: {', '.join(self._unset(rolled))}")
         return problems
 
     def _unset(self, rolled: dict[str, Document]) -> list[str]:
