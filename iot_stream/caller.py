@@ -1,4 +1,4 @@
-"""The caller's own AWS: a session with their credentials and region, and what to do where it lets nobody in."""
+"""Create a boto3 session with the caller's credentials and region, and explain its errors."""
 
 import os
 from typing import Any, Final
@@ -22,7 +22,7 @@ __all__ = ["advice", "caller_session", "remedy"]
 
 
 class _SettingError(BotoCoreError):
-    """A setting that boto3 reads when it makes a client has a value that it can't take."""
+    """A setting that boto3 reads when it creates a client has an invalid value."""
 
     fmt = "a setting of boto3 is wrong: {cause}"
 
@@ -45,7 +45,7 @@ _SIGN_IN_AGAIN: Final = {"ExpiredToken", "ExpiredTokenException", "InvalidClient
 
 
 class _Session(boto3.Session):
-    """Says what it can't make a client of as boto3 says most: botocore lets a number's plain ValueError through."""
+    """Raise BotoCoreError for every wrong setting: botocore raises a plain ValueError for some numbers."""
 
     def client(self, *args: Any, **settings: Any) -> Any:
         try:
@@ -76,7 +76,7 @@ def advice(error: BotoCoreError | ClientError) -> str:
 
 
 def remedy(error: BotoCoreError | ClientError) -> str:
-    """Return what the caller can do about an error; empty where it does not say what is wrong with their settings."""
+    """Return what the caller can do about an error; empty if the error is not about their settings."""
     if isinstance(error, ClientError):
         return _SIGN_IN if error.response.get("Error", {}).get("Code") in _SIGN_IN_AGAIN else ""
     return next((what_to_do for kind, what_to_do in _ADVICE if isinstance(error, kind)), "")

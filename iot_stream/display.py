@@ -1,4 +1,4 @@
-"""What a person sees while the system is running: a line for each step, then the counts in flow order."""
+"""Show progress in the terminal: a line for each step, then the counts in flow order."""
 
 import contextlib
 import time

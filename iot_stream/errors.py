@@ -10,7 +10,7 @@ __all__ = ["IotStreamError", "SetupError", "StackError"]
 
 
 class IotStreamError(Exception):
-    """One line for a person: what happened and what to do."""
+    """Base class; the message is one line that says what happened and what to do."""
 
 
 class SetupError(IotStreamError):

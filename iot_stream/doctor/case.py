@@ -1,4 +1,4 @@
-"""What the layers share: where the stack is, the stack once it is found, and what is asked once and used often."""
+"""Facts that several layers share, fetched once: the place, the stack, its parameters and resources."""
 
 import secrets
 from collections.abc import Iterator

@@ -246,7 +246,7 @@ class IndexDestination:
             if not left:
                 self._pace.accepted()
             elif self._clock() > deadline:
-                raise DestinationError(f"the domain did not take {len(left)} documents within a minute: {reason}")
+                raise DestinationError(f"the domain did not accept {len(left)} documents within a minute: {reason}")
             else:
                 self._pace.refused()
                 self._sleep(_PAUSE_SECONDS)
@@ -261,10 +261,10 @@ class IndexDestination:
         except TransportError as error:
             if error.status_code in _NO_PERMISSION:
                 raise DestinationError(
-                    f"the domain refuses whoever signed in: {error.status_code} {error.error}"
+                    f"the domain denies access to the user who signed in: {error.status_code} {error.error}"
                 ) from None
             if isinstance(error.status_code, int) and not _retryable(error.status_code):
-                raise DestinationError(f"the domain refuses the request: {error.status_code} {error.error}") from None
+                raise DestinationError(f"the domain rejects the request: {error.status_code} {error.error}") from None
             return str(error.error)
         except OpenSearchException as error:
             return type(error).__name__

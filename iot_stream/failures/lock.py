@@ -42,7 +42,7 @@ class Holder:
         return cls(platform.node(), os.getpid(), psutil.Process().create_time())
 
     def ended_here(self) -> bool:
-        """Whether it ran on this machine and runs no more; False where that can't be told."""
+        """Return whether it ran on this machine and has ended; False if that is unknown."""
         if self.host != platform.node():
             return False
         try:

@@ -114,7 +114,7 @@ class ProgressStore:
         except (ClientError, BotoCoreError) as error:
             raise ProgressError(f"{_BACKUP_START} can't be written: {error}") from error
         if (start := self.backup_start()) is None:
-            raise ProgressError(f"{_BACKUP_START} was deleted meanwhile: replay again")
+            raise ProgressError(f"{_BACKUP_START} was deleted during the replay: run it again")
         sleep(_STEP_SECONDS)
         return start
 

@@ -206,14 +206,14 @@ class Replay:
         except TransformError as error:
             return self._stay(str(error))
         if data is None:
-            return self._stay("left by the transform script")
+            return self._stay("skipped by the transform script")
         if record.kind is FailureKind.DOCUMENT:
             if not record.index:
                 return self._stay("the failure object does not name its index")
             made = hashlib.sha256(f"{record.key}:{record.line}".encode()).hexdigest()[:32]
             return Item(record.line, data, record.index, record.document_id or f"replay-{made}")
         if len(data) > StreamDestination.largest:
-            return self._stay("larger than a record of the stream may be")
+            return self._stay("too large for a record of the stream")
         again = self._reasons.of_reading(data) if self._options.check else ()
         return self._stay(f"would fail again: {', '.join(again)}") if again else Item(record.line, data)
 

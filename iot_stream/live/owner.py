@@ -42,7 +42,7 @@ class OwnerOnly:
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve or refuse."""
+        """Serve the request, or respond 403."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif self._key:
@@ -54,7 +54,7 @@ class OwnerOnly:
             await JSONResponse({"error": words}, status_code=403)(scope, receive, send)
 
     async def _by_key(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve whoever has the cookie, and give it to whoever opens the address with the key."""
+        """Serve requests that have the cookie; set it for a request whose URL contains the key."""
         cookie = f"iot-stream-{scope['server'][1]}"  # a browser sends cookies to every port of an address
         if self._is_key(request.cookies.get(cookie, "")):
             await self._app(scope, receive, send)

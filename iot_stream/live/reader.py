@@ -50,7 +50,7 @@ class Reader:
                 kind = BadQueryError if response.get("status") == HTTPStatus.BAD_REQUEST else SearchError
                 raise kind(f"OpenSearch rejected a search: {cause.get('reason') or cause.get('type')}")
             if response["_shards"]["failed"] or response["timed_out"]:
-                raise SearchError("OpenSearch searched only some of its shards: look at its log")
+                raise SearchError("OpenSearch searched only some of its shards: check its log")
         return list(responses)
 
 

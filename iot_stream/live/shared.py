@@ -20,7 +20,7 @@ class _Kept[Value]:
     ended: float | None = None
 
     def note_end(self, task: "asyncio.Task[Value]") -> None:
-        """Note when it ended; a failure that nobody waits for any more is no news."""
+        """Note when it ended; retrieve its exception, so that asyncio does not log it."""
         self.ended = time.monotonic()
         if not task.cancelled():
             task.exception()

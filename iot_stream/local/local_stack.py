@@ -242,7 +242,7 @@ def up(
 def _start(local_stack: LocalStack, overrides: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Run the steps of `up` in order; OpenSearch starts while sam builds."""
     server = opensearch.prepare(local_stack.folder / "opensearch", local_stack.home, local_stack.ports.opensearch)
-    say("OpenSearch with its security plugin is starting")
+    say("starting OpenSearch with its security plugin")
     process = server.launch(record=True)
     local_stack.add(process)
     endpoint = launch_gateway(local_stack)
@@ -347,7 +347,7 @@ def serve_live_page(local_stack: LocalStack) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Delete what an earlier local stack left, except its record: without it the next `up` would refuse the folder."""
+    """Delete the files of an earlier local stack, except its record, without which `up` would reject the folder."""
     for child in folder.iterdir() if folder.exists() else ():
         if child.is_dir():
             shutil.rmtree(child, ignore_errors=True)
@@ -371,8 +371,8 @@ def _check_folder(folder: Path) -> None:
         raise SetupError(f"the state folder {folder} can't be written: {error}. Choose another with --state") from error
     if free < _LEAST_FREE:  # its parts, in want of it, end in many ways and hardly ever say why
         raise SetupError(
-            f"the disk of the state folder {folder} has {free / _MIB:,.0f} MiB free, and a local stack takes "
-            f"{_LEAST_FREE / _MIB:,.0f} MiB at first: make room, or choose another with --state"
+            f"the disk of the state folder {folder} has {free / _MIB:,.0f} MiB free, but a local stack needs "
+            f"{_LEAST_FREE / _MIB:,.0f} MiB to start: free some space, or choose another folder with --state"
         )
 
 

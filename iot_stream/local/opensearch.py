@@ -209,7 +209,7 @@ class OpenSearch:
         """
         ready = self._ready()
         if ready:
-            say("OpenSearch writes down which classes it needs: about 20 seconds, once; it starts faster from then on")
+            say("OpenSearch records which classes it loads (about 20 seconds, once), so that later starts are faster")
         ended = process.stop(grace=_RECORDING_SECONDS if ready else processes.STOP_SECONDS)
         if ready and ended and self._recorded.exists():
             _digest_file(self.class_cache).write_text(sha256_of(self._recorded), encoding="ascii")

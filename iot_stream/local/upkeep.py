@@ -46,7 +46,7 @@ def restart_parts(folder: Path = DEFAULT_FOLDER, say: Callable[[str], None] = la
     if any(process.name == ministack.NAME for process in ended):
         raise StackError(AWS_ENDED)
     for process in ended:
-        say(f"{process.name} has ended; it is starting again")
+        say(f"{process.name} has stopped; restarting it")
         process.stop()  # children that it left behind
         _STARTS[process.name](local_stack)
     return local_stack if ended else None

@@ -17,7 +17,7 @@ type StreamMode = str
 
 
 class PlanError(IotStreamError):
-    """The plan can't be made: what was asked is out of range, or a file of figures can't be read."""
+    """The plan can't be made: an argument is out of range, or a file of figures can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What the fleet sends and what is wanted of the system.
+    """The load of the fleet and the requirements on the system.
 
     Attributes:
         devices: number of devices.

@@ -1,4 +1,4 @@
-"""What the name of a field in a device's JSON says about it: a role, a unit. Guesses, each told as one. Pure."""
+"""Guess the role and the unit of a field from its name in a device's JSON. Pure."""
 
 import re
 from collections.abc import Sequence

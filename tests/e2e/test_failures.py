@@ -117,7 +117,7 @@ def test_faults_of_every_kind_are_listed_repaired_and_replayed_once(
     assert first.exit_code == 1, first.output  # what is not JSON stays
     outcome = json.loads(first.stdout)
     assert (outcome["streamed"], outcome["indexed"]) == (2, 1)
-    assert outcome["stays"]["left by the transform script"] == 2
+    assert outcome["stays"]["skipped by the transform script"] == 2
     assert any("mapper_parsing_exception" in reason for reason in outcome["stays"])
     second = json.loads(invoke(local_stack, *arguments).stdout)
     assert (second["streamed"], second["indexed"]) == (0, 0)

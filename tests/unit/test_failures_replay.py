@@ -240,7 +240,7 @@ def test_a_transform_repairs_records(world: World, tmp_path: Path) -> None:
     world.put(a=b"".join(lines))
     outcome = world.replay(load_transform(script))
     assert [json.loads(data)["device_temp"] for data in world.streamed()] == [32.0]
-    assert outcome.stays == {"left by the transform script": 1, "transform failed: KeyError (line 5)": 1}
+    assert outcome.stays == {"skipped by the transform script": 1, "transform failed: KeyError (line 5)": 1}
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_a_record_that_no_stream_takes_stays(world: World) -> None:
     """1 MiB with its partition key is the most (API reference, PutRecordsRequestEntry)."""
     world.put(a=failed_reading(b"x" * 1_048_576) + failed_reading(good(1)))
     outcome = world.replay(check=False)
-    assert outcome.stays == {"larger than a record of the stream may be": 1}
+    assert outcome.stays == {"too large for a record of the stream": 1}
     assert world.streamed() == [good(1)]
 
 

@@ -458,7 +458,9 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_starts(
     usage = shutil.disk_usage(tmp_path)._replace(free=5 * 1024**2)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(distribution, "assemble", lambda *_: pytest.fail("it has begun"))
-    with pytest.raises(SetupError, match=r"has 5 MiB free, and a local stack takes 300 MiB at first: make room, or"):
+    with pytest.raises(
+        SetupError, match=r"has 5 MiB free, but a local stack needs 300 MiB to start: free some space, or"
+    ):
         local_stack.up(tmp_path / "new")
 
 

@@ -55,7 +55,7 @@ def test_only_what_has_ended_starts_again(tmp_path: Path, started: list[str], en
     said: list[str] = []
     restarted = upkeep.restart_parts(tmp_path, said.append)
     assert started == list(ended)
-    assert said == [f"{name} has ended; it is starting again" for name in ended]
+    assert said == [f"{name} has stopped; restarting it" for name in ended]
     assert restarted is not None
     assert [each.name for each in find(tmp_path).running] == list(NAMES)
     assert all(each.alive for each in find(tmp_path).running)

@@ -1,7 +1,7 @@
-"""Forget what is over: devices that have not been heard of for long, and alerts that closed long ago.
+"""Delete the records of devices that have been silent for long, and of alerts that closed long ago.
 
-A run forgets a page of each at most, so that a fleet that was replaced at once delays no alert; the next run goes on.
-What a run that is killed leaves undone, the next one does.
+A run deletes at most one page of each, so that alerts are not delayed when a whole fleet is replaced. The next run
+continues, also after a run that was killed.
 """
 
 from collections.abc import Callable, Mapping

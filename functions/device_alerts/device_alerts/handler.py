@@ -38,7 +38,7 @@ class Context(Protocol):
 
 
 def lambda_handler(_event: object, context: Context) -> dict[str, Any]:
-    """Judge the fleet once; return what was done.
+    """Evaluate the alert rules for the whole fleet once; return the counts of the run.
 
     Args:
         _event: EventBridge's; nothing of it is used, so that anybody's invocation is a run like any other.

@@ -1,7 +1,7 @@
-"""Find what was beyond a limit for long enough and is not any more: it began and ended between two looks.
+"""Find episodes beyond a limit that began and ended between two runs.
 
-The aggregations of a page tell only how far back the latest value goes. Where more may have happened, the device's
-readings are read one by one: those of few devices in a quiet fleet, and never more than one run has time for.
+The aggregations of a page show only since when the latest value has been beyond a limit. If more may have happened,
+the device's readings are read one by one, for as many devices as one run has time for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

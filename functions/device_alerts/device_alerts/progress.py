@@ -1,4 +1,4 @@
-"""How far delivery has come, by the delivery stream's own metrics: no reading says what has not been delivered.
+"""Determine how far delivery has come from the delivery stream's metrics.
 
 Contract: Amazon Data Firehose, "Monitor Amazon Data Firehose with CloudWatch metrics":
 `DeliveryToAmazonOpenSearchService.DataFreshness` is "the age (from getting into Firehose to now) of the oldest record

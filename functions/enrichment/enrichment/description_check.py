@@ -54,7 +54,7 @@ def check(table: dict[str, Any]) -> tuple[Description | None, list[Mistake]]:
 
 
 class _Checker(TableReader):
-    """Builds the description and collects its mistakes; what is wrong is replaced by what lets the check go on."""
+    """Build the description and collect its mistakes; replace wrong values so that checking can continue."""
 
     def description(self, table: dict[str, Any]) -> Description:
         self.known(table, _TOP_KEYS, ())

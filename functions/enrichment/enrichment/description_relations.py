@@ -1,4 +1,4 @@
-"""The rules of a description's fields together: roles, paths, and what is derived from what. Pure."""
+"""Check rules that involve several fields of a description: roles, paths and derivations. Pure."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ NUMBERS: Final = frozenset({Type.LONG, Type.DOUBLE, Type.SCALED_FLOAT})
 
 
 def check_together(reader: TableReader, fields: dict[str, Field]) -> None:
-    """Note what is wrong with the fields, by their names, as a whole."""
+    """Collect the mistakes that involve several fields."""
     _roles(reader, [*fields.values()])
     _paths(reader, [*fields.values()])
     _derivations(reader, fields)

@@ -1,4 +1,4 @@
-"""Values of a description's tables, by key: what is of another kind is a mistake, with what to write instead. Pure."""
+"""Read values from a description's tables; a value of the wrong type is a mistake, reported with its fix. Pure."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ Mistake = tuple[tuple[str, ...], str]
 
 
 class TableReader:
-    """Reads values and collects mistakes; a value that is wrong reads as absent, so that the check goes on.
+    """Read values and collect mistakes; treat a wrong value as absent, so that checking can continue.
 
     `at` is the path of keys that leads to the table.
     """

@@ -1,6 +1,6 @@
-"""Data that is not one reading in UTF-8 JSON, but something well known: recognised, so that the reason says what. Pure.
+"""Recognize well-known data that is not a JSON reading, so that the failure's reason can name it. Pure.
 
-Nothing of it is unpacked: a record holds one reading, so that each failure names one record.
+The data is not unpacked: a record contains one reading, so that each failure refers to one record.
 """
 
 import json

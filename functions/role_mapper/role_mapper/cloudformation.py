@@ -156,7 +156,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def check_response_url(url: str, environment: Mapping[str, str]) -> None:
-    """Refuse a `ResponseURL` that CloudFormation would not name; an empty one means that nobody waits for a response.
+    """Reject a `ResponseURL` that is not CloudFormation's; an empty one means that no response is expected.
 
     CloudFormation's is in a bucket of its own, over HTTPS (AWS page "Access CloudFormation using an interface
     endpoint": `cloudformation-custom-resource-response-REGION`, the region without dashes). Where AWS_ENDPOINT_URL

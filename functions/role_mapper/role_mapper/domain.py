@@ -121,7 +121,7 @@ class Domain:
             raise
 
     def delete(self, path: str, *, headers: dict[str, str] | None = None) -> None:
-        """Delete what is there; whether it is gone is for the caller to read back."""
+        """Send a DELETE; the caller must read back whether the object is gone."""
         try:
             self.call("DELETE", path, headers=headers)
         except ResponseError as error:

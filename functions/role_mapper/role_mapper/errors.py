@@ -53,7 +53,7 @@ _ABSENT_TYPES = {"resource_not_found_exception", "index_not_found_exception", "s
 
 
 class RoleMapperError(Exception):
-    """One sentence for a person: what happened and what to do."""
+    """Base class; the message is one sentence that says what happened and what to do."""
 
 
 def place(error: BaseException) -> str:

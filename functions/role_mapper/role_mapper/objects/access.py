@@ -98,7 +98,7 @@ class Role(_SecurityObject):
 
     @override
     def delete(self, found: Document) -> None:
-        """Delete the role, then its empty mapping: without the role, the plugin lets nobody be mapped any more.
+        """Delete the role, then its empty mapping: without the role, the plugin rejects new mappings.
 
         Who was mapped between the last look and the deletion of the role keeps entry and role: it is put back.
         """
@@ -224,7 +224,7 @@ class RoleMapping(_SecurityObject):
         return "" if left is None or documents.is_empty(left) else super().remainder(left)
 
     def delete_empty(self) -> bool:
-        """Delete the mapping if this owner made it, once its role is gone: then nobody can be mapped any more.
+        """Delete the mapping if this owner made it, after its role: then the plugin rejects new mappings.
 
         Returns:
             Whether nobody is mapped.
