@@ -459,7 +459,7 @@ def test_broken_indices_and_templates_are_named_by_the_real_domain(
         indices = changes["Indices"]
         assert indices.outcome is Outcome.DIFFERS
         for words in (
-            f"index template {name}-foreign (priority 950) wins over its priority",
+            f"index template {name}-foreign (priority 950) overrides it (priority",
             f"closed, so documents are rejected: {closed}",
             f"blocked by index.blocks.read_only_allow_delete, so documents are rejected: {blocked}",
             f"in {typed} timestamp is date, not date format strict_date_optional_time, device_id is text, not long",
@@ -467,7 +467,7 @@ def test_broken_indices_and_templates_are_named_by_the_real_domain(
         ):
             assert words in indices.detail
         change = changed(domain, daily, owner)["Indices"]  # the template was there before: told, and no failure
-        assert (change.outcome, f"{name}-foreign (priority 950) wins" in change.detail) == (Outcome.DIFFERS, True)
+        assert (change.outcome, f"{name}-foreign (priority 950) overrides" in change.detail) == (Outcome.DIFFERS, True)
         assert "track_id" in read_index(admin, opensearch, typed)[typed]["mappings"]["properties"]
         admin.delete(f"{opensearch.url}/_index_template/{name}-foreign").raise_for_status()
         change = changed(domain, daily, owner)["Indices"]

@@ -71,7 +71,7 @@ class Role(_SecurityObject):
         protection = documents.protection(found)
         if protection:
             raise OwnershipError(
-                f"{self.title} is {protection}, so OpenSearch does not allow changes to it: choose another RoleName"
+                f"{self.title} is {protection}: OpenSearch does not allow changes to it; choose another RoleName"
             )
         return super().claim(found)
 
