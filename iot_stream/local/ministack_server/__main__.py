@@ -30,8 +30,10 @@ from urllib.parse import parse_qs, quote
 
 import ministack.app as server
 import pydantic_core
+import yaml
 from ministack.core import iam_evaluator, lambda_runtime, responses, router, sigv4
 from ministack.services import cloudwatch, iam, kinesis, lambda_svc
+from ministack.services.cloudformation import engine
 
 PATH = "/_iot_stream/authenticate"
 _INVALID = "The security token included in the request is invalid."
@@ -83,7 +85,28 @@ def _expire_records(stream: dict[str, Any]) -> None:
                     iterator["position"] = max(0, iterator["position"] - expired)
 
 
+def _expire_iterators() -> None:
+    """Remove the expired iterators, which are the first ones: they are in the order of their creation.
+
+    ministack looked at every one, five minutes of them, for each request to Kinesis.
+    """
+    oldest = time.time() - kinesis.ITERATOR_EXPIRY_SECONDS
+    iterators = kinesis._shard_iterators._data  # noqa: SLF001 - those of every account and region
+    while iterators and next(iter(iterators.values()))["created_at"] < oldest:
+        del iterators[next(iter(iterators))]
+
+
 kinesis._expire_records = _expire_records  # noqa: SLF001
+kinesis._expire_iterators = _expire_iterators  # noqa: SLF001
+
+
+class TemplateLoader(yaml.CSafeLoader):
+    """Reads a template as ministack does, with libyaml: Python alone takes two seconds for each deployment."""
+
+    yaml_constructors = engine.CfnLoader.yaml_constructors
+
+
+PythonTemplateLoader, engine.CfnLoader = engine.CfnLoader, TemplateLoader
 
 
 def read_json(text: Any) -> Any:
