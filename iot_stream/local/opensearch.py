@@ -285,6 +285,9 @@ def _settings(server: OpenSearch) -> dict[str, Any]:
         "plugins.security.restapi.roles_enabled": ["all_access", "security_rest_api_access"],
         "plugins.security.allow_default_init_securityindex": True,
         "plugins.security.audit.type": "noop",
+        # Passwords are generated, too long to guess. The default (12) takes half a second of a processor for the first
+        # request of a user after each change of a role or a mapping: the plugin forgets then who has signed in.
+        "plugins.security.password.hashing.bcrypt.rounds": 4,
     }
 
 
