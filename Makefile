@@ -111,7 +111,8 @@ format:  ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-unit: $(STAMPS)/dev  ## Run the unit tests (no network, no processes): make unit [EXAMPLES=10]
+unit: export EXAMPLES := $(or $(EXAMPLES),0.2)
+unit: $(STAMPS)/dev  ## Run the unit tests (no network, no processes), with few examples: make unit [EXAMPLES=10]
 	$(BIN)/python -m pytest tests/unit -q --numprocesses=auto
 
 test: $(STAMPS)/dev $(STAMPS)/ministack  ## Run all tests: unit, integration with the real OpenSearch, end to end

@@ -11,30 +11,36 @@ from iot_stream.local.local_stack import LocalStack
 from iot_stream.stack import Stack
 from tests.polling import until
 
-__all__ = ["MINUTE", "put", "remember", "run", "schedule_paused"]
+__all__ = ["MINUTE", "last_run", "put", "remember", "run", "schedule_paused"]
 
 MINUTE = 60_000
 
 
 @contextmanager
-def schedule_paused(local_stack: LocalStack, stack: Stack) -> Iterator[int]:
-    """Let only the test invoke the function; gives the number of the last run, which has ended."""
-    events, client = local_stack.aws.client("events"), local_stack.opensearch.admin_client()
+def schedule_paused(local_stack: LocalStack, stack: Stack) -> Iterator[None]:
+    """Let only the test invoke the function, once a run of the schedule has ended."""
+    events = local_stack.aws.client("events")
     [rule] = events.list_rule_names_by_target(TargetArn=stack.output("DeviceAlertsFunctionArn"))["RuleNames"]
-    index = stack.output("AlertsIndexName")
-
-    def last_run() -> dict[str, Any] | None:
-        found = client.get(index=index, id="run", params={"ignore": 404})
-        memory = found["_source"]["memory"] if found.get("found") else {"run": 0, "lease_until": 0}
-        return memory if memory["lease_until"] < time.time_ns() // 1_000_000 else None
-
     events.disable_rule(Name=rule)
     try:
-        memory = until(last_run, what="the end of the schedule's run")
-        assert memory is not None
-        yield memory["run"]
+        until(
+            lambda: _memory(local_stack, stack)["lease_until"] < time.time_ns() // 1_000_000,
+            what="the end of the schedule's run",
+        )
+        yield
     finally:
         events.enable_rule(Name=rule)
+
+
+def last_run(local_stack: LocalStack, stack: Stack) -> int:
+    """Return the number of the function's last run; 0 before the first."""
+    return int(_memory(local_stack, stack)["run"])
+
+
+def _memory(local_stack: LocalStack, stack: Stack) -> dict[str, Any]:
+    client, index = local_stack.opensearch.admin_client(), stack.output("AlertsIndexName")
+    found = client.get(index=index, id="run", params={"ignore": 404})
+    return found["_source"]["memory"] if found.get("found") else {"run": 0, "lease_until": 0}
 
 
 def put(local_stack: LocalStack, stack: Stack, device: int, celsius: float, arrivals: Iterator[int]) -> None:

@@ -1,22 +1,21 @@
 """Another stack on the run's OpenSearch and AWS, beside that of the other end-to-end tests."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from botocore.exceptions import WaiterError
-
 from iot_stream.errors import StackError
 from iot_stream.local import deployment
 from iot_stream.local.local_stack import LocalStack, deploy
+from iot_stream.local.master_user import create_master_user
 from iot_stream.stack import Stack
 from tests.neighbours import Neighbours
+from tests.polling import until
 
 __all__ = ["Beside"]
 
-_SAM_BUCKET = "aws-sam-cli-managed-default"  # the stack in which sam keeps packages; the first deployment makes it
+_BUCKET = "packaged-templates"
 
 
 @dataclass(frozen=True)
@@ -33,39 +32,28 @@ class Beside:
     neighbours: Neighbours
     build: Path
 
+    def create(self, parameters: Mapping[str, str]) -> Stack:
+        """Create it from an unchanged build (raises StackError).
+
+        The first stack of a run is deployed with sam, and each later one from the template that sam made of it: sam
+        takes eight seconds of a processor to package and upload the same files again.
+        """
+        kept = self.neighbours.folder / "template.url"
+        with self.neighbours.one_at_a_time("deployment"):
+            if not kept.exists():
+                stack = self.deploy(parameters)
+                kept.write_text(self._upload_template(), encoding="ascii")
+                return stack
+        return self._change("create_stack", deployment.configured() | parameters, TemplateURL=kept.read_text("ascii"))
+
     def deploy(self, parameters: Mapping[str, str]) -> Stack:
-        """Deploy it with sam (raises StackError)."""
-        with ExitStack() as held:
-            held.enter_context(self.neighbours.one_at_a_time("deployment"))
-            stacks = self.local_stack.aws.client("cloudformation").list_stacks()["StackSummaries"]
-            if _SAM_BUCKET in {each["StackName"] for each in stacks}:
-                held.close()
-            return deploy(self.local_stack, parameters)
+        """Deploy it with sam, after a change of the build (raises StackError)."""
+        return deploy(self.local_stack, parameters)
 
     def update(self, parameters: Mapping[str, str]) -> Stack:
-        """Change parameters of what is deployed, with the template that CloudFormation has (raises StackError).
-
-        sam takes eight seconds of a processor to package and send what is there already. The master user stays.
-        """
-        client, name = self.local_stack.aws.client("cloudformation"), self.local_stack.stack_name
-        values, started = deployment.configured() | dict(parameters), datetime.now(UTC)
-        client.update_stack(
-            StackName=name,
-            UsePreviousTemplate=True,
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[
-                {"ParameterKey": key}
-                | ({"ParameterValue": values[key]} if key in values else {"UsePreviousValue": True})
-                for key in self.local_stack.stack().parameters
-            ],
-        )
-        try:
-            client.get_waiter("stack_update_complete").wait(
-                StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 600}
-            )
-        except WaiterError as error:
-            raise StackError(deployment._failure(client, name, started)) from error
-        return self.local_stack.stack()
+        """Change parameters of what is deployed, with the template that CloudFormation has (raises StackError)."""
+        values = self.local_stack.stack().parameters | deployment.configured() | parameters
+        return self._change("update_stack", values, UsePreviousTemplate=True)
 
     def delete(self) -> None:
         """Delete it, and wait until it is gone."""
@@ -73,3 +61,36 @@ class Beside:
         client.delete_stack(StackName=self.local_stack.stack_name)
         waiter = client.get_waiter("stack_delete_complete")
         waiter.wait(StackName=self.local_stack.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+
+    def _change(self, action: str, parameters: Mapping[str, str], **template: object) -> Stack:
+        """Create or update the stack, and meanwhile its master user, as `iot_stream.local.local_stack.deploy` does."""
+        aws, name, made, started = self.local_stack.aws, self.local_stack.stack_name, "", datetime.now(UTC)
+        clients = {each: aws.client(each) for each in ("cloudformation", "iam", "secretsmanager")}
+        cloudformation = clients["cloudformation"]
+        getattr(cloudformation, action)(
+            StackName=name,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            **template,
+        )
+
+        def ended() -> str:
+            nonlocal made
+            made = create_master_user(clients.__getitem__, name, self.local_stack.opensearch, made)
+            status = str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+            return "" if status.endswith("_IN_PROGRESS") else status
+
+        status = until(ended, seconds=600, what=f"the end of {action}")
+        if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+            raise StackError(deployment.failure(cloudformation, name, started) or status)
+        return self.local_stack.stack()
+
+    def _upload_template(self) -> str:
+        """Upload the template that sam deployed, which names the uploaded code, and return its URL."""
+        aws = self.local_stack.aws
+        name, stage = self.local_stack.stack_name, "Original"
+        template = aws.client("cloudformation").get_template(StackName=name, TemplateStage=stage)["TemplateBody"]
+        s3 = aws.client("s3")
+        s3.create_bucket(Bucket=_BUCKET)
+        s3.put_object(Bucket=_BUCKET, Key="template.yaml", Body=template.encode())
+        return f"{aws.url}/{_BUCKET}/template.yaml"

@@ -39,8 +39,9 @@ os.environ.setdefault("OPENSEARCH_JAVA_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseS
 CHAINS = {
     "stack": (
         "e2e/test_device_alerts.py",
-        "e2e/test_doctor.py",
         "e2e/test_failures.py",
+        "e2e/test_device_alerts_schedule.py",
+        "e2e/test_doctor.py",
         "e2e/test_least_privilege.py",
         "e2e/test_live_page.py",
         "e2e/test_pipeline.py",

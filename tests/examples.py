@@ -1,5 +1,6 @@
-"""How many examples property tests take: few in every run, `EXAMPLES` times as many where the variable is set.
+"""How many examples property tests take: `EXAMPLES` times as many as they ask for.
 
+`make unit` takes a fifth, for the next answer within half a minute; `make test` and CI take what the tests ask for, and
 `make unit EXAMPLES=10` is the long run, for a night or after a change of a contract.
 """
 
@@ -9,13 +10,15 @@ from typing import Any
 
 import hypothesis
 
-__all__ = ["examples", "share_of", "times"]
+__all__ = ["QUICK", "examples", "share_of", "times"]
 
-_TIMES = int(os.environ.get("EXAMPLES") or 1)
+_TIMES = float(os.environ.get("EXAMPLES") or 1)
+QUICK = _TIMES < 1
+"""Whether the run is a short one, in which a test leaves out most of what is alike."""
 
 
 def examples(count: int, **more: Any) -> hypothesis.settings:
-    """Return Hypothesis' settings for `count` examples, or `EXAMPLES` times as many.
+    """Return Hypothesis' settings for `EXAMPLES` times `count` examples.
 
     There is no deadline: how long an example takes says something of this machine's other work, not of the code.
     """
@@ -23,8 +26,8 @@ def examples(count: int, **more: Any) -> hypothesis.settings:
 
 
 def times(count: int) -> int:
-    """Return the count, or `EXAMPLES` times as much."""
-    return count * _TIMES
+    """Return `EXAMPLES` times the count, and at least 1."""
+    return max(1, round(count * _TIMES))
 
 
 def share_of[T](kinds: Collection[T], number: int) -> list[T]:

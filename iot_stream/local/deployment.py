@@ -14,7 +14,7 @@ from iot_stream.local import processes
 from iot_stream.local.ministack import Ministack
 from iot_stream.paths import PROJECT
 
-__all__ = ["build", "configured", "deploy", "override"]
+__all__ = ["build", "configured", "deploy", "failure", "override"]
 
 _BIN = Path(sys.executable).parent
 _BUILD_SECONDS, _DEPLOY_SECONDS = 600, 900
@@ -68,7 +68,7 @@ def deploy(
     started = datetime.now(UTC)
     code, output = _run("sam deploy", command, log, environment, seconds=_DEPLOY_SECONDS, meanwhile=meanwhile)
     if code:
-        reason = _failure(aws.client("cloudformation"), stack, started) or output
+        reason = failure(aws.client("cloudformation"), stack, started) or output
         raise StackError(f"the deployment of stack {stack} failed: {reason} (whole log: {log})")
 
 
@@ -115,7 +115,7 @@ def configured() -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in config["local"]["deploy"]["parameters"]["parameter_overrides"])
 
 
-def _failure(cloudformation: Any, stack: str, started: datetime) -> str:
+def failure(cloudformation: Any, stack: str, started: datetime) -> str:
     """Return the first reason that CloudFormation gave for a failure of `stack` since `started`."""
     try:
         events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]

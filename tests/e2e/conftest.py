@@ -47,3 +47,9 @@ def beside(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(deployment, "PROJECT", project)
         yield make
+
+
+@pytest.fixture(scope="session")
+def runs_by_hand() -> list[int]:
+    """The numbers of the alerts function's last runs by hand, each before its schedule went on."""
+    return [0]

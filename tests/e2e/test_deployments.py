@@ -125,7 +125,7 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(
     entries = config["prod"]["deploy"]["parameters"]["parameter_overrides"]
     shape = {name: value for name, value in (entry.split("=", 1) for entry in entries) if name not in NOT_HERE}
     parameters = NAMES | INSIDE | shape
-    stack = stack_beside.deploy(parameters)
+    stack = stack_beside.create(parameters)
 
     domain = second.aws.client("opensearch").describe_domain(DomainName="second")["DomainStatus"]
     assert domain["ClusterConfig"]["InstanceCount"] == 3
@@ -154,7 +154,7 @@ def test_a_stack_shaped_for_production_refuses_rolls_back_and_comes_again(
 
     stack_beside.delete()
     _delete_what_was_retained(second)
-    assert stack_beside.deploy(NAMES | INSIDE).outputs.keys() == stack.outputs.keys()
+    assert stack_beside.create(NAMES | INSIDE).outputs.keys() == stack.outputs.keys()
     _update_every_parameter(stack_beside, second)
 
 
@@ -195,7 +195,7 @@ def _update_every_parameter(stack_beside: Beside, second: LocalStack) -> None:
         PolicyName="boundary", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]})
     )
     changed = CHANGED | {"AlarmTopicArn": topic, "PermissionsBoundaryArn": boundary["Policy"]["Arn"]}
-    stack = stack_beside.deploy(NAMES | changed)
+    stack = stack_beside.update(NAMES | changed)
     assert {name: stack.parameters[name] for name in changed} == changed
 
     stream = second.aws.client("kinesis").describe_stream_summary(StreamName="changed")["StreamDescriptionSummary"]
@@ -265,7 +265,7 @@ def test_everything_in_a_vpc(stack_beside: Beside, second: LocalStack) -> None:
     subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
     names = dict.fromkeys(NAMES | INSIDE, "private")  # "second" is taken by what a rename has left behind
     network = {"VpcId": vpc, "SubnetIds": subnet, "DashboardsCidr": "10.0.0.0/16"}
-    stack_beside.deploy(names | network)
+    stack_beside.create(names | network)
 
     domain = second.aws.client("opensearch").describe_domain(DomainName="private")["DomainStatus"]
     assert domain["VPCOptions"]["SubnetIds"] == [subnet]

@@ -45,16 +45,6 @@ def local_aws(mapped: Beside) -> LocalStack:
     return mapped.local_stack
 
 
-@pytest.fixture(scope="module")
-def deployed(mapped: Beside) -> Callable[..., Stack]:
-    """Deploy the stack with its own names and some other parameters."""
-
-    def deploy_with(**parameters: str) -> Stack:
-        return mapped.deploy(NAMES | parameters)
-
-    return deploy_with
-
-
 @pytest.fixture
 def state(local_aws: LocalStack) -> Iterator[Callable[[], dict[str, Any]]]:
     """What the domain has of this module's names."""
@@ -83,10 +73,10 @@ def _settings(state: dict[str, Any], name: str) -> dict[str, str]:
 
 
 def test_the_domain_follows_the_stack_through_its_life(
-    mapped: Beside, local_aws: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]]
+    mapped: Beside, local_aws: LocalStack, state: Callable[[], dict[str, Any]]
 ) -> None:
     """Create, update of each property, failed update with rollback, new files, by hand, delete."""
-    stack = deployed()
+    stack = mapped.create(NAMES)
     created = state()
     assert set(created) == {"roles/mapped-role", "rolesmapping/mapped-role", "template/mapped"}
     assert created["rolesmapping/mapped-role"]["backend_roles"] == [stack.output("DeliveryRoleArn")]
@@ -115,7 +105,7 @@ def test_the_domain_follows_the_stack_through_its_life(
     try:
         file.write_text(json.dumps(json.loads(shipped) | {"version": 7}), encoding="utf-8")
         # Another master user comes with another password: the mapper signs in with both, or this would fail.
-        stack = deployed(**moved_to, MasterUserName="mapped-second")
+        stack = mapped.deploy(NAMES | moved_to | {"MasterUserName": "mapped-second"})
     finally:
         file.write_text(shipped, encoding="utf-8")
     assert state()["template/mapped-days"]["version"] == 7, "a changed file alone reaches the domain"
@@ -157,7 +147,7 @@ def _repair_as_scheduled(local_aws: LocalStack, stack: Stack, state: Callable[[]
     assert state() == before
 
 
-def _migrated(mapped: Beside, deployed: Callable[..., Stack], stack: Stack) -> None:
+def _migrated(mapped: Beside, stack: Stack) -> None:
     """Take a live index through an update that fails, its rollback, a migration and retention without rotation."""
     local_aws, file = mapped.local_stack, mapped.build / "RoleMapperFunction" / "opensearch" / "index-template.json"
     retained = NAMES | {"MasterUserMode": "IamRole", "RetentionDays": "30"}
@@ -171,7 +161,7 @@ def _migrated(mapped: Beside, deployed: Callable[..., Stack], stack: Stack) -> N
             with pytest.raises(
                 StackError, match=r"RoleMapping: .*device_id is long, not keyword, which can't be changed"
             ):
-                deployed(MasterUserMode="IamRole")
+                mapped.deploy(NAMES | {"MasterUserMode": "IamRole"})
         finally:
             file.write_text(shipped, encoding="utf-8")
         fields = admin.get(f"{url}/mapped").json()["mapped"]["mappings"]["properties"]
@@ -190,10 +180,10 @@ def _migrated(mapped: Beside, deployed: Callable[..., Stack], stack: Stack) -> N
 
 
 def test_an_iam_role_is_the_master_user(
-    mapped: Beside, local_aws: LocalStack, deployed: Callable[..., Stack], state: Callable[[], dict[str, Any]]
+    mapped: Beside, local_aws: LocalStack, state: Callable[[], dict[str, Any]]
 ) -> None:
     """MasterUserMode=IamRole: no secret, no password; the function signs in with its own role, until the delete."""
-    stack = deployed(MasterUserMode="IamRole")
+    stack = mapped.create(NAMES | {"MasterUserMode": "IamRole"})
     assert "MasterUserSecretArn" not in stack.outputs
     created = state()
     assert set(created) == {"roles/mapped-role", "rolesmapping/mapped-role", "template/mapped"}
@@ -209,7 +199,7 @@ def test_an_iam_role_is_the_master_user(
     with pytest.raises(domain_objects.InvocationError, match="403"):
         domain_objects.invoke(client, stack, "show")
     until(lambda: _patched(local_aws, addition, master))
-    _migrated(mapped, deployed, stack)
+    _migrated(mapped, stack)
     mapped.delete()
     assert state() == {}
 
