@@ -81,9 +81,14 @@ def get(url: str, **options: Any) -> requests.Response:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium with an empty profile."""
+    """A headless Chromium with an empty profile, and one context for every page without settings of its own.
+
+    Each context has a window, whose own pages (toolbar, tabs) take a second of a processor. Each page is of a server on
+    a port of its own, so that pages of one context share no storage.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
+        browser.new_context()
         yield browser
         browser.close()
 
@@ -136,14 +141,16 @@ def looking(browser: Browser, vega: Path, search: Search) -> Iterator[Open]:
     ) -> Looked:
         server = serving(load(reading=reading).for_index(index), Sources(searching, counts, Failed()), vega)
         url = server.__enter__()
-        looked = Looked(browser.new_context(**context).new_page(), url)
+        looked = Looked((browser.new_context(**context) if context else browser.contexts[0]).new_page(), url)
         opened.append((looked, server))
         looked.open(query)
         return looked
 
     yield open_page
     for looked, server in opened:
-        looked.page.context.close()
+        looked.page.close()
+        if looked.page.context != browser.contexts[0]:
+            looked.page.context.close()
         server.__exit__(None, None, None)
         assert looked.wrong == [], looked.wrong
         assert {url[: len(looked.url)] for url in looked.asked} == {looked.url}
