@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from iot_stream.errors import IotStreamError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from iot_stream.description import Description
@@ -25,6 +26,7 @@ __all__ = [
     "load_built_description",
     "load_description",
     "local_stack_options",
+    "make_console",
     "make_ports",
     "parameters",
     "print_table",
@@ -187,11 +189,14 @@ def make_ports(ports: dict[str, int]) -> "Ports":
     )
 
 
-def print_table(table: "Table") -> None:
-    """Print a table without interpreting markup in foreign text; use wide lines if the output is not a terminal."""
+def make_console() -> "Console":
+    """Return a console that does not interpret markup, and uses wide lines if the output is not a terminal."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_FILE_WIDTH)
-    console.print(table)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=_FILE_WIDTH)
+
+
+def print_table(table: "Table") -> None:
+    """Print a table without interpreting markup in foreign text."""
+    make_console().print(table)

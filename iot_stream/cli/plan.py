@@ -10,7 +10,6 @@ from iot_stream.cli import options
 
 __all__ = ["plan"]
 
-_FILE_WIDTH = 160  # columns where there is no terminal
 _WIDTH_WITH_SOURCES = 120
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -63,8 +62,6 @@ def plan(
     **wanted: Any,
 ) -> None:
     """Size the stream, function, delivery stream and domain for a fleet; offline, without calling AWS."""
-    from rich.console import Console
-
     from iot_stream.plan import report
     from iot_stream.plan.cost import load_prices
     from iot_stream.plan.measured import load_measured
@@ -77,8 +74,6 @@ def plan(
     if as_json:
         click.echo(json.dumps(report.as_json(made, prices)))
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=_FILE_WIDTH)
+        console = options.make_console()
         console.print(report.as_table(made, prices, sources=console.width >= _WIDTH_WITH_SOURCES), soft_wrap=False)
         console.print(f"\n{report.deploy_command(made)}", soft_wrap=True)  # one line, to be copied

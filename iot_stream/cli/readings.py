@@ -138,7 +138,7 @@ def _trials_text(trials: list["Trial"]) -> str:
         if trial.dropped:
             lines.append(f"  dropped, because not described: {', '.join(trial.dropped)}")
     failed = sum(bool(trial.causes) for trial in trials)
-    return "\n".join([*lines, f"{len(trials)} readings, {failed} failed"])
+    return "\n".join([*lines, f"readings: {len(trials)}, failed: {failed}"])
 
 
 def _trials_json(trials: list["Trial"]) -> str:

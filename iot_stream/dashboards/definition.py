@@ -1,4 +1,4 @@
-"""Read the dashboard: its layout and templates, filled in from the description of a reading.
+"""Read the dashboard: its layout and templates, rendered with the description of a reading.
 
 `dashboard.json` is the layout, `theme.json` the look of everything, `panels/NAME.json` the template of one kind of
 panel: its query and how the response is drawn. Which fields there are, their labels, units and thresholds come from the
@@ -27,9 +27,9 @@ __all__ = ["DASHBOARDS", "MOST_CATEGORIES", "MOST_MEASURES", "Dashboard", "Panel
 DASHBOARDS = PROJECT / "functions" / "role_mapper" / "opensearch" / "dashboards"
 
 MOST_MEASURES, MOST_CATEGORIES = 6, 3
-"""The first of a description have panels: 54 then, each a query and a drawing at every refresh. They multiply."""
+"""How many measures and categories get panels: at the maximum 54 panels, each with a query at every refresh."""
 
-_TAKEN = ("filters", "latest", "live")  # the names of the saved objects that are no panels
+_TAKEN = ("filters", "latest", "live")  # names of saved objects that are not panels
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Everything on the dashboard, in the order that it is shown."""
+    """The dashboard; panels are in the order in which they are shown."""
 
     reading: Description
     description: str
@@ -119,12 +119,12 @@ class Dashboard:
 
     @property
     def without_panels(self) -> tuple[Field, ...]:
-        """The measures and categories that have none, being too many."""
+        """The measures and categories beyond the maximum, which have no panels."""
         return (*self.reading.measures[MOST_MEASURES:], *self.reading.categories[MOST_CATEGORIES:])
 
     @property
     def latest_columns(self) -> tuple[str, ...]:
-        """The fields shown of the latest readings, beside the device time."""
+        """The fields shown for the latest readings, beside the device time."""
         hidden = {Role.TIME, Role.IDENTITY}
         return (*(field.name for field in self.reading.fields if field.role not in hidden), INGESTED_AT)
 
@@ -134,13 +134,13 @@ class Dashboard:
         return (*(field.name for field in self.reading.fields if field.type is Type.DATE), INGESTED_AT)
 
     def grid_without_filters(self, panel: Panel) -> Grid:
-        """Return where `panel` is shown when the filters aren't: the panel beside them takes the whole row."""
+        """Return the position of `panel` without the filters, where the panel beside them fills the row."""
         grid = panel.grid
         beside = grid.y == self.filters_grid.y
         return replace(grid, x=0, w=self.filters_grid.w + grid.w) if beside else grid
 
     def for_index(self, name: str) -> "Dashboard":
-        """Return the same dashboard on the indices whose names begin with `name` (rotation appends a date)."""
+        """Return the same dashboard for the indices whose names begin with `name` (rotation appends a date)."""
         pattern = f"{name}*"
         panels = (
             replace(panel, spec=json.loads(json.dumps(panel.spec).replace(self.index_pattern, pattern)))
@@ -150,15 +150,14 @@ class Dashboard:
 
 
 def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashboard:
-    """Read the dashboard's files and fill them in.
+    """Read the dashboard's files and render them.
 
     Args:
         folder: where the files are.
         reading: the description of a reading; by default the project's own.
 
     Raises:
-        SetupError: a file is missing, is not valid JSON, lacks a member, or has a place, a name or a token that can't
-            be; says which and what to write.
+        SetupError: a file is missing, is not valid JSON, lacks a member, or has an invalid position, name or token.
         DescriptionError: the project's own description is not valid.
     """
     reading = reading or load_description()
@@ -193,13 +192,13 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
             latest_grid=Grid(x=0, y=bottom, w=COLUMNS, h=whole["latest"]["h"]),
         )
     except KeyError as error:
-        raise SetupError(f'{folder / "dashboard.json"}: "{error.args[0]}" is missing; git has it as it was') from error
+        raise SetupError(f'{folder / "dashboard.json"}: "{error.args[0]}" is missing; restore it from git') from error
     except TypeError as error:
-        raise SetupError(f"{folder / 'dashboard.json'} is not as expected: {error}; git has it as it was") from error
+        raise SetupError(f"{folder / 'dashboard.json'} is not valid: {error}; restore it from git") from error
 
 
 def _instances(folder: Path, entry: Mapping[str, Any], reading: Description) -> Iterator[dict[str, Any]]:
-    """Yield the tokens of each panel that a line of dashboard.json stands for."""
+    """Yield the tokens of each panel that a line of dashboard.json produces."""
     names = slugs((*reading.measures, *reading.categories))
     choices = {
         "measure": [measure_tokens(field, names[field.name]) for field in reading.measures[:MOST_MEASURES]],
@@ -219,7 +218,11 @@ def _instances(folder: Path, entry: Mapping[str, Any], reading: Description) -> 
 
 
 def _size(folder: Path, entry: Mapping[str, Any]) -> tuple[int, int]:
-    """Return a panel's width and height, if they are any."""
+    """Return a panel's width and height.
+
+    Raises:
+        SetupError: one is missing or is not in its range.
+    """
     for key, most, words in (
         ("w", COLUMNS, f"its width in columns, a whole number from 1 to {COLUMNS}"),
         ("h", None, "its height in rows of 20 pixels, a whole number from 1"),
@@ -232,12 +235,12 @@ def _size(folder: Path, entry: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _refuse_equal_names(folder: Path, panels: list[Panel]) -> None:
-    """Refuse panels that saved objects or data sets couldn't tell apart: one would take the other's place."""
+    """Reject panels whose saved objects or data sets would have the same name and replace each other."""
     taken = {_data_name(name) for name in _TAKEN}
     for panel in panels:
         if _data_name(panel.name) in taken:
             raise SetupError(
-                f'{folder / "dashboard.json"}: the name "{panel.name}" is taken twice; write another "name" for '
+                f'{folder / "dashboard.json"}: the name "{panel.name}" is used twice; write another "name" for '
                 f'"panel": "{panel.kind}" (where "each" repeats it, one with {{{{measure.slug}}}} or '
                 f"{{{{category.slug}}}} in it), or another label in the description"
             )
@@ -250,7 +253,11 @@ def _data_name(name: str) -> str:
 
 
 def _filled(path: Path, node: Any, tokens: Mapping[str, Any]) -> Any:
-    """Return what `path` holds with its tokens replaced; one that isn't there is told with what to write instead."""
+    """Return the content of `path` with its tokens replaced.
+
+    Raises:
+        SetupError: a token is unknown; says what to write instead.
+    """
     try:
         return render(node, tokens)
     except KeyError as error:
@@ -261,7 +268,7 @@ def _filled(path: Path, node: Any, tokens: Mapping[str, Any]) -> Any:
         elif close := get_close_matches(token, tokens, n=1):
             cure = f"write {close[0]}"
         else:
-            cure = f"write one of those in {DASHBOARDS / 'README.md'}"
+            cure = f"write one of the tokens listed in {DASHBOARDS / 'README.md'}"
         raise SetupError(f"{path}: unknown token {token}; {cure}") from error
 
 

@@ -29,7 +29,7 @@ _PULL, _NOISE, _MARGIN = 0.05, 0.02, 0.1  # of a drifting measure: towards its u
 
 
 class FleetError(IotStreamError):
-    """The template has no place for the devices of a fleet."""
+    """The template can't be used for a fleet of devices."""
 
 
 def with_fleet(
@@ -49,9 +49,7 @@ def with_fleet(
     """
     position = _helper_of(template, description.device)
     if position is None:
-        raise FleetError(
-            f"--devices: no helper of the template makes {description.device.source}, which says which device it is"
-        )
+        raise FleetError(f"--devices: no helper of the template generates {description.device.source}, the device id")
     names = _names(template, position, devices)
     devices = len(names)
     turns = _Turns(devices, description.silent_after if lively else None)
@@ -66,7 +64,7 @@ def with_fleet(
             and (bounds := basic.bounds(template.arguments[at])) is not None
         ]
         if not measures:
-            raise FleetError("--lively: no helper of the template makes numbers for a measure of the description")
+            raise FleetError("--lively: no helper of the template generates numbers for a measure of the description")
         hot = next((field for field, _, _ in measures if field.alert_above is not None), measures[0][0])
         for field, at, bounds in measures:
             columns[at] = _drift(turns, _Habits.of(field, *bounds, overheats=field is hot), devices, f"{seed} {at}")
@@ -99,7 +97,7 @@ def _names(template: Template, position: int, asked: int | None) -> list[str]:
     if asked is None:
         return [*names]
     raise FleetError(
-        f"{arguments.call.place}: --devices {count}: {arguments.call.name} makes {len(names)} different names only"
+        f"{arguments.call.place}: --devices {count}: {arguments.call.name} generates only {len(names)} different names"
     )
 
 

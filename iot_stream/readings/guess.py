@@ -1,6 +1,6 @@
 """Guess the description of a reading from samples: types from values, roles and units from names. Pure.
 
-A guess is never more than what the samples show: bounds and thresholds are left to whoever knows the devices.
+Bounds and thresholds are not guessed, because samples do not show them.
 """
 
 import ipaddress
@@ -38,7 +38,7 @@ _LEAST_DECIMALS: Final = 2
 _LONGEST_CATEGORY: Final = 32  # characters
 _MOST_EXAMPLES: Final = 20
 _LONGEST_EXAMPLE: Final = 60  # characters
-_MANY: Final = 10  # samples from which on the number of different values says something
+_MANY: Final = 10  # samples needed before the number of distinct values is significant
 _EPOCHS: Final = (  # in the years 2001 to 2096
     (10**9, TimeFormat.EPOCH_SECOND), (10**12, TimeFormat.EPOCH_MILLIS), (10**15, TimeFormat.EPOCH_MICROS),
     (10**18, TimeFormat.EPOCH_NANOS),
@@ -47,13 +47,13 @@ _LATEST: Final = 4
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _OFFSET: Final = re.compile(r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)(?:\[.*\])?$")
 _POINT: Final = re.compile(r"-?\d{1,3}\.\d+, ?-?\d{1,3}\.\d+")
-_MEASURED_UNITS: Final = frozenset({"°C", "°F", "%", "V", "hPa", "kPa"})  # whole in a sample by chance
+_MEASURED_UNITS: Final = frozenset({"°C", "°F", "%", "V", "hPa", "kPa"})  # can be whole in a sample by chance
 _ABSENT: Final = object()
 
 
 @dataclass
 class Guess:
-    """A field of the description, and why it is guessed so."""
+    """A guessed field of the description, with the reasons for the guess."""
 
     path: Path
     type: Type
@@ -70,14 +70,14 @@ class Guess:
 
 @dataclass(frozen=True)
 class Guesses:
-    """What was guessed: the fields, and what no field could be made of, with the reason."""
+    """The guessed fields, and the reason for each path that was left out."""
 
     fields: list[Guess]
     left_out: dict[str, str]
 
 
 def guess(samples: Sequence[bytes]) -> Guesses:
-    """Return what readings like the samples may be.
+    """Return the fields guessed from sample readings.
 
     Args:
         samples: the JSON object of each reading.
@@ -94,7 +94,7 @@ def guess(samples: Sequence[bytes]) -> Guesses:
         reason = _unusable(path, present, columns)
         found = None if reason else _of_values(path, present)
         if found is None:
-            left_out[".".join(path)] = reason or "its values have several types"
+            left_out[".".join(path)] = reason or "its values have different types"
             continue
         if len(present) < len(values):
             found.optional = True
@@ -130,7 +130,7 @@ def _is_point(value: Mapping[str, Any]) -> bool:
 
 
 def _unusable(path: Path, present: list[Any], columns: Mapping[Path, list[Any]]) -> str | None:
-    """Return why no field can be made of a path; None where one may."""
+    """Return why a path can't become a field, or None."""
     if not all(_is_key(key) for key in path):
         return "its key is empty, or has quotes, backslashes or control characters"
     if not present:
@@ -141,7 +141,7 @@ def _unusable(path: Path, present: list[Any], columns: Mapping[Path, list[Any]])
     if {} in present:
         return "an empty object"
     if any(isinstance(value, list) for value in present) and not _are_points(path, present):
-        return "a list: have the device send an object, or one reading a record"
+        return "a list: have the device send an object, or one reading per record"
     return None
 
 
@@ -157,11 +157,11 @@ def _is_key(key: str) -> bool:
 
 
 def _of_values(path: Path, present: list[Any]) -> Guess | None:
-    """Return the field whose values these are, without a role; None where they have no type in common."""
+    """Return the field for these values, without a role; None if they have no common type."""
     if all(isinstance(value, bool) for value in present):
         return Guess(path, Type.BOOLEAN)
     if _are_points(path, present):
-        return Guess(path, Type.GEO_POINT, why={"type": "degrees"})
+        return Guess(path, Type.GEO_POINT, why={"type": "latitude and longitude"})
     if all(isinstance(value, str) for value in present):
         return _of_texts(path, present)
     if all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in present):
@@ -185,25 +185,25 @@ def _are_points(path: Path, present: list[Any]) -> bool:
 
 def _of_texts(path: Path, present: list[str]) -> Guess:
     if all(map(_is_time, present)):
-        without = "" if all(map(_OFFSET.search, present)) else " without an offset: DeviceTimeZone says which zone"
-        return Guess(path, Type.DATE, why={"type": f"texts that are times{without}"})
+        without = "" if all(map(_OFFSET.search, present)) else " without an offset: set DeviceTimeZone"
+        return Guess(path, Type.DATE, why={"type": f"times{without}"})
     if all(map(_is_address, present)):
-        return Guess(path, Type.IP, why={"type": "texts that are addresses"})
+        return Guess(path, Type.IP, why={"type": "IP addresses"})
     numbers = [_number_in(value) for value in present]
     if all(number is not None for number in numbers) and (names.unit_of(path) or _are_decimal(path, numbers)):
         found = _of_numbers(path, [number for number in numbers if number is not None])
-        found.why["type"] = "texts that are numbers, which the function reads"
+        found.why["type"] = "numbers as text, which the function converts"
         return found
     if all(map(_POINT.fullmatch, present)):
-        why = {"type": 'texts, no place by its name; if they are "latitude,longitude", write "geo_point"'}
+        why = {"type": 'text; if it is "latitude,longitude", write "geo_point"'}
         return Guess(path, Type.KEYWORD, why=why)
     like_times = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
-    why = {"type": "texts, and no times as docs/fields.md spells them"} if like_times else {}
+    why = {"type": "text, not in a time format of docs/fields.md"} if like_times else {}
     return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
 
 
 def _are_decimal(path: Path, numbers: Sequence[int | Decimal | None]) -> bool:
-    """Whether numbers in texts are values: one has decimals, and the name is not that of a version."""
+    """Return whether texts are decimal numbers: one has decimals, and the name does not suggest a version."""
     version = names.NO_CATEGORY.intersection(names.words(path[-1]))
     return not version and any(isinstance(number, Decimal) for number in numbers)
 
@@ -238,14 +238,14 @@ def _number_in(text: str) -> int | Decimal | None:
 def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
     form = _epoch_of(path, present)
     if form:
-        return Guess(path, Type.DATE, format=form, why={"format": "numbers of that size, and a name of a time"})
+        return Guess(path, Type.DATE, format=form, why={"format": "the size of the numbers and the field's name"})
     unit = names.unit_of(path)
     examples = [*dict.fromkeys([_plain(min(present)), _plain(max(present))])]
     whole = all(isinstance(value, int) for value in present)
     if whole and unit not in _MEASURED_UNITS and all(SMALLEST_LONG <= value <= LARGEST_LONG for value in present):
-        return Guess(path, Type.LONG, unit=unit, examples=examples, why={"type": "whole in every sample"})
+        return Guess(path, Type.LONG, unit=unit, examples=examples, why={"type": "whole numbers in all samples"})
     if whole and any(map(_is_beyond_long, present)):
-        why = {"type": "whole, beyond 64 bits: a double keeps 16 digits; have the device send an id as text"}
+        why = {"type": "whole numbers beyond 64 bits; a double keeps 16 digits, so have the device send an id as text"}
         return Guess(path, Type.DOUBLE, unit=unit, examples=examples, why=why)
     decimals = max(_decimals(value) for value in present)
     limit = scaled_float_limit(_MOST_DECIMALS)
@@ -253,7 +253,7 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
         return Guess(path, Type.DOUBLE, unit=unit, examples=examples)
     why = {"decimals": f"{decimals} in the samples"}
     if whole:
-        why = {"type": "whole in the samples, but such values may have decimals"}
+        why = {"type": "whole numbers in the samples, but values with this unit may have decimals"}
     return Guess(
         path, Type.SCALED_FLOAT, unit=unit, decimals=max(decimals, _LEAST_DECIMALS), examples=examples, why=why
     )
@@ -285,7 +285,7 @@ def _plain(number: float | Decimal) -> float:
 
 
 def _name(fields: list[Guess]) -> None:
-    """Give each field the shortest end of its path that no other one has, in the letters that names may have."""
+    """Name each field by the shortest end of its path that is unique, in characters that names can have."""
     taken = {INGESTED_AT, UNKNOWN_FIELDS}
     for found in fields:
         ends = ["_".join(found.path[-length:]) for length in range(1, len(found.path) + 1)]
@@ -299,7 +299,7 @@ def _name(fields: list[Guess]) -> None:
 
 
 def _leave_names_to_alerts(fields: list[Guess]) -> None:
-    """Rename the device and the measures that have a name of the alerts' own."""
+    """Rename a device or measure whose name is reserved for alert documents."""
     taken = {found.name for found in fields}
     for found in fields:
         if found.role in (Role.DEVICE, Role.MEASURE) and found.name in NAMES_OF_ALERTS:
@@ -314,7 +314,7 @@ def _usable(text: str) -> str:
 
 
 def _give_roles(fields: list[Guess], columns: Mapping[Path, list[Any]]) -> None:
-    """Give one field the role of the time, one of the device, at most one of the identity, and some the others."""
+    """Assign time and device to one field each, identity to at most one, measure and category to several."""
     required = [found for found in fields if not found.optional]
     _give(Role.TIME, [found for found in required if found.type is Type.DATE], names.TIME)
     keys = [found for found in required if found.type in (Type.KEYWORD, Type.LONG)]
@@ -324,13 +324,13 @@ def _give_roles(fields: list[Guess], columns: Mapping[Path, list[Any]]) -> None:
     if not any(found.role is Role.DEVICE for found in fields):
         numbered = [found for found in keys if found.role is None and _is_numbered(found)]
         for found in numbered[:1]:
-            found.role, found.why["role"] = Role.DEVICE, "the first text with a number in it; no name says it"
+            found.role, found.why["role"] = Role.DEVICE, "the first text with digits and letters; no name says it"
     measures = [found for found in fields if found.role is None and _is_measure(found)]
     for found in measures[:MOST_MEASURES]:
         found.role, found.why["role"] = Role.MEASURE, "a number with a unit" if found.unit else "a number with decimals"
     categories = [found for found in fields if found.role is None and _is_category(found, columns[found.path])]
     for found in categories[:MOST_CATEGORIES]:
-        found.role, found.why["role"] = Role.CATEGORY, "short texts" if found.type is Type.KEYWORD else "true or false"
+        found.role, found.why["role"] = Role.CATEGORY, "short text" if found.type is Type.KEYWORD else "true or false"
     for found in fields:
         if found.role in (Role.IDENTITY, None) and found.type is Type.KEYWORD and _is_identity(found):
             found.examples = []
@@ -342,11 +342,11 @@ def _give(role: Role, fields: list[Guess], best_first: Sequence[str]) -> None:
     if role is Role.TIME:
         candidates += fields
     if candidates:
-        candidates[0].role, candidates[0].why["role"] = role, "by its name" if ranked else "the first time there is"
+        candidates[0].role, candidates[0].why["role"] = role, "by its name" if ranked else "the first date field"
 
 
 def _is_numbered(found: Guess) -> bool:
-    """Whether each text has digits and letters, as names of devices do: H-12."""
+    """Return whether each text has digits and letters, as in H-12."""
     texts = [value for value in found.examples if isinstance(value, str)]
     return bool(texts) and all(re.search(r"\d", text) and re.search(r"[^\W\d_]", text) for text in texts)
 

@@ -55,5 +55,5 @@ def _advice(cause: Cause, field: Field | None) -> str:
     if field is not None and cause.reason == "wrong_type":
         return f"send {wanted(field)}, or change the field's type in readings.toml"
     if field is not None and cause.reason == "number_out_of_range":
-        return f"check the device, or the bounds in readings.toml:{bounds_text(field) or ' those of the type'}"
+        return f"check the device, or change min and max in readings.toml:{bounds_text(field) or ' those of the type'}"
     return ADVICE[cause.reason]

@@ -172,7 +172,7 @@ def test_a_mistake_in_a_template_is_said_before_anything_starts(
     arguments = [command, "--template", str(template), "--state", str(tmp_path), "--dry-run"]
     result = CliRunner().invoke(cli, arguments[: 5 if command == "run" else 6])
     assert isinstance(result.exception, IotStreamError)
-    assert f"{template}, line 1, column 1: there is no helper random.nothing" in str(result.exception)
+    assert f"{template}, line 1, column 1: unknown helper random.nothing" in str(result.exception)
 
 
 @pytest.mark.parametrize(

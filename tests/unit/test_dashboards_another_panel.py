@@ -121,7 +121,7 @@ def test_an_each_that_is_none_is_refused(each: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["panel", "name", "title"])
 def test_a_key_that_is_missing_is_named(key: str, tmp_path: Path) -> None:
     """Not in Python's words."""
-    with pytest.raises(SetupError, match=rf'dashboard\.json: "{key}" is missing; git has it as it was'):
+    with pytest.raises(SetupError, match=rf'dashboard\.json: "{key}" is missing; restore it from git'):
         load(folder_with(tmp_path, {name: value for name, value in LINE.items() if name != key}))
 
 
@@ -139,7 +139,7 @@ def test_two_panels_of_one_name_are_refused(name: str, tmp_path: Path) -> None:
     found = name.replace("{{category.slug}}", "activity")
     text = str(refused.value)
     assert (
-        f'dashboard.json: the name "{found}" is taken twice; write another "name" for "panel": "one-panel-more"' in text
+        f'dashboard.json: the name "{found}" is used twice; write another "name" for "panel": "one-panel-more"' in text
     )
     assert "one with {{measure.slug}} or {{category.slug}} in it" in text
 
@@ -149,7 +149,7 @@ def test_two_panels_of_one_name_are_refused(name: str, tmp_path: Path) -> None:
     [
         ("categry.label", "write category.label"),
         ("measure.label", 'write "each": ["measure"] in the panel\'s line of dashboard.json, or leave it out'),
-        ("xyz", f"write one of those in {DASHBOARDS / 'README.md'}"),
+        ("xyz", f"write one of the tokens listed in {DASHBOARDS / 'README.md'}"),
     ],
 )
 def test_an_unknown_token_is_told_with_its_file(token: str, cure: str, tmp_path: Path) -> None:

@@ -157,10 +157,10 @@ def test_any_template_can_have_a_fleet(description: Any) -> None:
 @pytest.mark.parametrize(
     ("template", "choice", "message"),
     [
-        ('{"device_id": 5}', {"devices": 2}, "no helper of the template makes device_id"),
-        ("{{random.number}},{{random.number}}", {"devices": 2}, "no helper of the template makes device_id"),
-        ('{"device_id": {{random.arrayElement([1, 2])}}}', {"devices": 3}, "--devices 3: .* makes 2 different"),
-        ('{"device_id": {{random.number}}, "device_temp": 5}', {"lively": True}, "no helper .* makes numbers for a"),
+        ('{"device_id": 5}', {"devices": 2}, "generates device_id"),
+        ("{{random.number}},{{random.number}}", {"devices": 2}, "generates device_id"),
+        ('{"device_id": {{random.arrayElement([1, 2])}}}', {"devices": 3}, "--devices 3: .* generates only 2"),
+        ('{"device_id": {{random.number}}, "device_temp": 5}', {"lively": True}, "no helper .* generates numbers for"),
     ],
 )  # fmt: skip
 def test_a_template_that_has_no_place_for_a_fleet_is_refused(

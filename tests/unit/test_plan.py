@@ -126,7 +126,7 @@ def test_a_large_fleet_by_hand() -> None:
     # Two million documents of 230 bytes, on two nodes, written four times: 3,510 MiB/s, 12.9 on each of 4 x 68 volumes.
     assert made.whole.index.write_mib_per_s == pytest.approx(2e6 * 230 * 2 * 4 / 2**20)
     assert (made.nodes.volume_mib_per_s, made.nodes.volume_iops) == (0, 0)
-    assert {limit.name for limit in made.limits} >= {"shards of a stream", "shards in a region", "stacks"}
+    assert {limit.name for limit in made.limits} >= {"shards per stream", "shards per region", "stacks"}
     assert made.parameters["DedicatedMasters"] == "true"
 
 
@@ -192,10 +192,10 @@ def test_a_stream_on_demand_takes_the_peak_at_once_where_the_account_may_ask_for
     cold, warm = plan_of(work, "on-demand"), plan_of(replace(work, warm=True), "on-demand")
     assert (cold.parameters["StreamWarmThroughputMiBps"], warm.parameters["StreamWarmThroughputMiBps"]) == ("0", "20")
     names = {limit.name for limit in cold.limits} - {limit.name for limit in warm.limits}
-    assert names == {"start of an on-demand stream", "records at the start of an on-demand stream"} & {
+    assert names == {"initial throughput of an on-demand stream", "initial record rate of an on-demand stream"} & {
         limit.name for limit in cold.limits
     }
-    assert "records at the start of an on-demand stream" in names
+    assert "initial record rate of an on-demand stream" in names
     assert any("StreamWarmThroughputMiBps=20" in limit.then for limit in cold.limits)
     assert plan_of(replace(work, warm=True), "provisioned").parameters["StreamWarmThroughputMiBps"] == "0"
 
@@ -380,7 +380,7 @@ def test_a_device_that_is_too_much_for_a_stack_is_said() -> None:
 def test_tiny_readings_cross_the_function_s_limit() -> None:
     """20 bytes in a 0.2 MB buffer are 10,000 records of 500 bytes and more as JSON: near Lambda's 6 MB."""
     made = plan_of(replace(SMALL, reading_bytes=20))
-    assert "request of the function" in {limit.name for limit in made.limits}
+    assert "size of a Lambda request" in {limit.name for limit in made.limits}
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_a_device_whose_name_says_nothing_is_the_first_text_with_a_number() -> N
     reading = {"site": "Hof 3", "hive": "H-12", "at": "2026-05-03 14:05:09,5 +02:00", "weight_kg": 38.4, "note": "ok"}
     text = text_for(reading, reading | {"site": "Hof", "hive": "H-13"})
     assert parse(text).device.name == "hive"
-    assert re.search(r'role = "device" +# guess: the first text with a number in it; no name says it', text)
+    assert re.search(r'role = "device" +# guess: the first text with digits and letters; no name says it', text)
     assert parse(text_for(reading | {"sensor": "x"})).device.name == "sensor"
     with pytest.raises(DescriptionError, match="no field has the role device"):
         parse(text_for({"site": "Hof", "count": 3, "at": "2026-05-03 14:05:09"}))
@@ -142,7 +142,7 @@ def test_what_can_not_be_described_is_told() -> None:
     parse(text)
     for line in (
         '"tags": a list: have the device send an object', '"spare": null in every sample',
-        '"mix": its values have several types', "its key is empty, or has quotes", '"o": an object in some samples',
+        '"mix": its values have different types', "its key is empty, or has quotes", '"o": an object in some samples',
     ):  # fmt: skip
         assert line in text
 
@@ -167,8 +167,9 @@ def test_a_whole_number_beyond_64_bits_is_no_measure_and_says_what_is_lost(numbe
     reading = COLD_STORE_READING | {"chip": number}
     chip = described(reading).fields[-1]
     assert (chip.name, chip.type, chip.role, chip.examples) == ("chip", Type.DOUBLE, None, (number,))
-    assert "# guess: whole, beyond 64 bits: a double keeps 16 digits; have the device send an id as text" in text_for(
-        reading
+    assert (
+        "# guess: whole numbers beyond 64 bits; a double keeps 16 digits, so have the device send an id as text"
+        in text_for(reading)
     )
 
 
@@ -181,7 +182,7 @@ def test_a_measure_gets_no_name_that_alerts_use() -> None:
 
 def test_a_time_that_the_function_can_t_read_is_told() -> None:
     """A text with a time's name and digits is no category without a word: the next step would miss a time."""
-    told = "# guess: texts, and no times as docs/fields.md spells them"
+    told = "# guess: text, not in a time format of docs/fields.md"
     assert told in text_for({"sensor": "s", "observed": "27.11.2026 07:15:00"})
     assert told not in text_for({"sensor": "s", "observed": "2026-11-27 07:15:30,250 +01:00"})
     assert told not in text_for({"sensor": "s", "observed": "by hand"})
@@ -192,7 +193,7 @@ def test_a_time_that_the_function_can_t_read_is_told() -> None:
 def test_texts_that_may_be_places_are_told(text: str) -> None:
     """Only a name says that two numbers are degrees; with the type written that the comment names, they are read."""
     reading = COLD_STORE_READING | {"fix": text}
-    told = '# guess: texts, no place by its name; if they are "latitude,longitude", write "geo_point"'
+    told = '# guess: text; if it is "latitude,longitude", write "geo_point"'
     written = text_for(reading)
     fix = parse(written).fields[-1]
     assert (fix.type, fix.role) == (Type.KEYWORD, None)
@@ -208,7 +209,7 @@ def test_a_time_without_an_offset_is_told() -> None:
     """Its zone is the stack's parameter."""
     reading = COLD_STORE_READING
     for text in ("2026-11-26 07:15", "2026-11-26T07:15:30.25"):
-        assert "without an offset: DeviceTimeZone says which zone" in text_for(reading | {"at": text})
+        assert "without an offset: set DeviceTimeZone" in text_for(reading | {"at": text})
     for text in ("2026-11-26 07:15Z", "2026-11-26T07:15:30+0100", "2026-11-26T07:15:30+01:00[Europe/Berlin]"):
         assert "without an offset" not in text_for(reading | {"at": text})
 

@@ -38,7 +38,7 @@ def test_a_good_reading_s_document_is_shown_as_the_function_writes_it() -> None:
     line = b64decode(response.results[0]["data"]).decode()
     assert shown.partition(',"ingested_at"')[0] == f"reading 1: {line.partition(',"ingested_at"')[0]}"
     assert dropped == "  dropped, because not described: note"
-    assert summary == "1 readings, 0 failed"
+    assert summary == "readings: 1, failed: 0"
 
 
 def test_a_bad_reading_s_reasons_are_shown_with_what_to_do() -> None:
@@ -48,7 +48,7 @@ def test_a_bad_reading_s_reasons_are_shown_with_what_to_do() -> None:
     assert result.output.splitlines()[2:] == [
         "reading 2 fails:",
         (
-            "  number_out_of_range: device_temp - check the device, or the bounds in readings.toml:"
+            "  number_out_of_range: device_temp - check the device, or change min and max in readings.toml:"
             " from \N{MINUS SIGN}273.15 to 1,000,000,000,000"
         ),
         (
@@ -56,7 +56,7 @@ def test_a_bad_reading_s_reasons_are_shown_with_what_to_do() -> None:
             " or change the field's type in readings.toml"
         ),
         "  field_missing: activity_type - send the field, or make it optional in readings.toml",
-        "2 readings, 1 failed",
+        "readings: 2, failed: 1",
     ]
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_reading_has_the_function_s_own_reason(data: bytes, reason: s
     """The file as a whole is the record then."""
     result = run(data)
     assert result.output.splitlines()[1].startswith(f"  {reason} - "), result.output
-    assert result.output.splitlines()[-1] == "1 readings, 1 failed"
+    assert result.output.splitlines()[-1] == "readings: 1, failed: 1"
 
 
 @pytest.mark.parametrize(

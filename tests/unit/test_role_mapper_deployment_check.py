@@ -180,11 +180,11 @@ def test_a_delete_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"DeliveryBufferSizeInMBs": "10"}, "makes requests that are too large for t3.small.search: use 9 or less"),
         ({"DeliveryBufferSizeInMBs": "10", "InstanceType": "m6g.large.search"}, "m6g.large.search: use 9 or less"),
         ({"OpenSearchRoleIndexPattern": "iot-stream-*"}, "does not cover the index iot-stream "),
-        ({"VpcId": "vpc-1", "SubnetIds": ""}, "must contain one subnet for each of the"),
-        ({"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}, "of the 1 zones of AvailabilityZones"),
+        ({"VpcId": "vpc-1", "SubnetIds": ""}, "must contain one subnet per zone"),
+        ({"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}, "one subnet per zone (AvailabilityZones=1)"),
         (
             {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-1", "InstanceCount": "2", "AvailabilityZones": "2"},
-            "must contain one subnet for each",
+            "must contain one subnet per zone",
         ),
         ({"SamlEntityId": "https://idp.example.org"}, "deploy without it first"),
         (

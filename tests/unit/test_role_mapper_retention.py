@@ -297,7 +297,7 @@ def test_zero_days_take_off_indices_whose_policy_is_gone(domain: FakeDomain) -> 
     change = ensure(domain, replace(WEEK, retention_days=0))
     assert (change.outcome, change.detail) == (
         Outcome.REMOVED,
-        "detached 1 indices that followed it after it was deleted",
+        "detached from indices that still followed the deleted policy: 1",
     )
     assert domain.indices == {DAY: None, OTHER_DAY: "iot-stream"}
 

@@ -1,4 +1,4 @@
-"""The description of a reading, as `readings.toml` has it: what devices send and what OpenSearch gets. Pure.
+"""The description of a reading (`readings.toml`): what devices send and what OpenSearch gets. Pure.
 
 `load` checks everything that can be checked without a reading and raises one error with all mistakes. The function
 compiles the result once, at import (`compiled`); the dashboard, index template, docs and generator are built from the
@@ -33,13 +33,13 @@ __all__ = [
 ]
 
 FILE: Final = Path(__file__).parents[1] / "readings.toml"
-"""The description that travels with the function."""
+"""The description that is deployed with the function."""
 INGESTED_AT: Final = "ingested_at"
-"""Field that every document has behind the described ones: when AWS took the record (date)."""
+"""The date field that follows the described fields in each document: when AWS received the record."""
 NAMES_OF_ALERTS: Final = frozenset({"alert", "fleet", "kind", "memory"})
-"""Fields of their own that the documents of alerts have, beside the described device and measures."""
+"""Fields that alert documents define themselves, beside the described device and measures."""
 UNKNOWN_FIELDS: Final = "unknown_fields"
-"""Object of the document that holds what is not described, with `unknown = "keep"`; `enabled: false` in the index."""
+"""The object that holds undescribed fields with `unknown = "keep"`; `enabled: false` in the index."""
 
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
@@ -81,17 +81,17 @@ class TimeFormat(StrEnum):
 
 
 class Unknown(StrEnum):
-    """What becomes of fields that are not described."""
+    """What to do with fields that are not described."""
 
     DROP = "drop"
     KEEP = "keep"
 
 
 class Derivation(msgspec.Struct, frozen=True):
-    """How a derived field is made: `source` times scale, plus offset, rounded."""
+    """How a derived field is computed: `source` times `scale`, plus `offset`, rounded."""
 
     source: str
-    """Name of the field it is made of; never a derived one."""
+    """Name of the field it is computed from, which is not a derived field itself."""
     scale: float = 1
     offset: float = 0
     round: int = 10
@@ -108,7 +108,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that lead to the value in the device's JSON; of a derived field, its source's."""
     role: Role | None = None
     label: str
-    """How people read it: `label` of the file, or its name with blanks."""
+    """The displayed name: `label` in the file, or the name with spaces for underscores."""
     unit: str | None = None
     description: str | None = None
     optional: bool = False
@@ -121,15 +121,15 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     alert_margin: float = 0
     """How far within the threshold a value must be for the alert to close."""
     decimals: int | None = None
-    """Of a scaled_float: the index's scaling factor is 10 to this power."""
+    """For a scaled_float: the index's scaling factor is 10 to this power."""
     format: TimeFormat = TimeFormat.TEXT
     examples: tuple[str | float | bool, ...] = ()
-    """Values that devices send, for made-up readings: texts are chosen from, numbers are a range."""
+    """Values that devices send, used to generate readings: texts to choose from, or the range of a number."""
     derivation: Derivation | None = None
 
     @property
     def source(self) -> str:
-        """The path as people write it, with dots."""
+        """The path as text, with its keys joined by dots."""
         return ".".join(self.path)
 
 
@@ -159,7 +159,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> Field | None:
-        """The field that tells one reading from every other, if there is one."""
+        """The field that identifies a reading uniquely, if there is one."""
         return next((field for field in self.fields if field.role is Role.IDENTITY), None)
 
     @property
@@ -174,7 +174,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """The fields that a reading has itself: all but the derived ones."""
+        """The fields that devices send: all but the derived ones."""
         return tuple(field for field in self.fields if field.derivation is None)
 
 
@@ -202,10 +202,10 @@ def _sentence(file: str, problem: Problem) -> str:
 
 
 def load(path: Path | None = None) -> Description:
-    """Return the description that a file holds, by default the one that travels with the function.
+    """Return the description that a file holds, by default the one deployed with the function.
 
     Raises:
-        DescriptionError: the file can't be read, is not TOML, or describes no reading; names all mistakes.
+        DescriptionError: the file can't be read, is not TOML, or is not a valid description; lists all mistakes.
     """
     path = path or FILE
     try:
@@ -235,8 +235,10 @@ def parse(text: str, file: str = FILE.name) -> Description:
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(file, [_of_toml(str(error))]) from None
     except RecursionError:
-        raise DescriptionError(file, [Problem(None, None, "brackets in brackets, too deep to be read")]) from None
-    except ValueError:  # sys.int_info.default_max_str_digits; a hexadecimal number is read, and then not written
+        raise DescriptionError(file, [Problem(None, None, "brackets are nested too deeply: nest fewer")]) from None
+    except (
+        ValueError
+    ):  # more digits than sys.int_info.default_max_str_digits; a hexadecimal number fails only when it is formatted
         raise DescriptionError(file, [_of_long_number(text)]) from None
     if description is None or mistakes:
         raise DescriptionError(
@@ -246,25 +248,25 @@ def parse(text: str, file: str = FILE.name) -> Description:
 
 
 def _of_toml(message: str) -> Problem:
-    """Return what tomllib says, by its line: `Cannot declare ('fields', 'at') twice (at line 8, column 11)`."""
+    """Return the problem for a tomllib message: `Cannot declare ('fields', 'at') twice (at line 8, column 11)`."""
     place = _PLACE.search(message)
     line = int(place[1]) if place else None
     twice = _TWICE.search(message)
     if twice:
-        return Problem(line, twice[1], "a field or a key of this name stands above already: rename or remove one")
+        return Problem(line, twice[1], "a field or key with this name is already defined: rename or remove one")
     return Problem(line, None, f"not valid TOML: {_PLACE.sub('', message)}")
 
 
 def _of_long_number(text: str) -> Problem:
-    """Return the mistake of a number that Python refuses to read or write, at the line with the longest word."""
+    """Return the problem for a number that is too long for Python, at the line with the longest word."""
     longest = [max(map(len, re.findall(r"\w+", line)), default=0) for line in text.splitlines()]
-    return Problem(longest.index(max(longest)) + 1, None, "a number of thousands of digits: write a shorter one")
+    return Problem(longest.index(max(longest)) + 1, None, "a number with too many digits: write a shorter one")
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """Return the number of the line that holds the longest part of a path of keys that the file has.
+    """Return the number of the line that defines a path of keys, or the longest part of the path that exists.
 
-    tomllib gives no positions: this looks for the first line by which the key is there.
+    tomllib gives no positions, so this finds the smallest number of lines whose parsed content has the keys.
     """
     lines = text.splitlines(keepends=True)
     whole = tomllib.loads(text)
@@ -276,7 +278,7 @@ def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
 
 
 def _parse_beginning(lines: list[str], count: int) -> tuple[int, dict[str, Any]]:
-    """Return how many of the first lines are whole statements, at most `count`, and what they hold."""
+    """Return the largest number of first lines, up to `count`, that parse as TOML, and their content."""
     while count > 0:
         try:
             return count, tomllib.loads("".join(lines[:count]))

@@ -47,7 +47,7 @@ _KEYS_OF_AN_INPUT: Final = ("path", "optional", "min", "max", "format", "example
 
 
 def check(table: dict[str, Any]) -> tuple[Description | None, list[Mistake]]:
-    """Return the description that a parsed file holds, and all its mistakes; None where it has any."""
+    """Return the description in a parsed file and its mistakes; the description is None if there are any."""
     checker = _Checker()
     description = checker.description(table)
     return (None if checker.mistakes else description), checker.mistakes
@@ -85,7 +85,7 @@ class _Checker(TableReader):
             self.wrong(("fields",), "no fields: write a table [fields.NAME] with a type for each field of the document")
             return []
         if len(table) > _MOST_FIELDS:
-            self.wrong(("fields",), f"{len(table)} fields: an index takes {_MOST_FIELDS} of them at most")
+            self.wrong(("fields",), f"{len(table)} fields are too many: describe at most {_MOST_FIELDS}")
         return [field for name, entry in table.items() if (field := self._field(name, entry)) is not None]
 
     def _field(self, name: str, entry: object) -> Field | None:
@@ -99,7 +99,7 @@ class _Checker(TableReader):
         if not _NAME.fullmatch(name):
             self.wrong(at, "not a usable name: write a letter, then letters, digits and underscores (100 at most)")
         if name in (INGESTED_AT, UNKNOWN_FIELDS):
-            self.wrong(at, f"{name} is written by the function itself: use another name")
+            self.wrong(at, f"the function itself writes {name}: use another name")
         misplaced = [key for key in entry if key in _KEYS_ABOVE_FIELDS]
         for key in misplaced:
             self.wrong((*at, key), f"{key} belongs above the first [fields.…]: move it there")
@@ -144,23 +144,26 @@ class _Checker(TableReader):
             self.wrong(at, 'not a path: write keys joined by dots, such as "payload.temperature", or a list of keys')
             return (name,)
         if any(character in '"\\' or character < " " for key in keys for character in key):
-            self.wrong(at, "a key can't hold quotes, backslashes or control characters: have the device send another")
+            self.wrong(at, "a key can't hold quotes, backslashes or control characters: rename it on the device")
         if isinstance(path, str) and any(key.isdigit() or "[" in key for key in keys):
-            self.wrong(at, "a path can't go through a list: have the device send an object, or one reading a record")
+            self.wrong(at, "a path can't go through a list: have the device send an object, or one reading per record")
         return tuple(keys)
 
     def _derivation(self, entry: dict[str, Any], at: tuple[str, ...]) -> Derivation | None:
         if "derived_from" not in entry:
             for key in _KEYS_OF_A_DERIVED:
                 if key in entry:
-                    self.wrong((*at, key), 'only derived fields have it: add derived_from = "FIELD", or remove it')
+                    self.wrong((*at, key), 'only a derived field can have it: add derived_from = "FIELD", or remove it')
             return None
         for key in _KEYS_OF_AN_INPUT:
             if key in entry:
-                self.wrong((*at, key), "a derived field can't have it: remove it here, or write it at its source")
+                self.wrong((*at, key), "a derived field can't have it: remove it, or write it in the source field")
         scale = self.number(entry, "scale", at)
         if scale == 0:
-            self.wrong((*at, "scale"), "0 makes every value the same: write another factor, or remove it for 1")
+            self.wrong(
+                (*at, "scale"),
+                "a factor of 0 makes all values equal: write another one, or remove it (the default is 1)",
+            )
         rounding = self.whole(entry, "round", at, 0, _MOST_ROUND)
         return Derivation(
             source=self.text(entry, "derived_from", at) or "",
@@ -175,20 +178,20 @@ class _Checker(TableReader):
         if field.type is Type.SCALED_FLOAT and "decimals" not in entry:
             self.wrong(at, "a scaled_float needs decimals: write decimals = 2 to index hundredths")
         if field.type is not Type.SCALED_FLOAT and "decimals" in entry:
-            self.wrong((*at, "decimals"), 'only a scaled_float has it: write type = "scaled_float", or remove it')
+            self.wrong((*at, "decimals"), 'only a scaled_float can have it: write type = "scaled_float", or remove it')
         if field.type is not Type.DATE and "format" in entry:
-            self.wrong((*at, "format"), 'only a date has it: write type = "date", or remove it')
+            self.wrong((*at, "format"), 'only a date can have it: write type = "date", or remove it')
         for key in ("min", "max"):
             if field.type not in NUMBERS and key in entry:
-                self.wrong((*at, key), "only long, double and scaled_float have bounds: remove it")
+                self.wrong((*at, key), "only long, double and scaled_float can have bounds: remove it")
         for key in ("alert_above", "alert_below"):
             if field.role is not Role.MEASURE and key in entry and (field.role is not None or "role" not in entry):
-                self.wrong((*at, key), 'only a measure has thresholds: write role = "measure", or remove it')
+                self.wrong((*at, key), 'only a measure can have thresholds: write role = "measure", or remove it')
         for key in ("alert_after", "alert_margin"):
             if key in entry and "alert_above" not in entry and "alert_below" not in entry:
-                self.wrong((*at, key), "there is no threshold that it could belong to: write alert_above, or remove it")
+                self.wrong((*at, key), "the field has no threshold: add alert_above or alert_below, or remove it")
         if field.derivation is not None and field.type not in (Type.DOUBLE, Type.SCALED_FLOAT):
-            self.wrong((*at, "type"), "a derived field is a double or a scaled_float: write one of them")
+            self.wrong((*at, "type"), "a derived field must be a double or a scaled_float: write one of these types")
         if field.role is not None and field.type not in _ROLE_TYPES[field.role]:
             types = listed(_ROLE_TYPES[field.role])
             self.wrong((*at, "role"), f"a field with the role {field.role} can't be {field.type}: write type {types}")
@@ -211,22 +214,27 @@ class _Checker(TableReader):
             room = field.alert_above - field.alert_below
             if field.alert_below < field.alert_above and 2 * field.alert_margin > room:
                 self.wrong(
-                    (*at, "alert_margin"), f"no value is so far from both thresholds: write at most {room / 2:g}"
+                    (*at, "alert_margin"),
+                    f"no value can be that far within both thresholds: write at most {room / 2:g}",
                 )
         for key, bound in (("min", low), ("max", high)):
             if bound is None:
                 continue
             if field.type is Type.LONG and not (bound == int(bound) and SMALLEST_LONG <= bound <= LARGEST_LONG):
-                self.wrong((*at, key), "a long's bound is a whole number of 64 bits: write one")
+                self.wrong((*at, key), "the bound of a long must be a whole number of 64 bits: write one")
             limit = scaled_float_limit(field.decimals or 0)
             if field.type is Type.SCALED_FLOAT and abs(bound) > limit:
-                self.wrong((*at, key), f"a scaled_float with these decimals ends at ±{limit:g}: write a smaller bound")
+                self.wrong(
+                    (*at, key), f"a scaled_float with these decimals is limited to ±{limit:g}: write a smaller bound"
+                )
         for key, threshold in (("alert_above", field.alert_above), ("alert_below", field.alert_below)):
             outside = threshold is not None and (
                 (low is not None and threshold < low) or (high is not None and threshold > high)
             )
             if outside:
-                self.wrong((*at, key), f"{threshold} is outside min and max, where no reading is: write one within")
+                self.wrong(
+                    (*at, key), f"{threshold} is outside min and max, so no reading can reach it: write one within them"
+                )
 
     def _examples(self, field: Field, entry: dict[str, Any]) -> None:
         at = ("fields", field.name, "examples")
@@ -241,20 +249,20 @@ class _Checker(TableReader):
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     good = whole and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
                     if good and low <= high and not low <= value <= high:
-                        self.wrong(at, f"{value!r} is outside min and max, where no reading is: write one within")
+                        self.wrong(at, f"{value!r} is outside min and max: write one within them")
                         continue
             elif field.type is Type.GEO_POINT and not isinstance(value, str):
-                self.wrong(at, f'{value!r} is no text: write points as "52.1,4.3", latitude first')
+                self.wrong(at, f'{value!r} is not text: write points as "52.1,4.3", latitude first')
                 continue
             else:
                 good = isinstance(value, bool if field.type is Type.BOOLEAN else str)
             if not good:
-                self.wrong(at, f"{value!r} is no {field.type} that devices may send: write one, or remove it")
+                self.wrong(at, f"{value!r} is not a valid {field.type}: write one that devices send, or remove it")
             elif field.type is not Type.DATE:
                 self._converted(field, value)
 
     def _converted(self, field: Field, value: str | float) -> None:
-        """Try an example as the function does with what devices send: `iot-stream send` makes readings of it."""
+        """Check that the function accepts an example, because `iot-stream send` generates readings from it."""
         try:
             converter(field, UTC)(value)
         except UnusableError as error:
@@ -265,6 +273,6 @@ class _Checker(TableReader):
 
 
 def _with_source(field: Field, fields: dict[str, Field]) -> Field:
-    """Return the field with the path of what it is derived from, if it is."""
+    """Return the field; a derived one gets the path of its source, and is optional if its source is."""
     source = fields.get(field.derivation.source) if field.derivation else None
     return msgspec.structs.replace(field, path=source.path, optional=source.optional) if source else field

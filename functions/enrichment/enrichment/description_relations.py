@@ -21,9 +21,12 @@ def _roles(reader: TableReader, fields: list[Field]) -> None:
     for role, wanted in ((Role.TIME, "exactly one"), (Role.DEVICE, "exactly one"), (Role.IDENTITY, "at most one")):
         names = [field.name for field in fields if field.role is role]
         for name in names[1:]:
-            reader.wrong(("fields", name, "role"), f"{names[0]} is the {role} already, {wanted} can be: remove one")
+            reader.wrong(
+                ("fields", name, "role"),
+                f"{names[0]} already has the role {role}, which {wanted} field can have: remove one",
+            )
         if not names and fields and role is not Role.IDENTITY:
-            reader.wrong(("fields",), f'no field has the role {role}: write role = "{role}" at one field')
+            reader.wrong(("fields",), f'no field has the role {role}: add role = "{role}" to one')
 
 
 def _paths(reader: TableReader, fields: list[Field]) -> None:
@@ -34,7 +37,7 @@ def _paths(reader: TableReader, fields: list[Field]) -> None:
             other = taken[field.path]
             reader.wrong(
                 ("fields", field.name, "path"),
-                f'{other} has the path {field.source} already: write another, or derived_from = "{other}"',
+                f'{other} already has the path {field.source}: write another, or derived_from = "{other}"',
             )
         taken.setdefault(field.path, field.name)
     for field in inputs:
@@ -44,7 +47,7 @@ def _paths(reader: TableReader, fields: list[Field]) -> None:
                 reader.wrong(
                     ("fields", field.name, "path"),
                     f"{field.source} goes through {'.'.join(field.path[:length])}, which {other} reads as a value:"
-                    " write another path for one of them",
+                    " change the path of one of them",
                 )
 
 
@@ -55,9 +58,9 @@ def _derivations(reader: TableReader, fields: dict[str, Field]) -> None:
         at = ("fields", field.name, "derived_from")
         source = fields.get(field.derivation.source)
         if source is None:
-            reader.wrong(at, f"no field is called {field.derivation.source!r}: write the name of one in this file")
+            reader.wrong(at, f"no field is named {field.derivation.source!r}: write the name of a field in this file")
         elif source is field:
-            reader.wrong(at, "a field can't be derived from itself: write the name of one that devices send")
+            reader.wrong(at, "a field can't be derived from itself: write the name of a field that devices send")
         elif source.derivation is not None:
             origin = fields.get(source.derivation.source)
             remedy = origin.name if origin and origin.derivation is None else "a field that devices send"

@@ -48,7 +48,7 @@ class TableReader:
     def text(self, table: dict[str, Any], key: str, at: tuple[str, ...]) -> str | None:
         """Read a text of one line."""
         valid = lambda value: isinstance(value, str) and value.strip() != "" and value.isprintable()  # noqa: E731
-        text: str | None = self._value(table, key, at, valid, "a text in quotes, on one line")
+        text: str | None = self._value(table, key, at, valid, "text in quotes, on one line")
         return text
 
     def flag(self, table: dict[str, Any], key: str, at: tuple[str, ...]) -> bool:

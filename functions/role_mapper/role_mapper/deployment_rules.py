@@ -190,9 +190,7 @@ def _access(parameters: Mapping[str, str], before: Mapping[str, str]) -> Iterato
     zones = int(parameters["AvailabilityZones"])
     subnets = [each for each in parameters["SubnetIds"].split(",") if each]
     if parameters["VpcId"] and len(set(subnets)) != zones:
-        yield (
-            f"SubnetIds={','.join(subnets)} must contain one subnet for each of the {zones} zones of AvailabilityZones"
-        )
+        yield (f"SubnetIds={','.join(subnets)} must contain one subnet per zone (AvailabilityZones={zones})")
     if parameters["SamlEntityId"] and before.get("DomainName") != parameters["DomainName"]:
         yield (
             "SamlEntityId can be set only for an existing domain, because the identity provider needs its URL: deploy "

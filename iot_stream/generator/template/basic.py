@@ -1,6 +1,6 @@
 """The helpers of random values: faker.js' module `random`, with the weights that the Kinesis Data Generator added.
 
-The rules are those of awslabs/amazon-kinesis-data-generator, web/js/faker.js. Two of its slips are mended: weights of
+The rules are those of awslabs/amazon-kinesis-data-generator, web/js/faker.js. Two of its errors are fixed: weights of
 less than a hundredth count, and numbers have the decimals of their precision (10.7, not 10.700000000000001).
 """
 
@@ -110,7 +110,7 @@ def _weighted_array_element(arguments: Arguments) -> Column:
     if not isinstance(weights, list) or not isinstance(data, list) or set(given) != {"weights", "data"}:
         arguments.refuse(_WEIGHTS)
     if len(weights) != len(data):
-        arguments.refuse(f"{_WEIGHTS}: here are {len(weights)} weights for {len(data)} elements")
+        arguments.refuse(f"{_WEIGHTS}, but there are {len(weights)} weights for {len(data)} elements")
     if not all(_is_number(weight) and weight >= 0 for weight in weights) or not sum(weights) > 0:
         arguments.refuse(_WEIGHTS)
     return _choice(arguments, data, weights)

@@ -18,12 +18,12 @@ type Builder = Callable[[Arguments], Column]
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a helper's column is made of.
+    """The arguments of a helper, and what it draws its values from.
 
     Attributes:
         call: the helper's name, arguments and place.
-        series: random numbers of this call alone, so that one field more changes no other field.
-        zone: what `date.now` means by local time.
+        series: random numbers for this call only, so that adding a field does not change other fields.
+        zone: the local time zone for `date.now`.
     """
 
     call: Call
@@ -31,7 +31,7 @@ class Arguments:
     zone: dt.tzinfo
 
     def refuse(self, takes: str) -> NoReturn:
-        """Raise the error that says what the helper takes.
+        """Raise an error that says which arguments the helper takes.
 
         Raises:
             TemplateError: always.
@@ -42,10 +42,10 @@ class Arguments:
     def none(self) -> None:
         """Check that there are no arguments."""
         if self.call.arguments:
-            self.refuse("no argument")
+            self.refuse("no arguments")
 
     def one(self, takes: str, *types: type, default: Any = None) -> Any:
-        """Return the one argument, which is of one of `types`, or `default` where there is none."""
+        """Return the only argument, which must be of one of `types`, or `default` if there is none."""
         values = self.call.arguments
         if not values:
             return default
@@ -54,9 +54,9 @@ class Arguments:
         return values[0]
 
     def several(self, takes: str, *types: tuple[type, ...]) -> list[Any]:
-        """Return the arguments, each of its types, and None for those that are left out.
+        """Return the arguments, each checked against its types, and None for those that are left out.
 
-        faker.js itself gets several arguments as one text from a template; here they are what they look like.
+        faker.js gets several arguments from a template as one string; here they are parsed as JSON values.
         """
         values = self.call.arguments
         if len(values) > len(types) or not all(map(_is, values, types)):
@@ -65,5 +65,5 @@ class Arguments:
 
 
 def _is(value: Any, types: tuple[type, ...]) -> bool:
-    """Whether a JSON value is of one of `types`; true and false are no numbers."""
+    """Return whether a JSON value is of one of `types`; true and false are not numbers."""
     return isinstance(value, types) and (not isinstance(value, bool) or bool in types)

@@ -73,5 +73,5 @@ def _builder(call: Call) -> Builder:
         lower = {name.lower(): name for name in HELPERS}
         near = difflib.get_close_matches(call.name.lower(), lower, 1, 0.0)
         raise TemplateError(
-            call.place, f"there is no helper {call.name}: did you mean {lower[near[0]]}? docs/send.md lists all"
+            call.place, f"unknown helper {call.name}: did you mean {lower[near[0]]}? See docs/send.md for all helpers"
         ) from None

@@ -48,7 +48,7 @@ class Call:
     Attributes:
         name: module and method, such as "random.number".
         arguments: JSON values; text that is not JSON is one string.
-        not_json: why the arguments are not JSON, None where they are.
+        not_json: why the arguments are not JSON, or None if they are.
         place: where it begins.
     """
 
@@ -79,7 +79,7 @@ def parse(text: str, file: str) -> list[str | Call]:
         position = end
     parts.append(source.text[position:])
     if parts == [""]:
-        raise TemplateError(Place(file, 1, 1), "the template is empty: write what one record holds")
+        raise TemplateError(Place(file, 1, 1), "the template is empty: write the content of one record")
     return [part for part in parts if part]
 
 
@@ -105,7 +105,9 @@ def _call(source: _Source, start: int) -> tuple[Call, int]:
     found = _NAME.match(source.text, start + 2)
     if found is None:
         token = source.text[start + 2 :].split("}}")[0][:40]
-        raise TemplateError(place, f"“{{{{{token}” begins no helper: write one such as {{{{random.number(50)}}}}")
+        raise TemplateError(
+            place, f"“{{{{{token}” does not start a helper: write one such as {{{{random.number(50)}}}}"
+        )
     name = re.sub(r"\s", "", found[1])
     position = found.end()
     arguments: tuple[Any, ...] = ()
@@ -121,7 +123,7 @@ def _call(source: _Source, start: int) -> tuple[Call, int]:
 
 
 def _arguments(source: _Source, start: int, name: str, place: Place) -> tuple[tuple[Any, ...], str | None, int]:
-    """Return the arguments that begin at `start`, why they are not JSON if so, and the position behind the `)`."""
+    """Return the arguments that begin at `start`, why they are not JSON (or None), and the position after the `)`."""
     text, position = source.text, start
     values: list[Any] = []
     try:
@@ -137,7 +139,7 @@ def _arguments(source: _Source, start: int, name: str, place: Place) -> tuple[tu
         reason = f"{error.msg} at {_line_and_column(source.place(error.pos))}"
     end = re.compile(r"\)\s*\}\}").search(text, start)
     if end is None:
-        raise TemplateError(place, f"{name} has no end: “)}}}}” is missing ({reason})")
+        raise TemplateError(place, f"{name} does not end: “)}}}}” is missing ({reason})")
     return (text[start : end.start()],), reason, end.start() + 1
 
 

@@ -1,7 +1,8 @@
-"""Read a request signed with Signature Version 4 and rebuild what its signer must have signed. Pure.
+"""Read a request signed with Signature Version 4 and rebuild the string to sign. Pure.
 
 Source: IAM User Guide, "Create a signed AWS API request" (canonical request, string to sign) and "Elements of an AWS
-API request signature". The secret key is not needed here: only the local AWS has it, and compares the signature.
+API request signature". The secret key is not needed here: only the local AWS knows it, and it compares the
+signature.
 """
 
 import datetime as dt
@@ -98,7 +99,7 @@ def read_claim(request: Request, *, region: str, hosts: frozenset[str], now: dt.
     if match is None:
         raise SignatureError(
             f"Authorization header must be {ALGORITHM} Credential=KEY/DATE/REGION/{SERVICE}/aws4_request, "
-            "SignedHeaders=…, Signature=…; the local domain accepts no other kind of AWS signature."
+            "SignedHeaders=…, Signature=…; the local domain does not support other kinds of AWS signatures."
         )
     if (match["service"], match["region"]) != (SERVICE, region):
         raise SignatureError(f"Credential should be scoped to a valid region ({region}) and service ({SERVICE}).")
@@ -106,7 +107,7 @@ def read_claim(request: Request, *, region: str, hosts: frozenset[str], now: dt.
     _check_date(stamp, match["day"], now)
     names = match["headers"].split(";")
     if names != sorted(set(names)):
-        raise SignatureError("SignedHeaders must be sorted, each header once.")
+        raise SignatureError("SignedHeaders must be sorted and must list each header only once.")
     # Headers that say who signs, when and what for must themselves be signed.
     unsigned = {name for name, _ in request.headers if name == "host" or name.startswith("x-amz-")} - set(names)
     if unsigned or not {"host", "x-amz-date"} <= set(names):
@@ -114,7 +115,7 @@ def read_claim(request: Request, *, region: str, hosts: frozenset[str], now: dt.
         raise SignatureError(f"These headers must be signed: {', '.join(missing)}.")
     signed = {name: " ".join(_only(request, name).split()) for name in names}
     if signed["host"] not in hosts:
-        raise SignatureError(f"The request was signed for another host than {' or '.join(sorted(hosts))}.")
+        raise SignatureError(f"The request must be signed for the host {' or '.join(sorted(hosts))}.")
     payload_hash = hashlib.sha256(request.body).hexdigest()
     if not hmac.compare_digest(signed.get("x-amz-content-sha256", payload_hash).encode(), payload_hash.encode()):
         raise SignatureError("The x-amz-content-sha256 header is not the SHA-256 of the request's body.")
@@ -136,10 +137,14 @@ def read_claim(request: Request, *, region: str, hosts: frozenset[str], now: dt.
 
 
 def _only(request: Request, name: str) -> str:
-    """Return the value of the only header of this name; refuse two, of which only one would be verified."""
+    """Return the value of the only header with this name.
+
+    Raises:
+        SignatureError: the header is missing, or occurs twice, and only one of them would be verified.
+    """
     values = request.values(name)
     if len(values) != 1:
-        raise SignatureError(f"The request must have the header {name} exactly once.")
+        raise SignatureError(f"The request must have exactly one {name} header.")
     return values[0]
 
 
@@ -152,14 +157,20 @@ def _check_date(stamp: str, day: str, now: dt.datetime) -> None:
         raise SignatureError("Date in Credential scope does not match YYYYMMDD from x-amz-date.")
     if abs(now - signed_at) > _WINDOW:
         kind = "expired" if signed_at < now else "not yet current"
-        raise SignatureError(f"Signature {kind}: {stamp} is more than 5 minutes from {now:%Y%m%dT%H%M%SZ}.")
+        raise SignatureError(
+            f"Signature {kind}: {stamp} differs from the current time {now:%Y%m%dT%H%M%SZ} by more than 5 minutes."
+        )
 
 
 def _canonical_path(path: str) -> str:
-    """Return the path; refuse one that is not canonical, because OpenSearch would get a path that nobody signed."""
+    """Return the path.
+
+    Raises:
+        SignatureError: it is not canonical, so OpenSearch would get another path than the signed one.
+    """
     segments = path.split("/")
     if not path.isascii() or segments[0] or {".", ".."} & set(segments) or "" in segments[1:-1]:
-        raise SignatureError("The path must be normalized: no empty, '.' or '..' segments, percent-encoded.")
+        raise SignatureError("The path must be normalized (no empty, '.' or '..' segments) and percent-encoded.")
     return path
 
 
@@ -167,21 +178,21 @@ def _canonical_query(query: str) -> str:
     """Return each parameter encoded and all of them sorted.
 
     Raises:
-        SignatureError: a parameter is there twice: sorting does not keep which comes last.
+        SignatureError: a parameter occurs twice, and sorting would change which one comes last.
     """
     pairs = [pair.partition("=")[::2] for pair in query.split("&") if pair]
     encoded = sorted((_encode(name), _encode(value)) for name, value in pairs)
     if len({name for name, _ in encoded}) != len(encoded):
-        raise SignatureError("A query parameter must not be given twice in a signed request.")
+        raise SignatureError("A signed request must not contain a query parameter more than once.")
     return "&".join(f"{name}={value}" for name, value in encoded)
 
 
 def _encode(text: str) -> str:
-    """Return the text in the one spelling that AWS signs; a plus is a space, as it is to OpenSearch."""
+    """Return the text encoded as AWS signs it; a plus sign is a space, as in OpenSearch."""
     return quote(unquote_to_bytes(text.replace("+", " ")), safe=_SAFE)
 
 
 def _as_signed(request: Request, signed: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the headers to pass on: the signed ones as they were signed, and what else came with them."""
+    """Return the headers to pass on: the signed headers as they were signed, then the others."""
     unsigned = tuple((name, value) for name, value in request.headers if name not in signed)
     return tuple(signed.items()) + unsigned

@@ -121,7 +121,7 @@ class RetentionPolicy(ManagedObject):
         found = self.find()
         if found is None:
             count = len(self._take_off(ours_only=True))
-            detail = f"detached {count} indices that followed it after it was deleted" if count else ""
+            detail = f"detached from indices that still followed the deleted policy: {count}" if count else ""
             return [Change(self.kind, self.name, Outcome.REMOVED if count else Outcome.ABSENT, detail)]
         adopted = self.owner.ownership_here(self.description(found)) is Ownership.ADOPTED
         if adopted and Ownership.ADOPTED not in self._removable:

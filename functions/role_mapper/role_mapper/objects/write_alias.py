@@ -50,7 +50,7 @@ class WriteAlias:
                 f"{self.name} is an index, but retention without rotation needs an alias of that name: run "
                 "`iot-stream domain migrate`, which keeps its readings (docs/domain.md#retention-without-rotation)"
             )
-            if rolled:  # the alias was there and is lost: no request's fault, and none that a rollback could mend
+            if rolled:  # the alias was there and is lost: not caused by this request, and a rollback can't fix it
                 return [Change(self.kind, self.name, Outcome.DIFFERS, told)]
             raise EffectError(told)
         problems = self._problems(rolled)
