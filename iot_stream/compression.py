@@ -1,4 +1,4 @@
-"""Decompress and split a stream of bytes in bounded memory, whatever the bytes are. Pure."""
+"""Decompress and split any stream of bytes in bounded memory. Pure."""
 
 import io
 import zipfile
@@ -24,7 +24,7 @@ class DamagedError(Exception):
 def decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the content of plain, gzip or zip bytes, in pieces of 64 KB at most where it is compressed.
 
-    The format is told by the first bytes (`CompressionFormat` UNCOMPRESSED, GZIP or ZIP of a delivery stream).
+    The format is detected from the first bytes (`CompressionFormat` UNCOMPRESSED, GZIP or ZIP of a delivery stream).
 
     Raises:
         DamagedError: after everything that could be read was given.

@@ -88,7 +88,7 @@ def sent_text(sent: Sent, *, seed: int) -> str:
 
 
 def startup_summary(local_stack: LocalStack, stack: Stack) -> str:
-    """Return where to look, for a person who has just started the local stack."""
+    """Return the addresses and commands to show after the local stack has started."""
     lines = [
         f"  live page    {local_stack.live_url}",
         f"  OpenSearch   {local_stack.opensearch.url}  (index {stack.output('IndexName')})",

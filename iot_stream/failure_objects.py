@@ -168,7 +168,7 @@ class FailureObjects:
         self.location = location
 
     def objects(self, until: datetime | None = None) -> Iterator[FailureObject]:
-        """Yield the failure objects in the order of their keys, none that was written after `until`.
+        """Yield the failure objects written up to `until`, in the order of their keys.
 
         Where a key may name source records too, the object is read to tell.
 

@@ -12,8 +12,8 @@ MAX_LOG_SIZE = 5 * 1024 * 1024
 def rotate(log: Path, max_size: int = MAX_LOG_SIZE) -> None:
     """If the log is larger than `max_size` bytes, copy it to FILE.1 and truncate it.
 
-    Whoever writes it has opened it for appending, so it goes on at the file's new end; another file in its place would
-    stay empty. A line that is written at that very moment may be lost.
+    The writer has opened the file for appending, so it continues at the new end of the file; a new file in its place
+    would stay empty. A line that is written during the rotation may be lost.
 
     Raises:
         OSError: it can't be read, copied or truncated.

@@ -71,7 +71,7 @@ class TimeRange:
 
 @dataclass(frozen=True)
 class Context:
-    """What is chosen on the dashboard: a time range and a query clause for each filter."""
+    """The selection on the dashboard: a time range and a query clause for each filter."""
 
     time: TimeRange
     filters: Sequence[Mapping[str, Any]] = ()

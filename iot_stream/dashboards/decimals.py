@@ -1,4 +1,4 @@
-"""How many decimals a measure is shown with, by what its description says of its size. Pure."""
+"""Choose the displayed decimals of a measure from its description. Pure."""
 
 import math
 from typing import Final
@@ -13,7 +13,7 @@ _THOUSAND: Final = 1000
 
 
 def decimals_of(measure: Field) -> int:
-    """Return the decimals of averages and extremes: three digits of usual numbers, none that the index doesn't keep.
+    """Return the decimals of averages and extremes: three significant digits, limited to what the index keeps.
 
     Usual are examples and thresholds, else the bounds. Where none is known: the index's decimals (at most 3), or 2.
     """
@@ -28,7 +28,7 @@ def decimals_of(measure: Field) -> int:
 
 
 def number_format(measure: Field) -> str:
-    """Return the same as a format of d3, with commas between thousands where usual numbers have some."""
+    """Return the d3 format, with thousands separators if usual numbers need them."""
     commas = "," if _largest(measure) >= _THOUSAND else ""
     return f"{commas}.{decimals_of(measure)}f"
 

@@ -1,4 +1,4 @@
-"""The searches for alerts and for the table of the fleet, and what their responses say. Pure.
+"""Build the searches for alerts and for the table of the fleet, and read their responses. Pure.
 
 The alerts function writes both into one index (docs/alerts.md). The domain sorts and pages, so that 100,000 devices
 cost a browser no more than fifty.
@@ -40,7 +40,7 @@ def alerts_index(index_name: str) -> str:
 
 
 def alerts_body(state: str, size: int) -> Body:
-    """Return the search for alerts that are `open` or `closed`: the gravest first, or those that closed last."""
+    """Return the search for `open` alerts by severity, or `closed` alerts by closing time, both descending."""
     fields = ("alert.severity", "alert.opened_at") if state == "open" else ("alert.closed_at",)
     return {
         "size": size,
@@ -52,7 +52,7 @@ def alerts_body(state: str, size: int) -> Body:
 
 
 def alert_rows(response: Mapping[str, Any], reading: Description) -> list[dict[str, Any]]:
-    """Return what people read of each alert."""
+    """Return a row to display for each alert."""
     rows = []
     for hit in response["hits"]["hits"]:
         alert = hit["_source"]["alert"]
@@ -63,7 +63,7 @@ def alert_rows(response: Mapping[str, Any], reading: Description) -> list[dict[s
 
 
 def alert_counts(response: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many alerts of each rule a response is about."""
+    """Return the number of alerts of each rule in a response."""
     buckets = response.get("aggregations", {}).get("rules", {}).get("buckets", ())
     return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
 
@@ -141,7 +141,7 @@ def fleet_page(response: Mapping[str, Any], reading: Description, size: int = FL
 
 
 def device_id(reading: Description, text: str) -> int | str | None:
-    """Return the id that a text from an address stands for, None if it can't be one."""
+    """Return the device id for text from a URL, or None if it is not a valid id."""
     if reading.device.type is not Type.LONG:
         return text
     return int(text) if _LONG.fullmatch(text) and -(2**63) <= int(text) < 2**63 else None

@@ -21,7 +21,7 @@ class Grid:
 def arrange(rows: Sequence[Sequence[tuple[int, int]]], beside: Grid) -> tuple[list[Grid], int]:
     """Return the place of each panel, in order, and the first free row below them.
 
-    A row whose panels don't fit goes on in the next line; the panels of a line share its whole width.
+    A row whose panels don't fit continues in the next line; the panels of a line are stretched to fill it.
 
     Args:
         rows: width and height of each panel.

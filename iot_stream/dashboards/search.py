@@ -21,7 +21,7 @@ class SearchError(IotStreamError):
 
 
 class BadQueryError(SearchError):
-    """OpenSearch can't make sense of the query, e.g. a filter value that doesn't fit its field's type."""
+    """OpenSearch can't interpret the query, e.g. a filter value that doesn't fit its field's type."""
 
 
 class Search(Protocol):
@@ -39,7 +39,7 @@ class Responses:
     Attributes:
         panels: the search response for each panel, by the panel's name.
         latest: the newest readings, newest first.
-        choices: the values of each filter's field in the time range, whatever filters are set.
+        choices: the values of each filter's field in the time range, regardless of filters.
         has_index: whether any index exists.
     """
 
@@ -76,7 +76,7 @@ def terms_filter(field: str, values: Sequence[str]) -> Body:
 
 
 def _choice(bucket: Mapping[str, Any]) -> Any:
-    """Return a bucket's value as a filter takes it: a boolean's key is 0 or 1, which OpenSearch refuses in a query."""
+    """Return a bucket's value for a filter; a boolean's key is 0 or 1, which OpenSearch rejects in a query."""
     return bucket.get("key_as_string", bucket["key"])
 
 

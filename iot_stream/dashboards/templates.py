@@ -23,7 +23,7 @@ _NUMBERS = {Type.LONG, Type.DOUBLE, Type.SCALED_FLOAT}
 def render(node: Any, tokens: Tokens) -> Any:
     """Return a template's JSON with its tokens replaced.
 
-    A text that is one token becomes the token's value, whatever its type, and a member whose value is None is left out.
+    A string that consists of one token becomes the token's value, of any type; members whose value is None are omitted.
     Within a text a token becomes text; `|expr` escapes it for a Vega string in single quotes. A member whose *name* is
     a token is replaced by the members of its value. An object with `$when` is kept if that token's value isn't None.
     """
@@ -148,7 +148,7 @@ def capitalized(text: str) -> str:
 
 
 def _extreme(measure: Field) -> tuple[str, str, str, str]:
-    """Return which devices stand out: the lowest where only too low is wrong, else the highest."""
+    """Return which devices come first: the lowest if only `alert_below` is set, else the highest."""
     if measure.alert_below is not None and measure.alert_above is None:
         return "lowest", "minimum", "min", "asc"
     return "highest", "maximum", "max", "desc"
@@ -184,7 +184,7 @@ def _figure_labels(measure: Field, *, alone: bool) -> list[str]:
 
 
 def _figure_width(description: Description) -> int:
-    """Return how many pixels wide a key figure has to be, so that no label touches the next one."""
+    """Return the width of a key figure in pixels, so that labels do not touch each other."""
     measures = description.measures[:_FIGURES]
     labels = [label for measure in measures for label in _figure_labels(measure, alone=len(measures) == 1)]
     labels += [f"{capitalized(description.device.label)}s", "Latest delivery, of all"]
@@ -192,5 +192,5 @@ def _figure_width(description: Description) -> int:
 
 
 def _letters(text: str) -> int:
-    """Return how many letters wide a text is: those of East Asian scripts are twice as wide."""
+    """Return the width of a text in letters; letters of East Asian scripts count twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

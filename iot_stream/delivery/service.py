@@ -22,7 +22,7 @@ def serve(options: Options) -> None:
 
     def stop(*_: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            # A second one ends it at once, whatever it waits for: as after SIGKILL, the next start continues.
+            # A second signal ends the process at once; the next start continues, as after SIGKILL.
             signal.signal(number, signal.SIG_DFL)
         worker.stop()
 

@@ -282,7 +282,7 @@ class Worker:
         self._save_status(status)
 
     def _save(self) -> None:
-        """Save the progress; while that fails (a full disk), wait, for nothing may be delivered that it does not know.
+        """Save the progress; while that fails (a full disk), wait: nothing may be delivered without saved progress.
 
         Raises:
             DeliveryError: it could not be saved until the worker was told to stop.

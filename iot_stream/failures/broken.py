@@ -1,4 +1,4 @@
-"""Rows of failure objects that can't be read: all are counted, and the first ones kept to be shown."""
+"""Count the rows of failure objects that can't be read, and keep the first ones to show."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -30,7 +30,7 @@ class Broken:
             self.rows.append(_Row(record.key, record.line, record.problem or "no data"))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as two entries of a JSON object."""
+        """Return the count and the kept rows as two entries of a JSON object."""
         return {"broken_count": self.count, "broken": [row._asdict() for row in self.rows]}
 
     def lines(self, most: int) -> list[str]:

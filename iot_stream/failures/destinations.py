@@ -50,14 +50,14 @@ class Item:
 
 @dataclass
 class Sent:
-    """What became of a batch: the lines that are confirmed, and why others were refused for good."""
+    """The result of a batch: the confirmed lines, and why others were rejected permanently."""
 
     confirmed: set[int] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)
 
 
 def partition_key(key: str, line: int) -> str:
-    """Return the partition key of one record of one object: nothing else in the stream has it."""
+    """Return a partition key that is unique to one record of one object."""
     return f"replay-{hashlib.sha256(key.encode()).hexdigest()[:20]}-{line}"
 
 
@@ -96,7 +96,7 @@ class StreamDestination:
             since_ms: when the batch was written down as pending (epoch milliseconds).
 
         Raises:
-            DestinationError: the stream refuses, or does not respond for a minute.
+            DestinationError: the stream returns an error, or does not respond for a minute.
         """
         sent = Sent()
         left = {item.line: item for item in items}
@@ -117,7 +117,7 @@ class StreamDestination:
         return sent
 
     def find(self, key: str, lines: Iterable[int], since_ms: int) -> set[int]:
-        """Return those lines of object `key` that are in the stream already, put since `since_ms`.
+        """Return the lines of object `key` that were put into the stream since `since_ms`.
 
         Raises:
             DestinationError: the stream can't be read, or no longer holds what was put then.
@@ -167,7 +167,7 @@ class StreamDestination:
         return [shard["ShardId"] for page in pages for shard in page["Shards"]]
 
     def _asked[T](self, ask: Callable[[], T]) -> T:
-        """Return what a reading call returns; for a minute, repeat it where that may help: Firehose reads too."""
+        """Return the result of a read call; retry it for a minute, because Firehose shares the read limits."""
         deadline = self._clock() + _GIVE_UP_SECONDS
         while True:
             try:
@@ -225,10 +225,10 @@ class IndexDestination:
         self._sleep = sleep
 
     def send(self, items: Sequence[Item]) -> Sent:
-        """Index documents; those that the domain refuses for good are named with its error type.
+        """Index documents; return the error type of each document that the domain rejects permanently.
 
         Raises:
-            DestinationError: the domain lets nobody in, or does not respond for a minute.
+            DestinationError: the domain rejects the sign-in, or does not respond for a minute.
         """
         sent = Sent()
         left: dict[int, tuple[str, str]] = {}
@@ -253,7 +253,7 @@ class IndexDestination:
         return sent
 
     def _bulk(self, left: dict[int, tuple[str, str]], sent: Sent) -> str:
-        """Send what is left, take from it what is settled, and return why the rest is not."""
+        """Send the remaining items, remove those with a final result, and return why the others are left."""
         lines = list(left)
         body = "".join(f"{action}\n{document}\n" for action, document in left.values())
         try:
@@ -288,7 +288,7 @@ def _retryable(status: int) -> bool:
 
 
 def _one_line(data: bytes) -> str | None:
-    """Return a document as one line: anything else would shift every line behind it in a bulk request."""
+    """Return a document as one line, because a line break would shift all following lines of a bulk request."""
     try:
         text = data.decode()
         document = json.loads(text)

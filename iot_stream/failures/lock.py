@@ -42,7 +42,7 @@ class Holder:
         return cls(platform.node(), os.getpid(), psutil.Process().create_time())
 
     def ended_here(self) -> bool:
-        """Return whether it ran on this machine and has ended; False if that is unknown."""
+        """Return whether the process ran on this machine and has ended; False if unknown."""
         if self.host != platform.node():
             return False
         try:
@@ -55,7 +55,7 @@ class Holder:
 
 
 class ReplayLock:
-    """Held while the `with` block runs; call `renew` now and then inside it.
+    """Held while the `with` block runs; call `renew` regularly inside it.
 
     Args:
         s3: a boto3 S3 client.
@@ -76,7 +76,7 @@ class ReplayLock:
         """Take the lock.
 
         Raises:
-            ProgressError: another replay has it, or the bucket can't be written.
+            ProgressError: another replay holds the lock, or the bucket can't be written.
         """
         if not self._put(IfNoneMatch="*"):
             found = self._read()
@@ -93,7 +93,7 @@ class ReplayLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release it; one that somebody took over stays theirs."""
+        """Release the lock, unless another process has taken it over."""
         try:
             found = self._read()
             if found is not None and found[2] == self._etag:
@@ -102,7 +102,7 @@ class ReplayLock:
             pass  # it is free once this process has ended
 
     def taken_at(self) -> datetime:
-        """Return when it was taken or last renewed, by S3's clock.
+        """Return when the lock was taken or last renewed, by S3's clock.
 
         Raises:
             ProgressError: it can't be read.
@@ -114,7 +114,7 @@ class ReplayLock:
         return found
 
     def renew(self) -> None:
-        """Say once a minute that this replay is alive.
+        """Renew the lock, at most once a minute.
 
         Raises:
             ProgressError: another replay has taken it over, after ten silent minutes.
@@ -137,7 +137,7 @@ class ReplayLock:
         return True
 
     def _read(self) -> tuple[Holder | None, float, str] | None:
-        """Return who holds it, when it was renewed and its ETag; None where nobody does."""
+        """Return the lock's holder, renewal time and ETag, or None if it is not held."""
         try:
             response = self._s3.get_object(Bucket=self._bucket, Key=_KEY)
             body = response["Body"].read()

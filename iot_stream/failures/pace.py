@@ -1,4 +1,4 @@
-"""How fast a replay sends: a steady rate, halved when the other side refuses, and slowly raised again."""
+"""Limit the rate of a replay: halve it when the destination rejects records, then raise it slowly."""
 
 from collections.abc import Callable
 
@@ -25,16 +25,16 @@ class Pace:
         self._next = clock()
 
     def wait_for(self, records: int) -> None:
-        """Return when so many records may be sent."""
+        """Wait until this number of records may be sent."""
         now = self._clock()
         if self._next > now:
             self._sleep(self._next - now)
         self._next = max(now, self._next) + records / self.rate
 
     def refused(self) -> None:
-        """Go at half the rate."""
+        """Halve the rate."""
         self.rate = max(_SLOWEST, self.rate / 2)
 
     def accepted(self) -> None:
-        """Go a little faster, up to the rate asked for."""
+        """Raise the rate a little, up to the requested rate."""
         self.rate = min(self._most, self.rate * _RAISE)

@@ -1,4 +1,4 @@
-"""Which records of a failure object are replayed: a small object in the bucket for each that is under way.
+"""Keep track of the replayed records of each failure object, in a small object in the bucket.
 
 So a replay that was interrupted, here or on another machine, goes on without sending anything twice.
 
@@ -43,13 +43,13 @@ class Progress:
     since_ms: int = 0
 
     def to_json(self) -> bytes:
-        """Return it as JSON; done lines as ranges, so that its size does not grow with the object."""
+        """Return the progress as JSON, with done lines as ranges to keep it small."""
         state = {"done": _ranges(self.done), "pending": list(self.pending), "since_ms": self.since_ms}
         return json.dumps(state, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, body: bytes) -> "Progress":
-        """Return what `to_json` wrote.
+        """Return the progress that `to_json` wrote.
 
         Raises:
             ProgressError: it did not.
@@ -65,14 +65,14 @@ class Progress:
 
 
 class ProgressStore:
-    """Keeps the progress of each object in `bucket`, under `replayed/progress/`, and moves what is finished."""
+    """Keeps the progress of each object under `replayed/progress/` in `bucket`, and moves finished objects."""
 
     def __init__(self, s3: Any, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def load(self, key: str) -> Progress:
-        """Return the progress of the object `key`; a new one where there is none."""
+        """Return the progress of the object `key`, or empty progress if none is stored."""
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=_progress_key(key))["Body"].read()
         except ClientError as error:
@@ -103,9 +103,9 @@ class ProgressStore:
         return found
 
     def start_backup(self, sleep: Callable[[float], None]) -> datetime:
-        """Return `backup_start`, which is now where there was none.
+        """Return `backup_start`; set it to the current time if it is not set.
 
-        It waits then until a second is over, the step of `LastModified`: what is fed back is backed up later than that.
+        After setting it, wait a second (the resolution of `LastModified`): replayed records are backed up later.
         """
         if (start := self.backup_start()) is not None:
             return start

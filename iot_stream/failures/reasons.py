@@ -1,7 +1,7 @@
-"""Why a record failed: for a reading all reasons by the function's own rules, for a document the domain's error type.
+"""Find why a record failed: all reasons by the function's rules for a reading, the error type for a document.
 
-Firehose writes the same sentence for every reading that the function fails, so its reasons are recomputed from the data
-by the function's code and readings.toml of this clone. A stack that was deployed from others may have other reasons.
+Firehose writes the same message for every reading that the function rejects, so the reasons are recomputed with the
+function and readings.toml of this clone. A stack that was deployed from other files may have other reasons.
 """
 
 import re
@@ -28,7 +28,7 @@ class Reasons:
         self._enricher = Enricher(load(), zone)
 
     def of(self, record: FailedRecord) -> tuple[str, ...]:
-        """Return the reasons of a failed record, such as `field_missing: device_ts`; empty where its data is good.
+        """Return the reasons of a failed record, such as `field_missing: device_ts`; empty if its data is valid.
 
         Good data fails when the function itself fails: the code says how.
         """
@@ -39,7 +39,7 @@ class Reasons:
         return self.of_reading(record.data)
 
     def of_reading(self, data: bytes) -> tuple[str, ...]:
-        """Return why the function fails a reading; empty where it does not."""
+        """Return why the function rejects a reading; empty if it does not."""
         try:
             self._enricher.enrich(data)
         except ReadingError as error:

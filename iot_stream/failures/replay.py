@@ -1,4 +1,4 @@
-"""Replay: object by object, select, repair, check, send, confirm; what is wholly confirmed moves to `replayed/`."""
+"""Replay: object by object, select, repair, check, send, confirm; fully confirmed objects move to `replayed/`."""
 
 import hashlib
 from collections import Counter
@@ -137,11 +137,11 @@ class Replay:
         self._taken = 0
 
     def run(self, sources: Iterable[Source]) -> Outcome:
-        """Replay the objects one after the other and return what became of their records.
+        """Replay the objects one after the other and return the outcome of their records.
 
         Raises:
-            DestinationError, ProgressError, FailureReadError: it can't go on; what is confirmed is kept, and the same
-                command goes on from there.
+            DestinationError, ProgressError, FailureReadError: the replay can't continue. What is confirmed is
+                kept, and the same command continues from there.
         """
         for source in sources:
             if self._full:
@@ -183,7 +183,7 @@ class Replay:
             self.outcome.moved += 1
 
     def _settle(self, key: str, progress: Progress) -> None:
-        """Find the outcome of the batch that an earlier replay had under way when it ended."""
+        """Find the outcome of the batch that an earlier replay was sending when it ended."""
         if not progress.pending or self._options.dry_run:
             return
         if self._options.unsure == "ask":
@@ -194,7 +194,7 @@ class Replay:
         self._store.save(key, progress)
 
     def _item(self, record: FailedRecord) -> Item | None:
-        """Return what to send for a record, or None where it stays."""
+        """Return the item to send for a record, or None if the record stays."""
         if record.problem or record.data is None:
             self.outcome.broken.add(record)
             return None

@@ -1,4 +1,4 @@
-"""Which failed records are meant: by arrival, code, kind and reason."""
+"""Select failed records by arrival, code, kind and reason."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 
 
 class SelectionError(IotStreamError):
-    """A filter can't be understood."""
+    """A filter is not valid."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Selection:
             raise SelectionError("--since is not before --until: of two ages, --since is the larger one")
 
     def takes(self, record: FailedRecord, reasons: Callable[[FailedRecord], tuple[str, ...]]) -> bool:
-        """Return whether `record` is meant; its reasons are only recomputed where they are asked for."""
+        """Return whether `record` is selected; recompute its reasons only if a filter needs them."""
         if self.kind is not None and record.kind is not self.kind:
             return False
         if self.codes and record.code not in self.codes:

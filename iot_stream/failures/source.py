@@ -1,4 +1,4 @@
-"""Records of a source backup (`S3BackupMode` AllDocuments): one behind the other, with nothing between.
+"""Read the records of a source backup (`S3BackupMode` AllDocuments), which are concatenated without a delimiter.
 
 So only JSON objects can be told apart; from the first byte that belongs to none, the rest of an object is one row.
 """
@@ -35,7 +35,7 @@ class SourceBackup:
         self._location = location
 
     def objects(self, until: datetime | None = None) -> Iterator[SourceObject]:
-        """Yield the objects with source records in the order of their keys, none that was written after `until`.
+        """Yield the objects with source records written up to `until`, in the order of their keys.
 
         Firehose backs up what is fed back like any other reading, so a feed that took what it finds would never end.
 
@@ -56,7 +56,7 @@ class SourceBackup:
             raise FailureReadError(f"bucket {location.bucket} can't be listed: {error}") from error
 
     def records(self, entry: SourceObject) -> Iterator[FailedRecord]:
-        """Yield the records of one object; what can't be read is a record with a `problem`.
+        """Yield the records of one object; one that can't be read has a `problem`.
 
         When a record arrived is not written down: it is taken to be when its object was written, a buffer's time later.
         """

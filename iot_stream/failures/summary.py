@@ -1,4 +1,4 @@
-"""What failed, summed up: by kind, code, index and hour of arrival, with all reasons. Streams; keeps counts only."""
+"""Count failed records by kind, code, index and hour of arrival, with all reasons. Streams; keeps only counts."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -57,7 +57,7 @@ def summarize(
     takes: Callable[[FailedRecord], bool],
     reasons: Callable[[FailedRecord], tuple[str, ...]],
 ) -> Summary:
-    """Return the summary of those records that `takes` takes; what can't be read is listed whatever is asked for."""
+    """Return the summary of the records that `takes` selects; rows that can't be read are always listed."""
     summary = Summary()
     key = None
     for record in records:

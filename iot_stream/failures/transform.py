@@ -1,4 +1,4 @@
-"""A person's own repair: a Python file whose `transform(data, failure)` is called with each record."""
+"""Load a repair script: a Python file whose `transform(data, failure)` is called for each record."""
 
 import contextlib
 import inspect
@@ -27,7 +27,7 @@ class TransformError(IotStreamError):
 
 
 class TransformTimeoutError(IotStreamError):
-    """The script did not return; the replay ends, and goes on from there when it is run again."""
+    """The script did not return; the replay ends, and the next replay continues from there."""
 
 
 class _TimeUp(BaseException):
@@ -106,7 +106,7 @@ def _where(error: BaseException, path: Path) -> str:
 
 @contextlib.contextmanager
 def _guarded(what: str, seconds: float) -> Iterator[None]:
-    """Send to stderr what the block prints, for stdout is the command's; end it after `seconds`.
+    """Redirect the block's output to stderr, because stdout is the command's; end the block after `seconds`.
 
     The alarm reaches the main thread alone, and Python code alone: what hangs in C is ended by Ctrl-C at the earliest.
 
@@ -123,7 +123,7 @@ def _guarded(what: str, seconds: float) -> Iterator[None]:
             yield
         except _TimeUp:
             raise TransformTimeoutError(
-                f"{what} within {seconds:g} s; what was confirmed is kept, and the same command goes on from there"
+                f"{what} within {seconds:g} s; what was confirmed is kept, and the same command continues from there"
             ) from None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

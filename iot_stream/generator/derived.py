@@ -44,7 +44,7 @@ def template_of(description: Description) -> str:
 
 
 def sample_of(description: Description) -> str:
-    """Return one reading of the template as JSON on one line, always the same: what a deployment is tried with."""
+    """Return one reading of the template as one line of JSON, always the same, for the deployment check."""
     template = compile_template(template_of(description), "the derived template", seed="sample", zone=dt.UTC)
     (record,) = template.render([_SAMPLED_AT])
     return json.dumps(json.loads(record), ensure_ascii=False)
@@ -64,12 +64,12 @@ def _key(key: str) -> str:
 
 
 def _without_braces(text: str) -> str:
-    """Return JSON whose strings have no braces, for two of them begin or end a helper."""
+    """Return JSON whose strings have no braces, because two of them begin or end a helper."""
     return text.replace("{", "\\u007b").replace("}", "\\u007d")
 
 
 def _value(field: Field) -> str:
-    """Return what stands for a field's value in the template: JSON with helpers in it."""
+    """Return a field's value in the template: JSON with helpers in it."""
     match field.type:
         case Type.DATE:
             return _TIMES[field.format]
@@ -98,7 +98,7 @@ def _text(field: Field) -> str:
 
 
 def _devices(field: Field) -> Sequence[Any]:
-    """Return the names of a fleet: the examples, or where there is one alone, those that follow it."""
+    """Return the device names of a fleet: the examples, or names that continue the only example."""
     if len(field.examples) > 1:
         return field.examples
     example = str(field.examples[0]) if field.examples else f"{field.name}-01"
@@ -107,7 +107,7 @@ def _devices(field: Field) -> Sequence[Any]:
 
 
 def _one_of(values: Sequence[Any], *, quoted: bool = True) -> str:
-    """Return a helper that chooses; texts are escaped twice, for they stand within a text of the reading's JSON."""
+    """Return a helper that chooses; texts are escaped twice, because they are inside a string in the JSON."""
     if not quoted:
         return f"{{{{random.arrayElement({json.dumps(values)})}}}}"
     escaped = [json.dumps(value, ensure_ascii=False)[1:-1] for value in values]
@@ -120,7 +120,7 @@ def _number(low: float, high: float, precision: float) -> str:
 
 
 def _number_of(field: Field) -> str:
-    """Return a helper for multiples of a power of ten between bounds, or one number where there are none."""
+    """Return a helper for multiples of a power of ten between bounds, or for a single number if there are none."""
     low, high = _bounds(field)
     least, greatest = _stretch(field, low, high)
     least, greatest = max(low, least), min(high, greatest)

@@ -1,4 +1,4 @@
-"""What goes wrong with real devices: readings that come late, twice, or broken, by percentage."""
+"""Simulate faults of real devices by percentage: readings that are late, duplicated or broken."""
 
 import json
 import random
@@ -16,7 +16,7 @@ _LONGEST_DELAY: Final = 60 * _SHORTEST_DELAY
 
 @dataclass(frozen=True)
 class Faults:
-    """How many percent of the records are late, the same as the one before, or broken."""
+    """The percentages of records that are late, equal to the previous one, or broken."""
 
     late: float = 0
     duplicate: float = 0
@@ -24,7 +24,7 @@ class Faults:
 
 
 class Disturbance:
-    """Faults with the random series that decide them: the same seed gives the same."""
+    """Faults with the random series that select them; the same seed gives the same faults."""
 
     def __init__(self, faults: Faults, description: Description, seed: int) -> None:
         self._faults = faults
@@ -35,7 +35,7 @@ class Disturbance:
         self._before: bytes | None = None
 
     def delayed(self, times: Sequence[int]) -> Sequence[int]:
-        """Return times of which some are a minute to an hour earlier, most of them by minutes."""
+        """Return the times, some of them shifted back by a minute to an hour, mostly by minutes."""
         if not self._faults.late:
             return times
         ratio = _LONGEST_DELAY / _SHORTEST_DELAY
@@ -46,7 +46,7 @@ class Disturbance:
         ]
 
     def disturbed(self, records: list[bytes]) -> list[bytes]:
-        """Return as many records, some of them broken or the same as the one before."""
+        """Return the same number of records, some of them broken or equal to the previous one."""
         if self._faults.faulty:
             draws = [(self._faulty.random(), self._faulty.random()) for _ in records]
             records = [
@@ -58,13 +58,13 @@ class Disturbance:
         return records
 
     def _again(self, record: bytes) -> bytes:
-        """Return the record before in some cases, otherwise `record`."""
+        """Return the previous record in some cases, otherwise `record`."""
         if self._duplicate.random() * 100 >= self._faults.duplicate or self._before is None:
             self._before = record
         return self._before
 
     def _broken(self, record: bytes, kind: float) -> bytes:
-        """Return what no function accepts: cut off, not UTF-8, without its time, or with one that is none.
+        """Return a record that the function rejects: truncated, not UTF-8, without its time, or with an invalid time.
 
         Args:
             record: a reading.
@@ -77,7 +77,7 @@ class Disturbance:
 
 
 def _with_time(record: bytes, path: Sequence[str], time: str | None) -> bytes | None:
-    """Return a reading with another time or, for None, without one; None where the reading has none to change."""
+    """Return a reading with another time or, for None, without one; None if the reading has no time to change."""
     try:
         whole: Any = json.loads(record)
         inner = whole

@@ -1,4 +1,4 @@
-"""A fleet of devices that send in turn: `--devices`, and with `--lively` devices that behave like some.
+"""A fleet of devices that send in turn: `--devices`, and with `--lively` devices that behave like real ones.
 
 What a helper makes belongs to a field of the description by its place in the record: helpers are found by what they put
 where the description looks for the field. So any template can have a fleet, unchanged.
@@ -102,10 +102,10 @@ def _names(template: Template, position: int, asked: int | None) -> list[str]:
 
 
 class _Turns:
-    """Whose turn it is: each device in its turn, without one that is silent."""
+    """Choose the next device: each in turn, except one that is silent."""
 
     def __init__(self, devices: int, silent_after: float | None) -> None:
-        """Create the turns; `silent_after` None has nobody fall silent."""
+        """Create the turns; if `silent_after` is None, no device falls silent."""
         self._devices, self._next = devices, 0
         self._silence = None if silent_after is None or devices == 1 else silent_after + _SILENCE_EXTRA
         self._times: Sequence[int] | None = None
@@ -136,7 +136,7 @@ def _is_silent(seconds: float, silence: float) -> bool:
 
 
 def _heat(seconds: float) -> float:
-    """Return how hot the overheating device is, from 0 (as usual) to 1: it rises, stays, falls and rests."""
+    """Return the heat of the overheating device from 0 (normal) to 1; it rises, stays, falls and rests."""
     since = seconds - _HEAT_STARTS
     if since < 0:
         return 0.0
@@ -146,7 +146,7 @@ def _heat(seconds: float) -> float:
 
 @dataclass(frozen=True)
 class _Habits:
-    """Between which values a measure drifts, where it goes when it overheats, and its decimals."""
+    """The range in which a measure drifts, its value when overheating, and its decimals."""
 
     low: float
     high: float

@@ -15,14 +15,14 @@ from typing import NamedTuple
 __all__ = ["Accepted", "Ledger", "digest_of"]
 
 # Shard number, sequence number, digest. A SequenceNumber has up to 129 digits, a ShardId ends in its number (Kinesis
-# API reference, PutRecordsResultEntry). The sequence number is kept as text, for a document's id holds it as it was
-# written: ministack's begin with zeros. Entries of one length make the count a division.
+# API reference, PutRecordsResultEntry). The sequence number is kept as text, because a document's id contains it
+# unchanged, with ministack's leading zeros. Entries have a fixed length, so that counting them is a division.
 _ENTRY = struct.Struct(">Q129s16s")
 _SHARD = "shardId-"
 
 
 def digest_of(data: bytes) -> bytes:
-    """Return the 16 bytes that tell a record's data from all others."""
+    """Return a 16-byte digest that identifies a record's data."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 

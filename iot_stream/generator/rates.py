@@ -1,4 +1,4 @@
-"""How many readings are due when, at a rate that stays, rises, swings or is drawn; and when each was taken. Pure."""
+"""Compute when readings are due, at a constant, rising, oscillating or random rate, and their times. Pure."""
 
 import math
 import random
@@ -19,7 +19,7 @@ def constant(rate: float) -> Due:
 
 
 def ramp(rate: float, end: float, duration: float) -> Due:
-    """Return a rate that goes evenly from `rate` to `end` in `duration` seconds, and stays there."""
+    """Return a rate that changes linearly from `rate` to `end` within `duration` seconds, and then stays."""
 
     def due(seconds: float) -> float:
         within = min(seconds, duration)
@@ -29,7 +29,7 @@ def ramp(rate: float, end: float, duration: float) -> Due:
 
 
 def sine(rate: float, amplitude: float, period: float) -> Due:
-    """Return a rate that swings by `amplitude` (at most `rate`) around `rate`, once in `period` seconds."""
+    """Return a sine around `rate` with `amplitude` (at most `rate`) and a period of `period` seconds."""
     turn = 2 * math.pi / period
     return lambda seconds: rate * seconds + amplitude / turn * (1 - math.cos(turn * seconds))
 
@@ -49,7 +49,7 @@ def gaussian(rate: float, deviation: float, seed: int) -> Due:
 
 
 class Pace:
-    """How many readings wait to be sent, and the time at which each of them was taken."""
+    """The number of readings waiting to be sent, and the time at which each was taken."""
 
     def __init__(self, due: Due, count: float, now: float) -> None:
         """Create the pace of `count` readings (infinity for no end) from `now` on, in seconds since 1970-01-01 UTC."""
@@ -66,7 +66,7 @@ class Pace:
         return int(self.due) - self._taken
 
     def ends_with(self, size: int) -> bool:
-        """Whether so many readings more are all there will be."""
+        """Return whether this many further readings are the last ones."""
         return self._taken + size >= self._count
 
     @property

@@ -1,4 +1,4 @@
-"""Send: readings into the Kinesis data stream as they are due, each one once as far as the sender can know.
+"""Send readings to the Kinesis data stream when they are due, each one once as far as the sender can tell.
 
 PutRecords is not atomic (Kinesis API reference): its response names the records that were refused, and only those are
 sent again. After a call without a response, such as a broken connection, nobody knows whether its records were

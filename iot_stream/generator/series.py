@@ -1,4 +1,4 @@
-"""Endless series of records: of templates, where the same seed gives the same apart from times, or recorded ones."""
+"""Endless series of records, generated from templates (the same seed gives the same values) or recorded."""
 
 import itertools
 import random
@@ -20,7 +20,7 @@ class Reading(NamedTuple):
 
 
 class Series(Protocol):
-    """Where records come from."""
+    """A source of records."""
 
     def take(self, times: Sequence[int]) -> list[Reading]:
         """Return one record for each time, in milliseconds since 1970-01-01 UTC."""
@@ -28,15 +28,15 @@ class Series(Protocol):
 
 
 class Recorded:
-    """Recorded readings, each as it stands; after the last one comes the first again."""
+    """Recorded readings, unchanged; after the last one, the first one follows again."""
 
     def __init__(self, records: Sequence[bytes], seed: int) -> None:
-        """Create a series of at least one record; the seed is that of partition keys."""
+        """Create a series of at least one record; the seed determines the partition keys."""
         self._records = itertools.cycle(records)
         self._keys = random.Random(f"{seed} key")
 
     def take(self, times: Sequence[int]) -> list[Reading]:
-        """Return the next records, one for each time; their own times stay."""
+        """Return the next records, one for each time, without changing the times in them."""
         return [
             Reading(self._keys.randbytes(4).hex(), record) for record in itertools.islice(self._records, len(times))
         ]

@@ -1,4 +1,4 @@
-"""Where templates come from: files, the one that ships, or the description of a reading."""
+"""Load templates from files, the included one, or the description of a reading."""
 
 import datetime as dt
 import json
@@ -24,7 +24,7 @@ _WALKTHROUGH: Final = Path(__file__).parent / "templates" / "walkthrough.templat
 
 @dataclass(frozen=True)
 class Choice:
-    """What is to be sent.
+    """The records to send.
 
     Attributes:
         templates: files with their weights; none for the default.
@@ -40,7 +40,7 @@ class Choice:
 
 
 def open_readings(choice: Choice, description: Description, *, seed: int, zone: dt.tzinfo) -> Readings:
-    """Return the records that are chosen.
+    """Return the chosen records.
 
     Args:
         choice: which ones.
@@ -64,10 +64,10 @@ def open_readings(choice: Choice, description: Description, *, seed: int, zone: 
 
 
 def notes_on(choice: Choice, description: Description, *, zone: dt.tzinfo, now: int) -> list[str]:
-    """Return what a person should know about templates before they are sent, one line each.
+    """Return remarks about templates to show before sending, one line each.
 
     Args:
-        choice: as `open_readings` has it; files that can't be read or compiled are its matter.
+        choice: as for `open_readings`, which reports files that can't be read or compiled.
         description: of readings.
         zone: as `open_readings` has it.
         now: milliseconds since 1970-01-01 UTC.
@@ -90,7 +90,7 @@ def notes_on(choice: Choice, description: Description, *, zone: dt.tzinfo, now: 
 
 
 def notes_on_recorded(records: Sequence[bytes], description: Description, *, zone: dt.tzinfo, now: int) -> list[str]:
-    """Return what a person should know about recorded readings before they are sent, one line each.
+    """Return remarks about recorded readings to show before sending, one line each.
 
     Args:
         records: the data of each.
@@ -115,7 +115,7 @@ def notes_on_recorded(records: Sequence[bytes], description: Description, *, zon
 
 
 def _default(description: Description, zone: dt.tzinfo) -> tuple[str, str]:
-    """Return text and name of the walkthrough's template, or of a derived one where other readings are described."""
+    """Return text and name of the walkthrough's template, or of a derived one if another reading is described."""
     text = _read(_WALKTHROUGH)
     (trial,) = compile_template(text, _WALKTHROUGH.name, seed="trial", zone=zone).render([0])
     if {field.path for field in description.inputs} == {(key,) for key in json.loads(trial)}:

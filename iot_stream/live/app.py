@@ -87,7 +87,7 @@ class Sources:
 
     Attributes:
         search: runs searches on OpenSearch.
-        counts: the pipeline's counts now: at least sent, transformed, delivered, failed; whatever else is passed on.
+        counts: the pipeline's counts now: at least sent, transformed, delivered and failed; others are passed on.
         failures: the failed records.
         reasons: why the function failed records, in its own words.
     """

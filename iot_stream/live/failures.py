@@ -1,4 +1,4 @@
-"""What failed and why, for the page: the newest failed records first, without the records themselves.
+"""List the newest failed records with their reasons for the page, without the records themselves.
 
 A record may be private, so only one is returned at a time, on request, and none reaches a log.
 """

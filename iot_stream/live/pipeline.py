@@ -136,7 +136,7 @@ class State:
     """The pipeline at the latest look.
 
     Attributes:
-        counts: records at each step so far, and whatever else the source of counts gives.
+        counts: records at each step so far, and other counts of the source.
         per_second: how fast sent, transformed, delivered and failed grow; empty until there were two looks.
         delay: None when nothing became searchable in the last minute.
         trouble: why the latest look is incomplete; None when it is complete.

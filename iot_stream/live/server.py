@@ -65,7 +65,7 @@ def configure(app: ASGIApp, port: int) -> uvicorn.Config:
 
 
 def _keep_logs_bounded(local_stack: LocalStack) -> None:
-    """Rotate the logs of all parts for ever; the page is the part that stays when `iot-stream up` has ended."""
+    """Rotate the logs of all parts in an endless loop, because the page keeps running after `iot-stream up` ends."""
     while True:
         for log in local_stack.log_files():
             with contextlib.suppress(OSError):

@@ -34,13 +34,13 @@ class _Kept[Value]:
 
 
 class Shared[Question: Hashable, Value]:
-    """Read in a thread, once for everybody who asks the same while it is under way or shortly after.
+    """Read in a thread, once for all callers that ask the same during the read or shortly after.
 
-    Twenty viewers would otherwise ask the domain twenty times, and each thread that parses keeps the memory it took.
+    Otherwise twenty viewers would query the domain twenty times, and each parsing thread keeps the memory it used.
 
     Args:
-        read: returns what is asked for; a failure is told to everybody who waits for it, and not kept.
-        seconds: how long what it returned may be told again.
+        read: reads the value; an error is raised for all waiting callers and is not kept.
+        seconds: how long a value is reused.
     """
 
     def __init__(self, read: Callable[[Question], Value], seconds: float) -> None:

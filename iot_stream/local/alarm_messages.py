@@ -1,4 +1,4 @@
-"""The messages of the alarm topic on this machine: a queue that is subscribed to it, instead of an e-mail address.
+"""Receive the alarm topic's messages locally, through a subscribed queue instead of an e-mail address.
 
 ministack sends no e-mail. `up` subscribes the queue; reading it takes nothing out of it.
 """
@@ -29,7 +29,7 @@ class AlarmMessage:
 
     @property
     def lines(self) -> list[str]:
-        """Return it for a person: what the JSON of an alarm or of an event says; else the text as it is.
+        """Return readable lines for the JSON of an alarm or an event, or else the text unchanged.
 
         "Amazon CloudWatch alarm notifications" (CloudWatch user guide) and "Amazon S3 event message structure for
         EventBridge" (S3 user guide) have the members.
@@ -51,7 +51,7 @@ class AlarmMessage:
 
 
 def subscribe_queue(aws: Ministack, topic_arn: str) -> None:
-    """Create the queue and subscribe it to the topic, as "Fanout to Amazon SQS queues" describes; again is harmless."""
+    """Create the queue and subscribe it to the topic ("Fanout to Amazon SQS queues"); can be repeated."""
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName=_QUEUE)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

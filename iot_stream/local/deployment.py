@@ -54,7 +54,7 @@ def deploy(
         log: file for its output.
         stack: name of the stack.
         overrides: template parameters beyond those of samconfig.toml's `local` environment.
-        meanwhile: called about five times per second while it is running, for what AWS's services do on their own.
+        meanwhile: called about five times per second during the run, to do what AWS's services do by themselves.
 
     Raises:
         StackError: the deployment failed; with CloudFormation's reason.
@@ -73,7 +73,7 @@ def deploy(
 
 
 def override(name: str, value: str) -> str:
-    """Return one argument of sam's `--parameter-overrides`, in which blanks and quotes stay what they are.
+    """Return one argument of sam's `--parameter-overrides`, which keeps blanks and quotes in the value.
 
     Raises:
         SetupError: sam can't be told this value: it treats a backslash as an escape.

@@ -181,7 +181,7 @@ def _read(file: Path, coordinate: str, digest: str) -> bytes:
 
 
 def _lay_out(target: Path, folder: dict[str, Any], files: dict[str, Path], version: str) -> None:
-    """Write the folder `target`; what is written is what was verified, whoever changes the cache meanwhile."""
+    """Write the folder `target`; it has the verified content even if the cache changes meanwhile."""
     target.mkdir(parents=True)
     for coordinate, digest in folder["files"].items():
         file = files[coordinate]

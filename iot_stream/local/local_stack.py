@@ -1,4 +1,4 @@
-"""The whole system on this machine: its processes and ports, and how to start and stop it.
+"""Start and stop the whole system on this machine, with its processes and ports.
 
 `up` starts with empty state each time: AWS's state is in memory, and an OpenSearch that kept its data would disagree.
 """
@@ -82,12 +82,12 @@ class LocalStack:
 
     @property
     def aws(self) -> Ministack:
-        """Return its AWS."""
+        """Return the stack's local AWS."""
         return Ministack(self.folder / "aws", self.ports.aws)
 
     @property
     def opensearch(self) -> OpenSearch:
-        """Return its OpenSearch."""
+        """Return the stack's OpenSearch."""
         folder = self.folder / "opensearch"
         return OpenSearch(folder, self.home, self.ports.opensearch, certificates_in(folder / "config/certificates"))
 
@@ -107,7 +107,7 @@ class LocalStack:
 
     @property
     def ledger_folder(self) -> Path:
-        """Return the folder of the ledger of what was sent to it."""
+        """Return the folder of the ledger of sent records."""
         return self.folder / "sent"
 
     @property
@@ -149,7 +149,7 @@ class LocalStack:
             self.save()
 
     def add(self, process: Process) -> None:
-        """Record a process at once, so that `down` stops it whatever happens next; it replaces one of its name."""
+        """Record a process at once, so that `down` always stops it; replace the one with the same name."""
         names = [each.name for each in self.running]
         if process.name in names:
             self.running[names.index(process.name)] = process
@@ -325,7 +325,7 @@ def deliver(local_stack: LocalStack, stack: Stack) -> None:
 
 
 def _delivery_status(local_stack: LocalStack) -> DeliveryStatus | None:
-    """Return the status file; None where it is damaged: the worker that starts writes it anew."""
+    """Return the delivery status, or None if its file is damaged; a starting worker rewrites it."""
     with contextlib.suppress(DeliveryError):
         return read_status(local_stack.delivery_state)
     return None

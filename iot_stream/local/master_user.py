@@ -1,4 +1,4 @@
-"""What Amazon OpenSearch Service does around a domain, and ministack does not: make its master user.
+"""Create the domain's master user, as Amazon OpenSearch Service does and ministack does not.
 
 On AWS the service creates the internal user of `MasterUserOptions` inside the domain, or maps the IAM role of
 `MasterUserARN` to `all_access`. Here the administrator's certificate does it through the security API, with the name
@@ -27,7 +27,7 @@ _API = "/_plugins/_security/api"
 
 
 def create_master_user(client: Callable[[str], Any], stack: str, server: OpenSearch, made: str = "") -> str:
-    """Make the master user once the stack's domain exists, and again when another is asked for.
+    """Create the master user once the stack's domain exists, and again when the settings ask for another one.
 
     Args:
         client: returns the boto3 client of a service of the local AWS.

@@ -174,7 +174,7 @@ class Ministack:
 
 @cache
 def _session() -> Any:
-    """Return a boto3 session whose every setting has botocore's default, whatever the caller's environment says."""
+    """Return a boto3 session with botocore's default settings, independent of the caller's environment."""
     settings = {
         name: (None, None, default, convert)
         for name, (_, _, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()

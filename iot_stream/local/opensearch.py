@@ -99,8 +99,8 @@ class OpenSearch:
     def admin_session(self) -> requests.Session:
         """Return a session with every right on the security API, by the administrator's certificate.
 
-        The API responds with 409 to one of two changes at the same time, whatever they change, since all objects of a
-        kind are one document: that one is sent again.
+        All objects of a kind are one document, so the API returns 409 for one of two concurrent changes. That change is
+        sent again.
         """
         session = requests.Session()
         session.mount(f"{self.url}/_plugins/_security/api/", HTTPAdapter(max_retries=_CONFLICTS))
@@ -190,7 +190,7 @@ class OpenSearch:
         ]
 
     def _cache_options(self, *, record: bool) -> list[str]:
-        """Return the options for `class_cache`; the JVM ignores one of other jars, and runs one that was altered."""
+        """Return the JVM options for `class_cache`. The JVM ignores a cache of other jars, but runs an altered one."""
         quiet = ["-Xlog:aot*=off", "-Xlog:cds*=off"]  # or else a line for each class that is left out
         if _is_whole(self.class_cache):
             return [f"-XX:AOTCache={self.class_cache}", *quiet]
@@ -221,7 +221,7 @@ def _digest_file(cache: Path) -> Path:
 
 
 def _is_whole(cache: Path) -> bool:
-    """Return whether a class cache is as it was written: the JVM would run an altered one, or crash."""
+    """Return whether a class cache is unchanged; the JVM would run an altered one, or crash."""
     try:
         return _digest_file(cache).read_text(encoding="ascii") == sha256_of(cache)
     except (OSError, ValueError):

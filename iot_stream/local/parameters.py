@@ -22,7 +22,7 @@ _SHARES: Final = {"RefusedReadingsPercent"}  # whole by default, and half a perc
 
 
 def check_parameters(given: Mapping[str, str]) -> None:
-    """Check that the template has each of the parameters, and takes its value.
+    """Check that the template declares each of the parameters and accepts its value.
 
     Raises:
         SetupError: it does not; with the nearest name or value, or what a value must be.
@@ -48,7 +48,7 @@ def _declared() -> dict[str, dict[str, Any]]:
 
 
 def _refusal(name: str, parameter: Mapping[str, Any], value: str) -> str:
-    """Return what the parameter wants instead of this value; empty if it takes it."""
+    """Return what the parameter requires instead of this value; empty if the value is valid."""
     allowed = [str(each) for each in parameter.get("AllowedValues", [])]
     if allowed:
         near = difflib.get_close_matches(value, allowed, 1, 0.4)
@@ -63,7 +63,7 @@ def _refusal(name: str, parameter: Mapping[str, Any], value: str) -> str:
 
 
 def _out_of_range(value: str, least: float, most: float, *, whole: bool) -> str:
-    """Return which number is wanted; empty if `value` is one, written in digits."""
+    """Return the required range; empty if `value` is a number within it, written in digits."""
     written = re.fullmatch(r"0|[1-9][0-9]*" if whole else r"[0-9]+(\.[0-9]+)?", value)
     number = float(value) if written else None
     if number is not None and least <= number <= most:

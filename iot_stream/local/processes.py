@@ -151,7 +151,7 @@ def signals_ignored() -> Iterator[None]:
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """Return an environment with `extra` and only those of the caller's variables that every program needs.
+    """Return `extra` plus only those of the caller's variables that every program needs.
 
     The caller's proxies, certificate bundles and AWS profile must not reach the local servers.
     """

@@ -1,4 +1,4 @@
-"""A month's bill: usage times the prices of a dated table, which may be replaced by a file of the same form."""
+"""Compute the monthly cost: usage times the prices of a dated table, which another file can replace."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
     def of_nodes(self) -> NodePrices:
-        """Return those of a domain's nodes."""
+        """Return the prices of a domain's nodes."""
         return NodePrices(self.instance_hour, self.gp3_gb_month, self.gp3_mib_per_s_month, self.gp3_iops_month)
 
 

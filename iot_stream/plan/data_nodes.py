@@ -1,4 +1,4 @@
-"""Nodes of a domain: the cheapest instance type and number that have all that the indices need, and their masters."""
+"""Choose a domain's nodes: the cheapest instance type and number that the indices need, and dedicated masters."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +29,7 @@ class InstanceType:
     Attributes:
         name: as Amazon OpenSearch Service writes it.
         vcpus: processors.
-        sustained_vcpus: processors that it can use for ever (T3: 20 % of each, "Burstable performance instances").
+        sustained_vcpus: processors that it can use continuously (T3: 20 % of each, "Burstable performance instances").
         memory_gib: memory; half of it is heap, 32 GiB at most.
         volume_gib: largest gp3 volume ("EBS volume size quotas").
         nodes: most nodes in a domain.
@@ -74,7 +74,7 @@ MASTER_TYPES: Final = (
 """Most data nodes and shards that dedicated masters of a type manage ("Dedicated master nodes in Amazon OpenSearch
 Service", recommended minimum types)."""
 WITHOUT_MASTERS: Final = (
-    2  # data nodes: AWS recommends masters for every production domain, which here cost more than it
+    2  # data nodes: AWS recommends masters for all production domains, but here they cost more than the domain itself
 )
 
 
@@ -125,7 +125,7 @@ class NodePrices:
 
 
 def choose_nodes(need: Index, replicas: int, prices: NodePrices, *, burstable: bool) -> Nodes:
-    """Return the cheapest nodes with what is needed; with more than a domain may have where no type is enough.
+    """Return the cheapest sufficient nodes; if no type is enough, more nodes than a domain may have.
 
     Args:
         need: of the indices.
@@ -171,7 +171,7 @@ def _nodes(need: Index, replicas: int, instance: InstanceType, hourly: dict[str,
 
 
 def _master(nodes: int, shards: int, hourly: dict[str, float]) -> str:
-    """Return the first type that manages so much and has a price, or else the largest that has one; else none."""
+    """Return the first type with a price that manages this many nodes and shards, else the largest one, else none."""
     types = [(most, each) for *most, each in MASTER_TYPES if each in hourly]
     enough = (each for (most_nodes, most_shards), each in types if nodes <= most_nodes and shards <= most_shards)
     return next(enough, types[-1][1] if types else "")

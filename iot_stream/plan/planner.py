@@ -123,5 +123,5 @@ def _parameters(work: Workload, share: Needs, nodes: Nodes, mode: StreamMode) ->
 
 
 def _zones(nodes: int, replicas: int) -> int:
-    """Return over how many zones the nodes are spread: more would leave a zone without a copy, or zones unequal."""
+    """Return the largest number of zones that divides the nodes evenly and gives each zone a copy."""
     return next(zones for zones in (3, 2, 1) if nodes % zones == 0 and zones <= replicas + 1)

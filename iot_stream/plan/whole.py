@@ -1,4 +1,4 @@
-"""Whole numbers of things that can't be divided: shards, nodes, units of billing."""
+"""Round up quantities of things that can't be divided: shards, nodes, units of billing."""
 
 import math
 from typing import Final
@@ -9,8 +9,8 @@ _ROUNDING_ERROR: Final = 1e-9
 
 
 def whole(quantity: float) -> int:
-    """Return the least whole number that holds `quantity`.
+    """Return the smallest whole number that is not less than `quantity`.
 
-    What floating-point arithmetic alone adds (625,000.0000000001 records a second) does not buy another shard.
+    Floating-point errors (625,000.0000000001 records per second) do not add another shard.
     """
     return math.ceil(quantity * (1 - _ROUNDING_ERROR))

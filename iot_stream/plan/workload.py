@@ -1,4 +1,4 @@
-"""A fleet of devices as the planner is asked about it, and the measured figures that it calculates with."""
+"""Define the workload of a fleet and the measured figures for the planner."""
 
 import math
 from dataclasses import dataclass, replace
@@ -76,5 +76,5 @@ class Workload:
         return self.reading_bytes + DOCUMENT_GROWTH_BYTES
 
     def share(self, stacks: int) -> Self:
-        """Return the workload of one of so many stacks."""
+        """Return the workload of one of several stacks."""
         return replace(self, devices=math.ceil(self.devices / stacks))

@@ -32,7 +32,7 @@ def draft(guesses: Guesses, header: str) -> str:
     for guess in guesses.fields:
         lines += ["", f"[fields.{guess.name}]", *_field(guess)]
     if guesses.left_out:
-        lines += ["", "# Not described, for nothing could be guessed:"]
+        lines += ["", "# Not described, because nothing could be guessed:"]
         lines += [f"#   {json.dumps(path)}: {reason}" for path, reason in guesses.left_out.items()]
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ _TALKING_SECONDS = 60.0  # that a silent device must be heard of before it is no
 
 @dataclass(frozen=True)
 class Stretch:
-    """How far back a condition held, by the readings that arrived lately.
+    """How far back a condition held, according to the latest readings.
 
     Attributes:
         first: when the first reading arrived for which it held; None: there was none.
@@ -46,7 +46,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Episode:
-    """A time beyond a limit that is over: the first and the last arrival of it, and the worst value."""
+    """A completed period beyond a limit: its first and last arrival, and the worst value."""
 
     since: int
     until: int
@@ -55,7 +55,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Observation:
-    """What the readings that arrived lately say of one device.
+    """What the latest readings show about one device.
 
     Attributes:
         device: which one.
@@ -82,7 +82,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Moment:
-    """When, and in which run, it is decided.
+    """The time and the run of a decision.
 
     Attributes:
         run: the run's number.
@@ -103,7 +103,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Decision:
-    """A device as it is known from now on, and the alerts that opened or closed."""
+    """The new state of a device, and the alerts that opened or closed."""
 
     device: Device
     changed: tuple[Alert, ...] = ()
@@ -112,13 +112,13 @@ class Decision:
 def decide(
     rules: Rules, known: Device | None, seen: Observation | None, open_alerts: Mapping[str, Alert], moment: Moment
 ) -> Decision:
-    """Return what is to be written about one device.
+    """Return what to write about one device.
 
     Args:
         rules: what is watched.
         known: the device as the last run left it; None: it is new.
         seen: what its latest readings say; None: there were none lately.
-        open_alerts: its open alerts, by the rule's name. They count, whatever `known` says of them.
+        open_alerts: its open alerts, by the rule's name. They take precedence over `known`.
         moment: the run.
     """
     if known is None and seen is None:
@@ -185,7 +185,7 @@ def decide_pipeline(
 
 
 def _updated(before: Device, seen: Observation | None) -> Device:
-    """Return the device with what was seen; what was known and is newer stays."""
+    """Return the device updated with an observation; newer known values are kept."""
     if seen is None:
         return before
     newer = {name for name, at in seen.values_at.items() if at > before.values_at.get(name, -1)}
@@ -250,7 +250,7 @@ def _judge_silence(
 
 
 def _number(value: float) -> str:
-    """Return a number as people read it, with nine digits at most: 1,013,250, where `:g` would write 1.01325e+06."""
+    """Return a readable number with at most nine digits: 1,013,250, not 1.01325e+06 as with `:g`."""
     return f"{value:,.9g}"
 
 

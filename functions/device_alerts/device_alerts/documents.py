@@ -54,7 +54,7 @@ class Timer:
 
 @dataclass(frozen=True)
 class Alert:
-    """Something that is or was wrong, from when it opened until it closed.
+    """An alert, from its opening to its closing.
 
     Attributes:
         rule: its rule's name.
@@ -120,7 +120,7 @@ def alert_of(document: Mapping[str, Any], rules: Rules) -> Alert:
 
 @dataclass(frozen=True)
 class Device:
-    """What is known of one device.
+    """The known state of one device.
 
     Attributes:
         id: which one.

@@ -19,14 +19,14 @@ _DAY = 86_400_000
 
 
 class Store(Protocol):
-    """What is used of the alerts index."""
+    """The operations needed on the alerts index."""
 
     def search_alerts(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Search the alerts index."""
         ...
 
     def delete_many(self, identities: list[str]) -> None:
-        """Delete documents; those that are gone already are no error."""
+        """Delete documents; documents that no longer exist are not an error."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The Lambda handler, invoked by EventBridge's schedule."""
+"""The Lambda handler, invoked by an EventBridge schedule."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ logger = logging.getLogger("device_alerts")
 
 
 class Context(Protocol):
-    """What is used of Lambda's context object."""
+    """The part of Lambda's context object that is used."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends the function."""
@@ -74,7 +74,7 @@ def lambda_handler(_event: object, context: Context) -> dict[str, Any]:
 
 @cache
 def _environment() -> tuple[Settings, boto3.Session, Any, Any]:
-    """Return what holds for every run: settings, whose credentials sign, and the clients of SNS and CloudWatch."""
+    """Return what all runs share: settings, signing credentials, and the clients of SNS and CloudWatch."""
     session = boto3.Session()
     return (
         Settings.from_environment(os.environ),

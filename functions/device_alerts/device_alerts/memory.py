@@ -1,4 +1,4 @@
-"""What the function remembers from run to run, in one document of the alerts index (pure).
+"""The state that the function keeps between runs, in one document of the alerts index (pure).
 
 The document is changed only where it is still as it was read (`if_seq_no`): of two runs at the same time one goes on.
 """
@@ -14,7 +14,7 @@ __all__ = ["Memory", "memory_of"]
 
 @dataclass(frozen=True)
 class Memory:
-    """What one run leaves to the next.
+    """The state that one run passes to the next.
 
     Attributes:
         run: number of the latest run that began.
@@ -42,7 +42,7 @@ class Memory:
 
 
 def memory_of(document: Mapping[str, Any]) -> Memory:
-    """Return what a document says; what a later version added is left out."""
+    """Return the state in a document; ignore fields that a later version added."""
     found = dict(document["memory"])
     outbox = found.get("outbox")
     found["outbox"] = Message(**outbox) if outbox else None

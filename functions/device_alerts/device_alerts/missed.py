@@ -22,7 +22,7 @@ type Page = Mapping[DeviceId, Observation | None]
 
 
 class Missed:
-    """What the pages of one run do not tell.
+    """Finds what the pages of one run do not show.
 
     Args:
         rules: what is watched.
@@ -43,7 +43,7 @@ class Missed:
         open_alerts: Mapping[DeviceId, Mapping[str, Alert]],
         horizon: int,
     ) -> Page:
-        """Return the page with the episodes that are over.
+        """Return the page with its completed episodes added.
 
         Args:
             page: what was seen of each device.
@@ -95,7 +95,7 @@ class Missed:
 
 
 def episode(rule: Rule, values: Iterable[tuple[int, float]], since: int | None) -> Episode | None:
-    """Return the first time that a value was beyond a limit for long enough, and then was not.
+    """Return the first period in which a value was beyond a limit for long enough and then was not.
 
     Args:
         rule: the limit.

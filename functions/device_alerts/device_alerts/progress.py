@@ -25,7 +25,7 @@ type Points = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Progress:
-    """What the metrics say; a delivery stream that has none yet says nothing.
+    """The progress shown by the metrics; unknown for a delivery stream that has none yet.
 
     Attributes:
         through: everything that arrived before has been delivered; None: not known.
@@ -39,7 +39,7 @@ class Progress:
 
 
 def progress_of(*metrics: Points) -> Progress:
-    """Return what the metrics of reading and of delivering say together.
+    """Return the progress from the metrics of reading and of delivery.
 
     A record that was not delivered at a time had been read at most `DataFreshness` before, and had arrived at most
     `KinesisMillisBehindLatest` before that: while a backlog is in the buffers, reading is on time again. So the largest

@@ -1,4 +1,4 @@
-"""The searches of one run, and what their responses say (pure).
+"""Build the searches of one run, and read their responses (pure).
 
 Contract: OpenSearch documentation, "Composite aggregations", "Top hits", "Bool". A page holds the devices that follow
 `after` in the order of their ids, so memory does not grow with the fleet.
@@ -38,7 +38,7 @@ type Body = dict[str, Any]
 
 
 def page_size(rules: Rules) -> int:
-    """Return how many devices a page may have, so that all their alerts fit into one response."""
+    """Return the number of devices per page whose alerts all fit into one response."""
     return max(1, min(_PAGE, _MOST_HITS // len(rules.by_name)))
 
 
@@ -53,7 +53,7 @@ def horizon(rules: Rules) -> Body:
 
 
 def horizon_of(response: Mapping[str, Any]) -> int | None:
-    """Return that arrival, None where there is no reading."""
+    """Return the latest arrival, or None if there is no reading."""
     value = response.get("aggregations", {}).get("latest", {}).get("value")
     return None if value is None else round(value)
 
@@ -64,7 +64,7 @@ def page_of_readings(rules: Rules, start: int, end: int, after: Mapping[str, Any
     clauses: list[Body] = [{"range": {rules.arrival: {"gte": iso(start), "lte": iso(end)}}}]
     if after is not None:
         composite["after"] = dict(after)
-        # The aggregation alone would look at every reading of the window for every page.
+        # With the aggregation alone, every page would scan all readings of the window.
         clauses.append({"range": {rules.device: {"gt": after["device"]}}})
     aggs: Body = {"latest": _latest(rules, (rules.time, *rules.required))}
     for name in rules.optional:
@@ -83,7 +83,7 @@ def page_of_readings(rules: Rules, start: int, end: int, after: Mapping[str, Any
 
 
 def observations(response: Mapping[str, Any], rules: Rules) -> Iterator[Observation]:
-    """Yield what a page of readings says of each device."""
+    """Yield the observation of each device on a page of readings."""
     for bucket in response.get("aggregations", {}).get("devices", {}).get("buckets", ()):
         hit = _hit(bucket["latest"])
         if hit is None:
@@ -131,7 +131,7 @@ def readings_of_devices(rules: Rules, devices: Sequence[DeviceId], start: int, e
 
 
 def values_of(response: Mapping[str, Any], rules: Rules) -> dict[DeviceId, list[tuple[int, dict[str, float]]]]:
-    """Return what those readings say of each device: when each arrived, and its measures."""
+    """Return the readings by device: the arrival and the measures of each."""
     found: dict[DeviceId, list[tuple[int, dict[str, float]]]] = {}
     for hit in response["hits"]["hits"]:
         fields = hit["fields"]
@@ -165,7 +165,7 @@ def alerts_of_devices(rules: Rules, devices: Sequence[DeviceId]) -> Body:
 
 
 def devices_last_seen_before(rules: Rules, before: int) -> Body:
-    """Return the search for a page of devices that were last seen before a time, the longest gone first."""
+    """Return the search for a page of devices that were last seen before a time, the earliest first."""
     clauses = [{"term": {"kind": "device"}}, {"range": {"fleet.last_seen": {"lt": iso(before)}}}]
     return {
         "size": page_size(rules),
@@ -203,7 +203,7 @@ def open_pipeline_alert() -> Body:
 
 
 def announcement(field: str, first: int, last: int) -> Body:
-    """Return the search for the alerts that opened or closed in some runs: how many by rule, and the gravest.
+    """Return the search for alerts that opened or closed in some runs: the number by rule, and the most severe ones.
 
     Args:
         field: `alert.opened_run` or `alert.closed_run`.
@@ -235,7 +235,7 @@ def _hit(top_hits: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _clean(value: float) -> float:
-    """Return a number without the noise of a scaled_float, which comes back as a whole number times 0.01, say."""
+    """Return a number without the rounding error of a scaled_float (a whole number times 0.01, for example)."""
     return float(f"{value:.15g}")
 
 

@@ -53,7 +53,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that may be wrong with a device; a limit belongs to TOO_HIGH and TOO_LOW alone."""
+    """A condition to detect on devices; only TOO_HIGH and TOO_LOW have a limit."""
 
     kind: Kind
     limit: Limit | None = None
@@ -87,7 +87,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """What is watched.
+    """All rules.
 
     Attributes:
         title: of the dashboard, for messages.
@@ -128,7 +128,7 @@ class Rules:
 
 
 def load(path: Path = _FILE) -> Rules:
-    """Return the rules that travel with the function."""
+    """Return the rules that are deployed with the function."""
     return parse(json.loads(path.read_text(encoding="utf-8")))
 
 

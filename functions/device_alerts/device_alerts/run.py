@@ -35,7 +35,7 @@ _MARGIN = 60_000  # that a window reaches back beyond the grace: what is written
 
 
 class ConflictError(Exception):
-    """The document is not as it was read any more."""
+    """The document has changed since it was read."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Index(Protocol):
         ...
 
     def put(self, identity: str, document: Mapping[str, Any], version: Version | None) -> Version:
-        """Write a document that is still as it was read, None: that is not there; raise ConflictError otherwise."""
+        """Write a document if it is unchanged since it was read (None: absent), else raise ConflictError."""
         ...
 
     def put_many(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
@@ -78,20 +78,20 @@ class Index(Protocol):
         ...
 
     def delete_many(self, identities: list[str]) -> None:
-        """Delete documents; those that are gone already are no error."""
+        """Delete documents; documents that no longer exist are not an error."""
         ...
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run is told.
+    """The settings of a run.
 
     Attributes:
         index_name: the stream's index, for messages.
         grace: milliseconds by which readings of one device may be delivered later than another's.
         late_after: milliseconds that the latest arrival, or the oldest undelivered one, may be old before the pipeline
             is late.
-        keep: milliseconds that a closed alert, and a device that is not heard of, is kept; 0: for ever.
+        keep: milliseconds to keep closed alerts and devices without readings; 0 keeps them without limit.
     """
 
     index_name: str
@@ -208,7 +208,7 @@ class Run:
     # ---- memory ------------------------------------------------------------------------------------------------
 
     def _claim(self) -> bool:
-        """Begin a run of the next number, unless another one is at work."""
+        """Start a run with the next number, unless another run is active."""
         found = self._index.get(RUN_ID)
         before = memory_of(found[0]) if found else Memory()
         now = self._clock()
@@ -229,7 +229,7 @@ class Run:
         self._memory = memory
 
     def _progressed(self) -> tuple[Progress | None, Exception | None]:
-        """Return how far delivery has come; None where nobody knows, with the reason if a call failed.
+        """Return how far delivery has come, or None if unknown, with the reason if a call failed.
 
         A new delivery stream has no metrics. One that had some and has none now is not known to be on time.
         """
@@ -341,7 +341,7 @@ class Run:
     # ---- the message -------------------------------------------------------------------------------------------
 
     def _announce(self) -> None:
-        """Publish what changed since the last message: it is written down first, and afterwards that it was sent.
+        """Publish what changed since the last message; record the message first, and then that it was sent.
 
         A message that an earlier run left comes first; what changed since is the next one.
         """

@@ -18,14 +18,14 @@ from device_alerts.run import ConflictError, Version
 __all__ = ["Domain", "DomainError"]
 
 _CALL_SECONDS: Final = 30.0
-_RESERVE_SECONDS: Final = 3.0  # no call begins, or goes on, in the last seconds before the time-out
+_RESERVE_SECONDS: Final = 3.0  # no call runs in the last seconds before the function's timeout
 _MOST_BULK_BYTES: Final = 4_000_000  # the smallest instances take requests of 10 MiB
 _OK: Final = range(200, 300)
 _NOT_FOUND, _CONFLICT = 404, 409
 
 
 class DomainError(Exception):
-    """The domain does not respond, or refuses a call; says which call and why."""
+    """The domain does not respond, or rejects a call; says which call and why."""
 
 
 class Domain:
@@ -81,7 +81,7 @@ class Domain:
         return found
 
     def put(self, identity: str, document: Mapping[str, Any], version: Version | None) -> Version:
-        """Write a document that is still as it was read.
+        """Write a document if it has not changed since it was read.
 
         Raises:
             ConflictError: it is not.
@@ -116,7 +116,7 @@ class Domain:
             self._bulk("".join(lines))
 
     def delete_many(self, identities: list[str]) -> None:
-        """Delete documents; those that are gone already are no error.
+        """Delete documents; documents that no longer exist are not an error.
 
         Raises:
             DomainError: one of them was refused.
@@ -164,7 +164,7 @@ class Domain:
 
 
 def _reason(body: Any) -> str:
-    """Return OpenSearch's reason in one line; of a refused document its type alone, since the reason may quote it."""
+    """Return OpenSearch's reason in one line; for a rejected document only the type, as the reason may quote it."""
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
         if error.get("type") == "security_exception":

@@ -15,17 +15,17 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where everything is.
+    """The function's settings.
 
     Attributes:
         domain_endpoint: `host[:port]` of the domain: DOMAIN_ENDPOINT.
         index_name: the stream's index, before rotation: INDEX_NAME.
         alerts_index: where alerts are written: ALERTS_INDEX.
-        topic_arn: who is told: TOPIC_ARN.
+        topic_arn: the topic to publish to (TOPIC_ARN).
         delivery_stream: whose metrics say how far delivery has come: DELIVERY_STREAM.
         grace_seconds: TRANSFORM_BUFFER_SECONDS and DELIVERY_BUFFER_SECONDS together.
         late_after_seconds: age of the latest arrival at which the pipeline is late: LATE_AFTER_SECONDS.
-        keep_days: days that closed alerts and devices that are not heard of are kept, 0 for ever: KEEP_DAYS.
+        keep_days: days to keep closed alerts and devices without readings; 0 for no limit (KEEP_DAYS).
     """
 
     domain_endpoint: str

@@ -24,7 +24,7 @@ Column = Sequence[Any]
 
 
 def compile_reading(description: Description) -> tuple[type, type, Callable[[list[Any]], list[Column]]]:
-    """Return two structs to decode a reading into, and what takes such readings apart: a column for each field.
+    """Return two structs to decode a reading, and the function that splits such readings into columns.
 
     Both structs take a reading's canonical form; the first refuses undescribed fields. A derived field has its source's
     column.
@@ -43,7 +43,7 @@ def compile_reading(description: Description) -> tuple[type, type, Callable[[lis
 
 
 def _take_apart(attributes: list[str]) -> Callable[[list[Any]], list[Column]]:
-    """Return the function for flat readings, whose structs msgspec takes apart itself."""
+    """Return the function for flat readings, whose structs msgspec splits itself."""
     positions = [int(name.removeprefix("f")) for name in attributes]
 
     def take_apart(readings: list[Any]) -> list[Column]:
@@ -102,7 +102,7 @@ def _leaves(tree: dict[str, Any]) -> list[Field]:
 
 
 def _canonical(field: Field, *, strict: bool) -> Any:
-    """Return the type of a field's canonical form for msgspec; what has none of its own is checked by a conversion."""
+    """Return the type of a field's canonical form for msgspec; types that msgspec lacks are checked by a conversion."""
     low, high = bounds(field)
     match field.type:
         case Type.LONG:
@@ -123,7 +123,7 @@ def _canonical(field: Field, *, strict: bool) -> Any:
 
 
 def compile_document(description: Description) -> type[msgspec.Struct]:
-    """Return the struct of a document: what is None is left out."""
+    """Return the struct of a document; fields that are None are omitted."""
     names = [*(field.name for field in description.fields), INGESTED_AT]
     if description.unknown is Unknown.KEEP:
         names.append(UNKNOWN_FIELDS)
@@ -133,7 +133,7 @@ def compile_document(description: Description) -> type[msgspec.Struct]:
 
 
 def conversion(field: Field, zone: tzinfo) -> Callable[[Column], Column] | None:
-    """Return what makes a column of the document of a column of canonical values; None where nothing has to be done."""
+    """Return the function that converts a column of canonical values for the document, or None if none is needed."""
     if field.derivation is not None:
         return partial(_map, derive(field.derivation, bounds(field)[1]))
     match field.type:

@@ -216,7 +216,7 @@ def load(path: Path | None = None) -> Description:
 
 
 def parse(text: str, file: str = FILE.name) -> Description:
-    """Return the description that a text holds.
+    """Return the description in a text.
 
     Args:
         text: TOML.

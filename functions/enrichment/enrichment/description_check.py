@@ -1,4 +1,4 @@
-"""The rules of a description: every mistake is named, with what to write instead. Pure."""
+"""Check a description; report every mistake with what to write instead. Pure."""
 
 import re
 from datetime import UTC

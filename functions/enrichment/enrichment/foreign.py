@@ -40,7 +40,7 @@ def encoding_of(raw: bytes) -> Reason | None:
 
 
 def is_several_values(text: str) -> bool:
-    """Return whether a text that is not JSON begins with an object and goes on with another: lines, or none between."""
+    """Return whether text that is not JSON is several objects, on separate lines or concatenated."""
     try:
         first, end = json.JSONDecoder().raw_decode(text.lstrip(WHITE_SPACE))
     except (ValueError, RecursionError):
@@ -50,7 +50,7 @@ def is_several_values(text: str) -> bool:
 
 
 def envelope_of(reading: dict[str, Any], *, lacks_fields: bool) -> Reason | None:
-    """Return what wraps a reading, for an object that is not a reading itself.
+    """Return the reason for an envelope around a reading, or None for another object.
 
     Args:
         reading: the object.

@@ -32,7 +32,7 @@ class LenientReader:
         ]
 
     def read(self, raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the document's values by the name of their field, and the whole reading as Python has it.
+        """Return the document's values by field name, and the parsed reading.
 
         Raises:
             ReadingError: with everything that is wrong, in the order of the fields.

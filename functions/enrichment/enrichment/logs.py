@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return a logger whose warnings are JSON, whatever is around it.
+    """Return a logger that writes warnings as JSON, on Lambda and elsewhere.
 
     On Lambda, format and level are the function's logging configuration.
     """

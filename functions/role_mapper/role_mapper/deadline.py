@@ -15,15 +15,15 @@ _LONGEST_WAIT = 10.0
 
 
 class Deadline:
-    """The time for everything that a request asks for, from the moment the deadline is made.
+    """The time limit for a whole request, which starts when the deadline is created.
 
-    A step given to `retry` reads, decides, writes and reads back: it is always safe to repeat as a whole, which is what
-    turns a 409 into "read again, merge again".
+    A step given to `retry` reads, decides, writes and reads back. It is safe to repeat as a whole, so a 409 leads to
+    reading and merging again.
 
     Args:
-        seconds: the time there is; no step is retried after it.
-        clock: seconds that only go up.
-        jitter: a number between its two arguments.
+        seconds: the time limit; no step is retried after it.
+        clock: a monotonic clock in seconds.
+        jitter: returns a random number between its two arguments.
     """
 
     def __init__(

@@ -155,7 +155,7 @@ class Domain:
         return body
 
     def check_reachable(self) -> None:
-        """Check that the endpoint responds, whatever it says, without signing in.
+        """Check that the endpoint responds, with any status, without signing in.
 
         Raises:
             UnreachableError: it does not.

@@ -176,6 +176,6 @@ def next_index(properties: Properties, now: dt.datetime) -> str:
 
 
 def saved_objects(properties: Properties) -> list[dict[str, Any]]:
-    """Return the saved objects of OpenSearch Dashboards, for the stream's index: ids, titles of patterns, queries."""
+    """Return the saved objects of OpenSearch Dashboards, with the stream's index in ids, pattern titles and queries."""
     text = _read("dashboards/saved_objects.ndjson").replace(_DASHBOARDS_INDEX, properties.index_name)
     return [json.loads(line) for line in text.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The function: one event of CloudFormation in, one response out, whatever happens.
+"""The Lambda handler: send exactly one response for each CloudFormation event.
 
 Only the standard library and modules that need nothing else are imported here; the clients are imported under the guard
 of the ResponseSender, so that a package that can't be imported gets a response too.

@@ -1,4 +1,4 @@
-"""Who owns an object, by a line in its description (pure).
+"""Determine the owner of an object from a line in its description (pure).
 
 Roles, mappings, index templates and policies all carry a free text. This function writes
 the owning CloudFormation resource there, so that it recognises its own objects and touches no others.

@@ -37,7 +37,7 @@ _LEAVE_SECONDS = 60.0
 
 
 class _Step(Protocol):
-    """One kind of thing on the domain that is made what it should be."""
+    """A step that brings one kind of object on the domain to its desired state."""
 
     kind: str
     name: str
@@ -126,7 +126,7 @@ def apply(domain: Domain, wanted: Properties, owner: Owner, before: Properties |
 
 
 def narrow(domain: Domain, wanted: Properties, owner: Owner) -> list[Change]:
-    """Make the role what the properties want and nothing more, once nothing writes to the earlier index.
+    """Reduce the role to what the properties ask for, once nothing writes to the earlier index.
 
     Raises:
         RoleMapperError: why not.
@@ -195,9 +195,9 @@ def remove_or_leave(domain: Domain, before: Properties, owner: Owner) -> list[Ch
 
 
 def _still_written(domain: Domain, before: Properties, wanted: Properties, owner: Owner) -> str:
-    """Return the earlier index pattern if the role has it: on a rollback it is one that may never have been used.
+    """Return the earlier index pattern if the role has it; on a rollback it may never have been used.
 
-    The alerts function's role is no role that the delivery stream ever had, whatever a request says.
+    The alerts function's role is excluded, because the delivery stream never uses it.
     """
     if before.role_name in {before.alerts_index, wanted.alerts_index}:
         return ""

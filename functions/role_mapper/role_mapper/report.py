@@ -1,4 +1,4 @@
-"""Report what became of each object on the domain."""
+"""Report the outcome for each object on the domain."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ INDICES = "Indices"
 
 
 class Outcome(StrEnum):
-    """What became of one object."""
+    """The outcome for one object."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -49,7 +49,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One object of the domain and what became of it.
+    """An object of the domain and its outcome.
 
     Attributes:
         kind: of which kind it is.

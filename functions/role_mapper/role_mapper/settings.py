@@ -125,7 +125,7 @@ class Settings:
                 )
 
     def check_grants(self, wanted: Properties) -> None:
-        """Refuse properties that would give rights to another role, or rights on other indices.
+        """Reject properties that would grant rights to another role, or on other indices.
 
         Raises:
             PropertiesError: they would; names the property and its variable. Nothing has been contacted.

@@ -1,4 +1,4 @@
-"""What is waiting to be written to the bucket: failure lines of each kind and source records, collected into objects.
+"""Collect failure lines of each kind and source records into objects for the bucket.
 
 An object's key is saved as an intent before the object is written. A later worker checks for each intent whether the
 object exists, so no failure is written twice, whenever the earlier worker was killed.
@@ -34,7 +34,7 @@ class BackupBuffer:
         self._storing: set[ObjectKind] = set()
 
     def configure(self, bounds: Bounds) -> None:
-        """Collect within these bounds from now on."""
+        """Set the bounds of the buffers from now on."""
         for buffer in self._buffers.values():
             buffer.bounds = bounds
 

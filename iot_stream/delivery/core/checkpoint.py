@@ -1,4 +1,4 @@
-"""Tracks every record in flight, and how far each shard is complete.
+"""Track every record in flight, and the position up to which each shard is complete.
 
 Records complete out of order. The position that is kept on disk moves only over whole chunks whose records all have an
 outcome. Records behind it are read again after a crash, with the same ids, except for those that are known to be in a
@@ -64,7 +64,7 @@ class _ShardState:
 
 
 class CheckpointTracker:
-    """Takes in records and their outcomes, and returns positions.
+    """Tracks records and their outcomes, and returns positions.
 
     Attributes:
         stored: outcomes of records behind the positions that are in failure objects, by record id.

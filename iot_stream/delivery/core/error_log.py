@@ -42,7 +42,7 @@ class ErrorLog:
         self._repeats: dict[_Kind, _Repeats] = {}
 
     def add(self, entry: ErrorLogEntry, now: int) -> None:
-        """Add an entry; the latest one of its code is reported."""
+        """Add an entry; only the latest entry of each code is reported."""
         self.last = LastError(f"{entry.code}: {entry.message}", now)
         kind = (entry.code, entry.of_bucket)
         known = self._repeats.pop(kind, None) or _Repeats(entry)

@@ -10,7 +10,7 @@ __all__ = ["ObjectKind"]
 class ObjectKind(StrEnum):
     """What an object holds.
 
-    The value of a failure kind is what `!{firehose:error-output-type}` stands for in a prefix. The developer guide
+    The value of a failure kind replaces `!{firehose:error-output-type}` in a prefix. The developer guide
     spells the folder of failed documents with an underscore; the value in expressions has a hyphen ("Custom prefixes
     for Amazon S3 objects", "Handle data delivery failure").
     """

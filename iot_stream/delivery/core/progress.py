@@ -32,8 +32,8 @@ class ShardProgress(msgspec.Struct):
         position: sequence number up to which every record has its outcome; None before the first.
         ended: whether the shard is closed and its last record has its outcome.
         backed_up: the last record in an object of source records (S3BackupMode AllDocuments).
-        decisions: for records behind the position that were read already, in order: which index they go to, whatever
-            the settings say when they are read again.
+        decisions: the indices of records after the position that have been read, in order. They are kept even if the
+            settings differ when the records are read again.
     """
 
     position: str | None = None
@@ -86,7 +86,7 @@ class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def encode_progress(progress: Progress) -> bytes:
-    """Encode a progress file; with its digest no other position, shard or count can pass for what was saved."""
+    """Encode a progress file; its digest reveals any change of a position, shard or count."""
     content = msgspec.json.encode(progress)
     return msgspec.json.encode(_Sealed(_digest(content), msgspec.Raw(content)))
 

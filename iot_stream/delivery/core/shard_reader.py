@@ -1,4 +1,4 @@
-"""How far the reading of one shard is, and whether records may have left the stream before they were read.
+"""Track the read position of one shard, and detect records that may have expired before they were read.
 
 Kinesis accepts any sequence number as a position and says nothing of what it no longer has: where the position's record
 is past the stream's retention, it continues with the oldest one that is left. So a position is verified by reading its
@@ -31,7 +31,7 @@ class Gap(NamedTuple):
     until: int | None
 
     def describe(self, shard: str) -> str:
-        """Say it in words, of this shard."""
+        """Return the gap as a sentence about this shard."""
         since, until = (f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%dT%H:%MZ}" if at else "" for at in self)
         arrived = " and ".join(filter(None, (since and f"after {since}", until and f"before {until}")))
         records = f"records of {shard}" + (f" that arrived {arrived}" if arrived else "")
@@ -61,7 +61,7 @@ class ShardBatch(NamedTuple):
 
 
 class ShardReader:
-    """The position of one shard's reading.
+    """The read position of one shard.
 
     Attributes:
         shard: the shard's id.
@@ -115,7 +115,7 @@ class ShardReader:
         return True
 
     def reject(self, now: int) -> None:
-        """Read from the delivery stream's start, because Kinesis says that `after` is no position of this shard."""
+        """Read from the delivery stream's start, because Kinesis says that `after` is not a position of this shard."""
         self._leave_position(now, until=None)
 
     def expire(self, now: int) -> None:

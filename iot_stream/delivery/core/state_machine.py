@@ -82,7 +82,7 @@ class Delivery:
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
-        """Apply these settings from now on; what is in flight stays as it was begun."""
+        """Apply these settings from now on; they do not change what is in flight."""
         self.settings = settings
         function = settings.function
         if function:
@@ -187,7 +187,7 @@ class Delivery:
             self.metrics.add(f"{INDEX}.DataFreshness", max(0, now - oldest) / 1000, "Seconds")
 
     def stored(self, done: Store, error: ErrorLogEntry | None, now: int) -> None:
-        """Take in the result of a put: None when the object is written, else the error; it is retried for ever."""
+        """Take in the result of a put: None when the object is written, else the error; retried without limit."""
         self.metrics.add(f"{BACKUP}.Success", 0 if error else 1)
         if error:
             self.error_log.add(error, now)
@@ -226,7 +226,7 @@ class Delivery:
     # ---- commands --------------------------------------------------------------------------------------------
 
     def commands(self, now: int) -> list[Command]:
-        """Return everything that should begin now."""
+        """Return the commands to begin now."""
         commands, self._ready = self._ready, []
         while self._waiting and self._waiting[0][0] <= now:
             command = heapq.heappop(self._waiting)[2]
@@ -249,7 +249,7 @@ class Delivery:
         return commands
 
     def due_at(self) -> int | None:
-        """Return when `commands` may next have something without any event (epoch ms); None for never."""
+        """Return when `commands` may next return something without a new event (epoch ms), or None."""
         times = self._backup.due_at() + [at for at, _, _ in self._waiting[:1]]
         if self._invoking < MAX_INVOCATIONS:
             times += _known(self._records.due_at())
@@ -332,7 +332,7 @@ class Delivery:
         return self._documents.due(now - self._gathering(), flush=flush)
 
     def _gathering(self) -> int:
-        """Return for how much longer than the buffer's interval documents collect (ms)."""
+        """Return the time by which documents are collected for longer than the buffer interval (ms)."""
         return max(0, _GATHER - self._documents.bounds.interval) if self._indexing else 0
 
     def _add_document(self, record: Record, body: bytes, now: int, attempt: int) -> None:

@@ -240,7 +240,7 @@ def _verdict(result: Any, data: bytes | None) -> Verdict:
 
 
 def _decode_data(data: bytes) -> bytes | None:
-    """Return what a JSON string of base64 holds; None when it is anything else."""
+    """Return the bytes in a JSON string of base64, or None if it is anything else."""
     if data[:1] != b'"':
         return None
     try:

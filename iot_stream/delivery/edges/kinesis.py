@@ -172,7 +172,7 @@ class Source:
             self._stopped.wait(_PAUSE - (time.monotonic() - began))
 
     def _get_records(self, reader: ShardReader) -> GetRecordsResponse | None:
-        """Read on; return None, after a wait, when that failed and has to be retried."""
+        """Get the next records; if that fails and must be retried, wait and return None."""
         try:
             reader.iterator = reader.iterator or self._get_iterator(reader)
             request = {"ShardIterator": reader.iterator, "Limit": reader.limit, "StreamARN": self._stream_arn}
@@ -204,7 +204,7 @@ class Source:
             return False
 
     def _next_limit(self, response: GetRecordsResponse, records: list[Record]) -> int:
-        """Return how many Kinesis records like the last ones fit into one response, and into memory."""
+        """Return how many Kinesis records of the last size fit into one response and into memory."""
         count = len(response.Records)
         in_response = _BYTES * count // max(1, sum(len(record.Data) for record in response.Records))
         in_memory = self._room * count // sum(map(footprint, records))

@@ -1,4 +1,4 @@
-"""The worker's own log on stderr: repeated lines are counted, and a file that is the worker's alone is rotated."""
+"""The worker's own log on stderr: repeated lines are counted, and the worker's own file is rotated."""
 
 import contextlib
 import fcntl
@@ -44,7 +44,7 @@ class RepeatFilter(logging.Filter):
         return True
 
     def untold(self) -> list[str]:
-        """Return a line for each that was suppressed since it was last passed, and forget them all."""
+        """Return a line with the count of each line suppressed since it was last passed, and reset the counts."""
         with self._lock:
             seen, self._seen = self._seen, OrderedDict()
         return [f"{line} ({suppressed} more times)" for line, (_, suppressed) in seen.items() if suppressed]

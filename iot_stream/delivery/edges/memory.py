@@ -1,4 +1,4 @@
-"""Have Python and the C library handle memory as suits the worker: tens of thousands of records that come and go."""
+"""Tune memory management in Python and the C library for tens of thousands of short-lived records."""
 
 import contextlib
 import ctypes
@@ -15,7 +15,7 @@ _THRESHOLDS: Final = (20_000, 20, 20)
 
 
 def limit_arenas() -> bool:
-    """Limit how many arenas the C library has, and return whether it can (glibc).
+    """Limit the number of malloc arenas (glibc); return whether the C library supports it.
 
     glibc gives threads up to eight for each core and returns little of what was freed in them. The worker's threads
     take turns (Python's lock), so two do.
@@ -26,7 +26,7 @@ def limit_arenas() -> bool:
 
 
 def collect_rarely() -> None:
-    """Search for cycles ten times more rarely than Python does by default, and never among what was imported.
+    """Collect garbage ten times less often than Python's default, and never check the objects that exist now.
 
     Each search looks at every record in flight, which took a fifth of the worker's processor time. Nearly everything is
     freed without it: a record that has its outcome is in no cycle.

@@ -45,10 +45,10 @@ class BearerAuth(AuthBase):
 
 
 def check_sign_in(method: str, domain_url: str | None, ca_file: Path | None) -> None:
-    """Refuse to send a password or a token to whichever server the delivery stream names.
+    """Reject a sign-in that would send a password or token to an arbitrary server named by the delivery stream.
 
-    Whoever may change the delivery stream may name a server of their own. A signature is good for one host and five
-    minutes, a password for all and for ever.
+    Anyone who can change the delivery stream can name another server. A signature is valid for one host and five
+    minutes, a password for every host and without limit.
 
     Raises:
         DeliveryError: the caller has named neither the domain nor the authority that its certificate must be from.

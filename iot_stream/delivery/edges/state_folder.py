@@ -1,4 +1,4 @@
-"""Progress and status on disk. Each file is replaced as a whole, so no reader and no crash ever sees a partial one."""
+"""Keep progress and status on disk. Each file is replaced atomically, so that no partial file is ever read."""
 
 import contextlib
 import errno
@@ -41,7 +41,7 @@ def read_status(folder: Path) -> DeliveryStatus:
 
 
 def claim(stream: str, endpoint_url: str) -> socket.socket | IO[bytes]:
-    """Claim a delivery stream on this machine, whatever the state folder.
+    """Claim a delivery stream on this machine, independent of the state folder.
 
     The claim is held until what is returned is closed or the process ends. On Linux it holds against the workers of all
     users, elsewhere against those of this user.

@@ -30,9 +30,9 @@ def each(make: Callable[[], str]) -> Column:
 
 
 def _number_range(arguments: Arguments) -> tuple[int, int, float]:
-    """Return the first and last multiple that a `random.number` may be, and of what.
+    """Return the first and last multiple for a `random.number`, and its precision.
 
-    As faker.js has it: multiples of the precision, and the maximum is one of them unless it is negative.
+    As in faker.js, they are multiples of the precision, and the maximum is included unless it is negative.
     """
     given = arguments.one(_NUMBER, int, float, dict, default={})
     if not isinstance(given, dict):
@@ -56,7 +56,7 @@ def _number(arguments: Arguments) -> Column:
 
 
 def _writer(precision: float) -> Callable[[int], str]:
-    """Return the function that writes so many times the precision."""
+    """Return the function that writes a multiple of the precision."""
     if precision == 1:
         return str
     decimals = _decimals(precision)
@@ -64,13 +64,13 @@ def _writer(precision: float) -> Callable[[int], str]:
 
 
 def first_numbers(arguments: Arguments, count: int) -> list[str]:
-    """Return so many different numbers of a `random.number`, from the first on, if need be beyond its maximum."""
+    """Return different numbers of a `random.number`, from the first on and beyond its maximum if necessary."""
     first, _, precision = _number_range(arguments)
     return [*map(_writer(precision), range(first, first + count))]
 
 
 def bounds(arguments: Arguments) -> tuple[float, float, Callable[[float], str]] | None:
-    """Return the least and the greatest number that a helper makes, and how it writes one; None if it makes others."""
+    """Return the minimum and maximum of a helper and how it writes a number, or None if it generates no numbers."""
     call = arguments.call
     if call.name == "random.number":
         first, last, precision = _number_range(arguments)
@@ -98,7 +98,7 @@ def _array_element(arguments: Arguments) -> Column:
 
 
 def _choice(arguments: Arguments, data: Sequence[Any], weights: Sequence[float] | None = None) -> Column:
-    """Return a column of elements of `data`, by weights if there are some."""
+    """Return a column of elements of `data`, weighted if `weights` are given."""
     texts = [javascript.text(value) for value in data]
     choices, totals = arguments.series.choices, [*accumulate(weights)] if weights else None
     return lambda times: choices(texts, cum_weights=totals, k=len(times))

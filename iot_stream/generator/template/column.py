@@ -1,4 +1,4 @@
-"""What a helper becomes when its template is compiled: a function that makes a value for each of many records."""
+"""Define the compiled form of a helper: a function that generates a value for each of many records."""
 
 import datetime as dt
 import random

@@ -1,4 +1,4 @@
-"""Compile a template once: one column of values for each helper, and one format that puts a row together."""
+"""Compile a template once: one column of values for each helper, and one format string for a row."""
 
 import datetime as dt
 import difflib

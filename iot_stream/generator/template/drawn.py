@@ -1,4 +1,4 @@
-"""The helpers of numbers, addresses of networks, places, prices and words that need no package.
+"""The helpers for numbers, network addresses, places, prices and words that need no package.
 
 Their names and arguments are those of awslabs/amazon-kinesis-data-generator, web/js/faker.js.
 """
@@ -112,7 +112,7 @@ def _nearby(arguments: Arguments) -> Column:
 
 
 def _word(arguments: Arguments) -> Column:
-    """Return one word of any kind; faker.js leaves the argument, a kind of word, out of account."""
+    """Return one word of any kind; faker.js ignores the argument, a kind of word."""
     arguments.one("a kind of word", str)
     return by_words(_every_word())(arguments)
 

@@ -1,4 +1,4 @@
-"""The helpers of people, places, companies and texts: the rest of faker.js, by the package Faker.
+"""The helpers for people, places, companies and texts: the rest of faker.js, with the package Faker.
 
 Their names and arguments are those of awslabs/amazon-kinesis-data-generator, web/js/faker.js; the values are of the
 same kind, but not the same words. Faker is loaded with the first template that uses one of these helpers.

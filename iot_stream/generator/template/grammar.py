@@ -23,7 +23,7 @@ _JSON: Final = json.JSONDecoder(strict=False)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a template something stands; line and column count from 1."""
+    """A position in a template; line and column count from 1."""
 
     file: str
     line: int
@@ -37,7 +37,7 @@ class TemplateError(IotStreamError):
     """A template can't be used."""
 
     def __init__(self, place: Place, text: str) -> None:
-        """Create the error from where it is and what is wrong."""
+        """Create the error from a position and a message."""
         super().__init__(f"{place}: {text}")
 
 
@@ -84,7 +84,7 @@ def parse(text: str, file: str) -> list[str | Call]:
 
 
 class _Source:
-    """A template without its line breaks, and where each character stood."""
+    """A template without its line breaks, and the original position of each character."""
 
     def __init__(self, text: str, file: str) -> None:
         kept = [index for index, character in enumerate(text) if character not in "\r\n"]
@@ -100,7 +100,7 @@ class _Source:
 
 
 def _call(source: _Source, start: int) -> tuple[Call, int]:
-    """Return the call whose `{{` is at `start`, and the position behind its `}}`."""
+    """Return the call whose `{{` is at `start`, and the position after its `}}`."""
     place = source.place(start)
     found = _NAME.match(source.text, start + 2)
     if found is None:

@@ -1,4 +1,4 @@
-"""Write values as JavaScript's `String()` does (ECMA-262, ToString), for so faker.js puts them into text. Pure."""
+"""Write values as JavaScript's `String()` does (ECMA-262, ToString), as faker.js does for text. Pure."""
 
 import datetime as dt
 from typing import Any

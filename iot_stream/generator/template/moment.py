@@ -85,7 +85,7 @@ def _half(when: dt.datetime) -> str:
 
 
 def _zone(when: dt.datetime) -> str:
-    """Return "UTC" in UTC; moment knows no name of a local zone."""
+    """Return "UTC" in UTC, else an empty text, because moment has no names for local zones."""
     return "UTC" if when.tzinfo is dt.UTC else ""
 
 

@@ -1,4 +1,4 @@
-"""Words for the helpers that the package Faker has none for: shops, hackers, jobs, accounts, counties."""
+"""Words for helpers that the package Faker lacks: shops, hackers, jobs, accounts, counties."""
 
 from typing import Final
 

@@ -27,7 +27,7 @@ def launch(server: OpenSearch, aws: Ministack, port: int, log: Path) -> Process:
 
 
 def wait(process: Process, server: OpenSearch, port: int) -> None:
-    """Return once it responds, with whatever OpenSearch says.
+    """Return once the gateway responds, with any status.
 
     Raises:
         SetupError: it did not come up; names its log.

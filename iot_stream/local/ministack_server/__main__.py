@@ -110,7 +110,7 @@ PythonTemplateLoader, engine.CfnLoader = engine.CfnLoader, TemplateLoader
 
 
 def read_json(text: Any) -> Any:
-    """Parse JSON as `json.loads` does; what the faster parser refuses, the standard library may still take."""
+    """Parse JSON as `json.loads` does; fall back to it for what the faster parser rejects."""
     try:
         return pydantic_core.from_json(text)
     except ValueError:
@@ -158,7 +158,7 @@ def _credential(access_key: str, token: str) -> Any:
 
 
 def _role_arn(credential: Any) -> str:
-    """Return the ARN of the role, which the session's ARN has without the role's path; empty if it is deleted."""
+    """Return the full ARN of a session's role, whose path the session's ARN lacks; empty if the role was deleted."""
     name = credential.principal_arn.split("/")[1]
     role = iam._roles.get_scoped(credential.account_id, None, name)  # noqa: SLF001 - no public look-up without a request
     return role["Arn"] if role else ""
@@ -217,7 +217,7 @@ async def _serve_signed(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _claim_failure(headers: list[tuple[bytes, bytes]], query: dict[str, list[str]]) -> Any:
-    """Return why the request can't be signed by a key of this stack whatever its body is, else None.
+    """Return why the request can't be signed by a key of this stack with any body, or None.
 
     A second Authorization header, or credentials in the query string too, could name another key than the verified one.
     """

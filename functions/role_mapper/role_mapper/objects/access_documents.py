@@ -76,7 +76,7 @@ def alerts_role(readings: Iterable[str], alerts: str, description: str) -> dict[
 
 
 def same_role(found: Document, wanted: Document) -> bool:
-    """Return whether the role that was read grants exactly what the wanted one does, whatever the order."""
+    """Return whether the role that was read grants exactly the same as the desired one, in any order."""
     return _essence(found) == _essence(wanted)
 
 

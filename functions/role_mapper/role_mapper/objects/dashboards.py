@@ -79,7 +79,7 @@ class Dashboards:
         return (self.kind, self.name)
 
     def ensure(self) -> list[Change]:
-        """Ship the saved objects, but for those that people changed: they are kept, or copied first.
+        """Import the saved objects; keep those that people changed, or copy them first.
 
         Raises:
             OwnershipError: someone else made a component template of the record's name and `take_over` is off.
@@ -117,7 +117,7 @@ class Dashboards:
         return changes + elsewhere
 
     def remove(self) -> list[Change]:
-        """Delete the saved objects that were shipped, but for those that people changed.
+        """Delete the imported saved objects, except those that people changed.
 
         Raises:
             CallError: a call failed, or one of them reads back.
@@ -219,7 +219,7 @@ class Dashboards:
         return found
 
     def _take_away(self, records: Records, found: dict[str, SavedObject]) -> list[Change]:
-        """Delete what is as it was shipped, and check that it is gone."""
+        """Delete the unchanged objects, and check that they no longer exist."""
         changes, deleted = [], []
         for key, record in records.items():
             each = found.get(key)
@@ -242,6 +242,6 @@ class Dashboards:
 
 
 def _records(record: Document | None) -> Records:
-    """Return what was recorded when the objects were last shipped."""
+    """Return the records of the last shipped objects."""
     records: Records = ((record or {}).get("_meta") or {}).get("saved_objects") or {}
     return records

@@ -1,4 +1,4 @@
-"""What an index has against what the stream wants of it, as documents (pure).
+"""Compare an index with what the stream needs, as documents (pure).
 
 OpenSearch adds a field to an existing index, but it changes no field's type or format ("Create or update mappings":
 illegal_argument_exception, "cannot be changed from type").
@@ -20,7 +20,7 @@ _FIELD_BLOCKS = ("read_only", "read_only_allow_delete", "metadata")
 
 @dataclass(frozen=True)
 class Difference:
-    """How a mapping differs from the one that is wanted.
+    """How a mapping differs from the desired one.
 
     Attributes:
         update: the body of a `PUT INDEX/_mapping` that adds what is missing; empty if nothing is.
@@ -42,7 +42,7 @@ def is_mapping(found: object) -> bool:
 
 
 def difference(found: Document, wanted: Document) -> Difference:
-    """Return how the mapping of an index, or of a template, differs from the one that is wanted.
+    """Return how the mapping of an index or a template differs from the desired one.
 
     Fields that are not wanted are no difference: an older version of the stream wanted them, or somebody else does.
 
@@ -89,7 +89,7 @@ def _text(value: object) -> str:
 
 
 def _described(mapping: Document, other: Document) -> str:
-    """Return the type, with what else is told of it where the other one has the same type."""
+    """Return the type, with its parameters if the other field has the same type."""
     kind = str(_value(mapping, "type"))
     if kind != _value(other, "type"):
         return kind
@@ -98,7 +98,7 @@ def _described(mapping: Document, other: Document) -> str:
 
 
 def different_settings(found: Document, wanted: Document) -> list[str]:
-    """Return a phrase for each index setting that is not as wanted; both nested, as templates have them.
+    """Return a phrase for each index setting that differs; both are nested, as in templates.
 
     Args:
         found: the `settings` of a simulated index.
@@ -120,7 +120,7 @@ def _flat(settings: Document, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def trouble(settings: Document) -> str:
-    """Return why an index takes no documents: `closed`, or which block it has; empty if it takes them.
+    """Return why an index accepts no documents: `closed`, or its block; empty if it accepts them.
 
     Args:
         settings: flat, as `GET INDEX?flat_settings=true` has them.
@@ -131,7 +131,7 @@ def trouble(settings: Document) -> str:
 
 
 def takes_fields(settings: Document) -> bool:
-    """Return whether fields can be added to an index, as can be to a closed or write-blocked one."""
+    """Return whether fields can be added to an index; closed and write-blocked indices allow it."""
     return not any(_blocked(settings, kind) for kind in _FIELD_BLOCKS)
 
 

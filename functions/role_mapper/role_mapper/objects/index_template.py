@@ -59,7 +59,7 @@ class _ComposableTemplate(Template):
 
     @override
     def same(self, found: Document, desired: Document) -> bool:
-        """Return whether they say the same; the domain adds an empty `composed_of`."""
+        """Return whether the templates are equal; the domain adds an empty `composed_of`."""
         return {key: value for key, value in found.items() if value != []} == desired
 
 

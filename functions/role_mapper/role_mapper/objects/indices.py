@@ -1,4 +1,4 @@
-"""The effect on the stream's indices: what the next one will get, and what those that exist have.
+"""Check the effect on the stream's indices, both the next one and the existing ones.
 
 An index template shapes new indices only, and only if no other template wins. So both are asked for ("Simulate index
 template" and "Get index", OpenSearch documentation); fields that existing indices lack are added to them.
@@ -66,9 +66,9 @@ class Indices:
 
     Args:
         domain: where they are.
-        properties: what they should be like.
-        template: the stream's index template, which knows what it was before this request. What was wrong by that
-            already is told, but is no failure: otherwise a rollback would fail as well, and leave the stack stuck.
+        properties: the desired properties.
+        template: the stream's index template, with its state before this request. Problems that already existed then
+            are reported but are not a failure; otherwise a rollback would fail too and leave the stack stuck.
     """
 
     kind = INDICES
@@ -81,7 +81,7 @@ class Indices:
         self._template: Document = files.index_template(properties, "")["template"]
 
     def ensure(self) -> list[Change]:
-        """Check what the next index will get, and add to the existing ones the fields that they lack.
+        """Check the mapping of the next index, and add missing fields to existing indices.
 
         Raises:
             EffectError: another template wins over the stream's, or the one index that is written to has a field as
@@ -188,11 +188,11 @@ class Indices:
         return self._index_template.before if self._index_template else None
 
     def _is_live(self, index: _Index) -> bool:
-        """Return whether it is written to without end: then no newer index comes that is right."""
+        """Return whether the index is written to indefinitely, so that no newer index replaces it."""
         return not self._properties.rotates and index.name == self.name
 
     def _roll_over(self, indices: list[_Index]) -> str:
-        """Start a new index behind the alias, where the one that is written to has a field as something else."""
+        """Roll over to a new index if the write index has a field with a conflicting type."""
         wrong = [index for index in indices if index.is_write_index and index.difference.conflicts]
         if self._properties.rotates or not wrong:
             return ""

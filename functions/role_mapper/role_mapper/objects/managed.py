@@ -1,4 +1,4 @@
-"""How every object on the domain is made and removed: find, claim, compare, write, read back.
+"""Create and remove objects on the domain: find, claim, compare, write, read back.
 
 A kind of object defines only how it is found, what it should be and how the two are compared, and how it is written and
 deleted where a PUT and a DELETE of its path are not enough. `ensure` and `remove` are safe to repeat as a whole at any
@@ -28,7 +28,7 @@ class ManagedObject(ABC):
         kind: of which kind it is, as reports name it.
         name: its name on the domain.
         title: kind and name, as errors name it.
-        path: where the domain's API has it.
+        path: the object's path in the domain's API.
         adopt: whether an object of that name that someone else made may be replaced (TakeOver).
     """
 
@@ -44,14 +44,14 @@ class ManagedObject(ABC):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What tells it from every other object: one that has the same before and after an update is not removed."""
+        """The identity of the object; an object with the same identity before and after an update is not removed."""
         return (self.kind, self.name)
 
     # ---- what a kind of object says ----
 
     @abstractmethod
     def find(self) -> Document | None:
-        """Return the object as it is on the domain, None if the domain says that there is none."""
+        """Return the object on the domain, or None if it does not exist."""
 
     @abstractmethod
     def description(self, found: Document) -> object:
@@ -63,7 +63,7 @@ class ManagedObject(ABC):
 
     @abstractmethod
     def same(self, found: Document, desired: Document) -> bool:
-        """Return whether the object is as it should be, whatever the domain adds to it."""
+        """Return whether the object is as desired, apart from what the domain adds to it."""
 
     # ---- what some kinds say otherwise ----
 
@@ -112,7 +112,7 @@ class ManagedObject(ABC):
         """Return the remark on what is left after the removal."""
         return "" if left is None else "entries of others are left in it"
 
-    # ---- the same for every kind ----
+    # ---- common to all kinds ----
 
     def ensure(self) -> list[Change]:
         """Create the object, or update it to the desired one.

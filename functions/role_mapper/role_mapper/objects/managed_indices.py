@@ -1,4 +1,4 @@
-"""The indices of a stream as Index State Management (ISM) has them: which policy each follows, and its own copy of it.
+"""Read a stream's indices in Index State Management (ISM): the policy of each, and its copy of the policy.
 
 Contract: OpenSearch documentation, "ISM API", and the plugin 3.4.0.0 itself (tests/fixtures/index-management.json).
 """
@@ -60,7 +60,7 @@ def read(domain: Domain, index_name: str) -> dict[str, ManagedIndex]:
 
 
 def tell(domain: Domain, verb: str, indices: list[str], body: dict[str, str] | None = None) -> set[str]:
-    """Put indices on a policy or take them off it; return those that are closed, which ISM leaves as they are.
+    """Attach indices to a policy or detach them; return the closed ones, which ISM does not change.
 
     Args:
         domain: where they are.
@@ -89,6 +89,6 @@ def tell(domain: Domain, verb: str, indices: list[str], body: dict[str, str] | N
 
 
 def _failure(explained: Document) -> str:
-    """Return what the plugin says of a step of the policy that has failed for an index; empty if none has."""
+    """Return the plugin's message about a failed step of the policy for an index; empty if none failed."""
     failed = any((explained.get(part) or {}).get("failed") is True for part in ("action", "retry_info"))
     return explanation((explained.get("info") or {}).get("message")) if failed else ""

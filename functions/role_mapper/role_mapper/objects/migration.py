@@ -1,4 +1,4 @@
-"""Put an index that is in the way behind a write alias of its name, with all its readings.
+"""Replace an index that has the name of the write alias by that alias, and keep all its readings.
 
 Contract: OpenSearch documentation, "Clone index" (the copy shares the files of the original, whose writes are blocked
 meanwhile) and "Alias", whose actions `remove_index` and `add` are applied together or not at all: at no moment is
@@ -67,7 +67,7 @@ def _is_copy(name: str, index: Document, index_name: str, source: Document) -> b
 
 
 def _blocked(domain: Domain, index_name: str) -> None:
-    """Block the index's writes, so that the copy has all that it will ever have."""
+    """Block writes to the index, so that the copy will be complete."""
     domain.call("PUT", path(index_name, "_block", "write"))
     found = stream_indices.read(domain, index_name).get(index_name)
     if found is None or found["settings"].get(_WRITE_BLOCK) != "true":
@@ -87,7 +87,7 @@ def _copied(domain: Domain, index_name: str, target: str) -> None:
 
 
 def _count(domain: Domain, index: str) -> int:
-    """Return how many documents an index has.
+    """Return the number of documents in an index.
 
     Raises:
         CallError: not all of its shards have responded.
@@ -106,7 +106,7 @@ def _count(domain: Domain, index: str) -> int:
 
 
 def _switched(domain: Domain, index_name: str, target: str, source: Document) -> None:
-    """Put the alias in place of the index, with whatever other aliases it has, and check it."""
+    """Replace the index by the alias, keep its other aliases, and check the result."""
     indices = stream_indices.read(domain, index_name)
     if index_name in indices:
         others = [{"add": {"index": target, "alias": alias} | told} for alias, told in source["aliases"].items()]
@@ -121,7 +121,7 @@ def _switched(domain: Domain, index_name: str, target: str, source: Document) ->
 
 
 def _unblock(domain: Domain, index_name: str) -> None:
-    """Let the index take documents again, if it is still there."""
+    """Allow writes to the index again, if it still exists."""
 
     def unblock() -> None:
         if index_name in stream_indices.read(domain, index_name):

@@ -84,7 +84,7 @@ class RetentionPolicy(ManagedObject):
 
     @override
     def follow_up(self, written: Document) -> tuple[bool, str]:
-        """Put the indices on the policy that follow none, or another copy of it; those with another policy keep it."""
+        """Attach the indices without a policy or with an old copy of it; those with another policy keep theirs."""
         wanted = self._out_of_line(written)
         closed = managed_indices.tell(
             self.domain, "remove", [name for name, index in wanted.items() if index.policy is not None]
@@ -176,7 +176,7 @@ class RetentionPolicy(ManagedObject):
         return files.is_retained(name, self._properties)
 
     def _is_parted_otherwise(self, name: str) -> bool:
-        """Return whether it was created by the other of rotation and rollover, so its age says nothing."""
+        """Return whether the index was created by the other method (rotation or rollover), so its age is irrelevant."""
         return files.is_of_stream(name, self.name) and not self._is_retained(name)
 
     def _out_of_line(

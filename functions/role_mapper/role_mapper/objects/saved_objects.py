@@ -59,7 +59,7 @@ def untouched(found: SavedObject, record: Record | None) -> bool:
 def decide(
     wanted: SavedObject, found: SavedObject | None, record: Record | None, *, overwrite: bool
 ) -> tuple[Outcome, str]:
-    """Return what to do with one object, and why where that is not obvious.
+    """Return what to do with one object, and why if that is not obvious.
 
     Args:
         wanted: as this version of the function ships it.
@@ -78,7 +78,7 @@ def decide(
 
 
 def kept_copy(found: SavedObject) -> dict[str, Any]:
-    """Return the same object under an id and a title of its own; the same change makes the same copy."""
+    """Return a copy of the object with its own id and title; the same change gives the same copy."""
     attributes = {**found["attributes"], "title": f"{found['attributes'].get('title', '')} (kept copy)"}
     copy = {key: found[key] for key in ("type", "references", "migrationVersion") if key in found}
     return copy | {"id": f"{found['id']}-kept-{fingerprint(found)}", "attributes": attributes}

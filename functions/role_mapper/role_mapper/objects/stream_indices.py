@@ -1,4 +1,4 @@
-"""The indices of a stream as the domain has them: names, aliases, mappings and settings."""
+"""Read the indices of a stream: names, aliases, mappings and settings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The alias that rollover needs: called as the stream's index, it leads to the one index that is written to.
+"""Maintain the write alias for rollover: it has the name of the stream's index and points to the write index.
 
 Contract: OpenSearch documentation, "Roll over index" and ISM's action "rollover"; the plugin 3.4.0.0 itself was seen to
 roll over so, under a delivery role. Firehose writes to an alias as to an index, with the action `index`; a data stream
@@ -33,7 +33,7 @@ class WriteAlias:
         self._properties = properties
 
     def ensure(self) -> list[Change]:
-        """Make the alias, with the first index behind it, or repair it; nothing where nobody writes to one.
+        """Create the alias with its first index, or repair it; do nothing if the stream needs none.
 
         Raises:
             EffectError: an index has the alias's name, and there never was an alias.
@@ -88,7 +88,7 @@ class WriteAlias:
         return problems
 
     def _unset(self, rolled: dict[str, Document]) -> list[str]:
-        """Return the indices that Index State Management would not roll over; a closed or blocked one takes nothing."""
+        """Return the indices that Index State Management would not roll over, except closed and blocked ones."""
         if not self._properties.rolls_over or not stream_indices.are_managed(self._domain):
             return []
         return [
