@@ -1,8 +1,8 @@
 """Decide what opens and what closes for one device, and for the pipeline (pure).
 
-Nothing here depends on how often it runs: a reading that was judged before changes nothing, a run that was missed is
-made up for by the next one, and time is that of arrivals, not of the function's clock. Silence is counted to the moment
-up to which everything has been delivered, so that a late pipeline, or a part of it, makes no device silent.
+The result does not depend on how often this runs: a reading that was evaluated before changes nothing, and the next run
+makes up for a missed one. Times are those of arrivals, not of the function's clock. Silence is measured up to the time
+before which everything has been delivered, so that late delivery, even of a part, makes no device silent.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ class Stretch:
     """How far back a condition held, according to the latest readings.
 
     Attributes:
-        first: when the first reading arrived for which it held; None: there was none.
-        interrupted: when the latest arrived for which it did not; None: there was none.
-        last: when the latest arrived for which it held; None: there was none.
+        first: arrival of the first reading for which it held, or None.
+        interrupted: arrival of the latest reading for which it did not hold, or None.
+        last: arrival of the latest reading for which it held, or None.
     """
 
     first: int | None = None
@@ -35,8 +35,8 @@ class Stretch:
         """Return since when it has held without an interruption.
 
         Args:
-            known: since when it held, as the last run left it; None: it did not.
-            at: when the latest reading arrived; it held for that one.
+            known: since when it held according to the last run, or None.
+            at: arrival of the latest reading, for which it held.
         """
         for candidate in (known, self.first):
             if candidate is not None and (self.interrupted is None or self.interrupted < candidate):
@@ -58,15 +58,15 @@ class Observation:
     """What the latest readings show about one device.
 
     Attributes:
-        device: which one.
-        last_seen: when the latest arrived.
-        clock: the latest reading's own time.
-        values: the latest value of each measure that was there.
-        values_at: when each of those arrived.
+        device: the device's id.
+        last_seen: arrival of the latest reading.
+        clock: device time of the latest reading.
+        values: the latest value of each measure that the readings have.
+        values_at: the arrival of each of these values.
         beyond: since when readings may have been beyond a limit, by the rule's name.
         within: since when they may have been far enough within it.
-        count: how many readings that are.
-        over: what was beyond a limit for long enough and is not any more, by the rule's name.
+        count: the number of these readings.
+        over: episodes beyond a limit that were long enough and have ended, by the rule's name.
     """
 
     device: DeviceId
@@ -89,7 +89,7 @@ class Moment:
         now: the function's clock.
         horizon: the latest arrival that has been delivered.
         grace: milliseconds by which one device's readings may be delivered later than another's.
-        delivered: everything that arrived before has been delivered: silence is counted to it.
+        delivered: everything that arrived before this time has been delivered; silence is measured up to it.
         judges_silence: whether the pipeline has been on time for long enough.
     """
 
@@ -115,9 +115,9 @@ def decide(
     """Return what to write about one device.
 
     Args:
-        rules: what is watched.
-        known: the device as the last run left it; None: it is new.
-        seen: what its latest readings say; None: there were none lately.
+        rules: the alert rules.
+        known: the device's state after the last run; None for a new device.
+        seen: the observation from its latest readings; None if there were none.
         open_alerts: its open alerts, by the rule's name. They take precedence over `known`.
         moment: the run.
     """

@@ -1,8 +1,8 @@
 """The documents of the alerts index, and their ids (pure).
 
-One index holds three kinds: an `alert` for each time that something was wrong, a `device` for each device with its
-latest values, and one `run` with what the function itself must remember. Times are epoch milliseconds here and in
-`memory`, ISO 8601 in fields that people search.
+One index holds three kinds of documents: an `alert` for each alert, a `device` for each device with its latest values,
+and one `run` with the function's own state. Times are epoch milliseconds here and in `memory`, and ISO 8601 in fields
+that people search.
 """
 
 import hashlib
@@ -57,14 +57,14 @@ class Alert:
     """An alert, from its opening to its closing.
 
     Attributes:
-        rule: its rule's name.
-        device: None where it is about the pipeline.
+        rule: the rule's name.
+        device: the device's id, or None for an alert about the pipeline.
         opened_at: epoch milliseconds; part of the id.
-        since: when it began, as far as readings tell.
+        since: when the condition began, according to the readings.
         value: the value at opening, for a limit or a clock.
-        text: what people read.
+        text: the displayed text.
         opened_run: the run that opened it.
-        closed_at, closed_run: None while it is open.
+        closed_at, closed_run: when and by which run it was closed; None while it is open.
     """
 
     rule: str
@@ -123,11 +123,11 @@ class Device:
     """The known state of one device.
 
     Attributes:
-        id: which one.
-        last_seen: when its latest reading arrived.
+        id: the device's id.
+        last_seen: arrival of its latest reading.
         values: the latest value of each measure.
-        values_at: when each of them arrived.
-        timers: of each rule that has one running, by the rule's name.
+        values_at: the arrival of each of these values.
+        timers: the running timers, by the rule's name.
         alerts: the names of the rules whose alerts are open.
     """
 

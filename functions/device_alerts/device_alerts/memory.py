@@ -1,6 +1,7 @@
 """The state that the function keeps between runs, in one document of the alerts index (pure).
 
-The document is changed only where it is still as it was read (`if_seq_no`): of two runs at the same time one goes on.
+The document is written only if it has not changed since it was read (`if_seq_no`), so only one of two concurrent runs
+continues.
 """
 
 from collections.abc import Mapping
@@ -17,14 +18,14 @@ class Memory:
     """The state that one run passes to the next.
 
     Attributes:
-        run: number of the latest run that began.
-        lease_until: until when it may be at work; no other run begins before. 0: it has ended.
+        run: number of the latest run that started.
+        lease_until: end of that run's lease, before which no other run starts; 0 if the run has ended.
         announced: every change up to this run has been published.
-        horizon: the latest arrival that has been judged completely.
-        on_time_since: since when the pipeline has been on time; None: it is late, or it is not known.
-        measured: whether the delivery stream has had metrics: then their absence says nothing, and is no news.
-        outbox: the message that is being published.
-        outbox_run: every change up to this run is in it.
+        horizon: the latest arrival that has been evaluated completely.
+        on_time_since: since when the pipeline has been on time; None if it is late or unknown.
+        measured: whether the delivery stream has had metrics; if it has, missing metrics do not mean a new stream.
+        outbox: the message to publish.
+        outbox_run: the last run whose changes are in the message.
     """
 
     run: int = 0

@@ -1,7 +1,7 @@
 """Find episodes beyond a limit that began and ended between two runs.
 
-The aggregations of a page show only since when the latest value has been beyond a limit. If more may have happened,
-the device's readings are read one by one, for as many devices as one run has time for.
+The aggregations of a page show only since when the latest value has been beyond a limit. If there may have been earlier
+episodes, the device's readings are read one by one, for as many devices as the time of a run allows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ class Missed:
     """Finds what the pages of one run do not show.
 
     Args:
-        rules: what is watched.
+        rules: the alert rules.
         search: searches the readings.
     """
 
@@ -46,10 +46,10 @@ class Missed:
         """Return the page with its completed episodes added.
 
         Args:
-            page: what was seen of each device.
-            known: the devices as the last run left them.
+            page: the observation of each device.
+            known: the devices' states after the last run.
             open_alerts: of each device, by the rule's name.
-            horizon: the latest arrival that is judged.
+            horizon: the latest arrival to evaluate.
         """
         found = dict(page)
         suspects: list[Observation] = []
@@ -99,8 +99,8 @@ def episode(rule: Rule, values: Iterable[tuple[int, float]], since: int | None) 
 
     Args:
         rule: the limit.
-        values: when each value arrived, and the value; in order.
-        since: since when the value had been beyond the limit before them; None: it was not.
+        values: the arrival and the value of each reading, in order.
+        since: since when the value was beyond the limit before these readings, or None.
     """
     until, worst = None, 0.0
     for at, value in values:

@@ -2,9 +2,9 @@
 
 Contract: Amazon Data Firehose, "Monitor Amazon Data Firehose with CloudWatch metrics":
 `DeliveryToAmazonOpenSearchService.DataFreshness` is "the age (from getting into Firehose to now) of the oldest record
-in Firehose. Any record older than this age has been delivered"; `KinesisMillisBehindLatest` says how far reading is
-behind the stream. Their maxima are those of the slowest shard. `GetMetricStatistics` returns points in no order; a
-point's time is the beginning of its period.
+in Firehose. Any record older than this age has been delivered"; `KinesisMillisBehindLatest` is how far reading is
+behind the stream. Their maxima are those of the slowest shard. `GetMetricStatistics` returns points in no particular
+order; a point's time is the start of its period.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ class Progress:
     """The progress shown by the metrics; unknown for a delivery stream that has none yet.
 
     Attributes:
-        through: everything that arrived before has been delivered; None: not known.
-        age: milliseconds that the oldest undelivered reading is old now.
-        most: the same, at most, lately.
+        through: everything that arrived before this time has been delivered; None if unknown.
+        age: age of the oldest undelivered reading, in milliseconds.
+        most: the largest such age in the window of metrics.
     """
 
     through: int | None = None
@@ -57,7 +57,7 @@ class CloudWatch:
     """Asks CloudWatch; a call may raise as botocore does.
 
     Args:
-        client: of CloudWatch.
+        client: a CloudWatch client.
         delivery_stream: its name.
         buffers: milliseconds that the delivery stream may hold a record.
     """

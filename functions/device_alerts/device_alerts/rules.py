@@ -1,7 +1,7 @@
 """The rules of alerts, as `iot-stream readings build` writes them from the description (pure but for `load`).
 
-The description itself belongs to the enrichment function, and no function imports another: `rules.json` is what this
-one needs of it, and `make check` fails until it follows.
+The description belongs to the enrichment function, and functions do not import each other. So `rules.json` holds the
+part of it that this function needs, and `make check` fails if the file is out of date.
 """
 
 import json
@@ -34,10 +34,10 @@ class Limit:
 
     Attributes:
         field: the measure's name in the document.
-        label: how people read it.
-        unit: with a blank before it; empty for none.
-        value: beyond it a value is out of bounds.
-        after: seconds that it must be beyond, and later within, before an alert opens and closes.
+        label: the displayed name.
+        unit: with a leading blank; empty if there is none.
+        value: the threshold.
+        after: seconds that a value must be beyond the threshold to open an alert, and within it to close the alert.
         margin: how far within the threshold a value must be for the alert to close.
         optional: whether a reading may lack the measure.
     """
@@ -90,16 +90,16 @@ class Rules:
     """All rules.
 
     Attributes:
-        title: of the dashboard, for messages.
+        title: the dashboard's title, for messages.
         device: the field that says which device took a reading.
-        device_label: how people read it.
+        device_label: the displayed name of that field.
         time: the field with the device's own time.
-        arrival: the field with the time at which AWS took the record.
+        arrival: the field with the time at which AWS received the record.
         silent_after: seconds without a reading after which a device counts as silent.
         clock_ahead: seconds that a device's clock may be ahead of the arrival.
         clock_behind: seconds that its latest reading may be older than the arrival.
         required: the measures that every reading has.
-        optional: those that it may lack.
+        optional: the measures that a reading may lack.
         limits: the rules with a threshold.
     """
 

@@ -1,16 +1,16 @@
 """One run: claim it, judge the fleet page by page, write what changed, publish it, and remember how far it came.
 
-What is promised, whenever a run is missed, killed, or begun twice:
+Guarantees, even if a run is missed, killed, or started twice:
 
-- A change is published once its alert is in the index, at the latest by the next run that reaches its end.
-- It is published once, except that a run which is killed after SNS took the message and before this was written down
-  leaves the same message, with the same id, to the next run; that one says that it may be a repetition.
-- Two runs never work at the same time: the second finds the first one's lease, which ends with its time-out.
-- While SNS takes nothing, the fleet is judged all the same: publishing comes last, and its error ends the run.
-- While CloudWatch does not say how far delivery has come, everything but silence is judged, and its error ends the run.
+- A change is published after its alert is in the index, at the latest by the next run that completes.
+- It is published once, with one exception: if a run is killed after SNS accepted the message and before this is
+  recorded, the next run publishes it again, with the same id and a note that it may be a duplicate.
+- Two runs never work at the same time: the second finds the first one's lease, which ends with the function's timeout.
+- While SNS fails, the fleet is still evaluated: publishing comes last, and its error ends the run.
+- While CloudWatch fails, everything but silence is evaluated, and the error ends the run.
 
-Each step leaves the index so that the next run goes on from it; `tests/unit/test_device_alerts_run.py` ends runs
-between any two steps.
+Each step leaves the index in a state from which the next run can continue; `tests/unit/test_device_alerts_run.py` ends
+runs between any two steps.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -105,14 +105,14 @@ class Summary:
     """What a run did.
 
     Attributes:
-        run: its number.
-        skipped: why it did nothing.
+        run: the run's number.
+        skipped: why the run did nothing.
         devices: how many were judged, each as often as it was.
         not_looked_at: of these, whose readings were not read one by one though they may have been beyond a limit
             between two runs: they were judged by their latest values (`device_alerts.missed`).
-        opened, closed: how many alerts.
-        messages: how many were published.
-        forgotten: how many devices and alerts were deleted.
+        opened, closed: numbers of alerts.
+        messages: number of published messages.
+        forgotten: number of deleted devices and alerts.
     """
 
     run: int
@@ -133,9 +133,9 @@ class Run:
         settings: names and delays.
         index: the indices.
         publish: sends one message to the topic.
-        progress: says how far delivery has come by a time; may raise.
-        clock: epoch milliseconds.
-        lease: milliseconds until the function's time-out.
+        progress: returns how far delivery has come at a time; may raise.
+        clock: returns epoch milliseconds.
+        lease: milliseconds until the function's timeout.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class Run:
     def _progressed(self) -> tuple[Progress | None, Exception | None]:
         """Return how far delivery has come, or None if unknown, with the reason if a call failed.
 
-        A new delivery stream has no metrics. One that had some and has none now is not known to be on time.
+        A new delivery stream has no metrics. If a stream had metrics and has none now, its progress is unknown.
         """
         try:
             progress = self._progress(self._clock())
@@ -343,7 +343,7 @@ class Run:
     def _announce(self) -> None:
         """Publish what changed since the last message; record the message first, and then that it was sent.
 
-        A message that an earlier run left comes first; what changed since is the next one.
+        A message that an earlier run left is published first; later changes are in the next message.
         """
         if self._memory.outbox is not None:
             self._send(repeated(self._memory.outbox), self._memory.outbox_run)
