@@ -1,7 +1,7 @@
 """Where replayed records go: readings into the stream, documents into their index.
 
-A document has an id, so indexing it again changes nothing. A record that is put into a stream twice is there twice:
-each gets a partition key of its own, and where a response was lost the stream is read to see whether it arrived.
+A document has an id, so indexing it again changes nothing. A record that is put into a stream twice is there twice. So
+each record gets a unique partition key; if a response was lost, the stream is searched for these keys.
 """
 
 import hashlib
@@ -65,8 +65,8 @@ class StreamDestination:
     """Puts records into a Kinesis data stream (API reference, PutRecords).
 
     Args:
-        kinesis: a boto3 client; its own retries are switched off, because a repeated PutRecords puts its records twice.
-            What only reads is repeated here.
+        kinesis: a boto3 client; its retries are disabled, because a repeated PutRecords puts its records twice. Read
+            calls are retried here.
         stream: the stream's name.
         pace: how fast.
         clock: seconds since the epoch.

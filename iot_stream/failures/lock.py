@@ -1,8 +1,8 @@
 """One replay at a time for each bucket: a lock object that only one can create, and that a dead replay does not keep.
 
 S3's conditional writes decide who gets it ("How to prevent object overwrites with conditional writes", Amazon S3 user
-guide): `If-None-Match: *` creates it, `If-Match` renews it or takes it over. A replay that was killed is told by its
-process where it ran here, else by its silence.
+guide): `If-None-Match: *` creates it, `If-Match` renews it or takes it over. A killed replay is
+detected by its process if it ran on this machine, else by a lock that is no longer renewed.
 """
 
 import json
@@ -61,7 +61,7 @@ class ReplayLock:
         s3: a boto3 S3 client.
         bucket: the backup bucket.
         clock: seconds since the epoch.
-        holder: who wants it.
+        holder: the process that takes the lock.
     """
 
     def __init__(self, s3: Any, bucket: str, clock: Callable[[], float], holder: Holder | None = None) -> None:

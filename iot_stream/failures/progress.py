@@ -1,9 +1,9 @@
 """Keep track of the replayed records of each failure object, in a small object in the bucket.
 
-So a replay that was interrupted, here or on another machine, goes on without sending anything twice.
+An interrupted replay can therefore continue, also on another machine, without sending a record twice.
 
-Before a batch is put into the stream, its lines are written down as pending; afterwards, as done. Where a replay ended
-in between, nobody was told whether the stream took the batch: the stream itself is asked then (destinations).
+Before a batch is put into the stream, its lines are recorded as pending, and afterwards as done. If a replay ended in
+between, it is unknown whether the stream accepted the batch, so the next replay searches the stream (destinations).
 """
 
 import json

@@ -30,11 +30,11 @@ class Options:
     """What to replay and how.
 
     Attributes:
-        selection: which records.
+        selection: the records to replay.
         limit: most records to send; None for all.
-        dry_run: change nothing, only say what would be sent.
-        check: leave a reading that the function would fail again where it is.
-        unsure: what to do with records of which nobody can tell whether an earlier replay sent them.
+        dry_run: change nothing; only report what would be sent.
+        check: leave a reading where it is if the function would reject it again.
+        unsure: what to do with records for which it is unknown whether an earlier replay sent them.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -104,8 +104,8 @@ class Replay:
 
     Args:
         stream: where readings go.
-        index: where documents go; called for when the first one is there, for most replays have none.
-        store: where progress is kept.
+        index: where documents go; created for the first document, because most replays have none.
+        store: keeps the progress.
         reasons: of the function.
         options: what to replay and how.
         clock: seconds since the epoch.

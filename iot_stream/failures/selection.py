@@ -24,15 +24,15 @@ class Selection:
     """Filters; an empty one takes every record.
 
     Attributes:
-        since_ms: earliest arrival (epoch milliseconds), inclusive. A record that does not say when it arrived is left
-            out as soon as a time is asked for.
+        since_ms: earliest arrival (epoch milliseconds), inclusive. A record without a time of arrival is not
+            selected if a time is given.
         until_ms: latest arrival, exclusive.
         codes: AWS's error codes.
         reasons: reasons, each whole (`field_missing: device_ts`) or without its field (`field_missing`).
         kind: processing failures or failed documents only.
 
     Raises:
-        SelectionError: no time is both.
+        SelectionError: no time is in the range.
     """
 
     since_ms: int | None = None

@@ -1,6 +1,7 @@
 """Read the records of a source backup (`S3BackupMode` AllDocuments), which are concatenated without a delimiter.
 
-So only JSON objects can be told apart; from the first byte that belongs to none, the rest of an object is one row.
+So only JSON objects can be separated. From the first byte that is not part of one, the rest of the S3 object is one
+row.
 """
 
 import codecs
@@ -37,7 +38,7 @@ class SourceBackup:
     def objects(self, until: datetime | None = None) -> Iterator[SourceObject]:
         """Yield the objects with source records written up to `until`, in the order of their keys.
 
-        Firehose backs up what is fed back like any other reading, so a feed that took what it finds would never end.
+        Firehose also backs up replayed readings, so without `until` a replay would never end.
 
         Raises:
             FailureReadError: the bucket can't be listed.
@@ -58,7 +59,8 @@ class SourceBackup:
     def records(self, entry: SourceObject) -> Iterator[FailedRecord]:
         """Yield the records of one object; one that can't be read has a `problem`.
 
-        When a record arrived is not written down: it is taken to be when its object was written, a buffer's time later.
+        The objects contain no arrival times; the time at which the object was written is used instead, which is up to a
+        buffer interval later.
         """
         key = entry.key
         try:

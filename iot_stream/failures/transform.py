@@ -48,7 +48,7 @@ def load_transform(path: Path, seconds: float = _SECONDS) -> Transform:
 
     Args:
         path: the script.
-        seconds: for one record, and for the script itself to load.
+        seconds: time limit for each record, and for loading the script.
 
     Raises:
         TransformError: the script can't be run or defines no such function; from the repair: it failed on the record.
@@ -108,10 +108,10 @@ def _where(error: BaseException, path: Path) -> str:
 def _guarded(what: str, seconds: float) -> Iterator[None]:
     """Redirect the block's output to stderr, because stdout is the command's; end the block after `seconds`.
 
-    The alarm reaches the main thread alone, and Python code alone: what hangs in C is ended by Ctrl-C at the earliest.
+    The alarm interrupts only Python code in the main thread; code that hangs in C does not end before Ctrl-C.
 
     Raises:
-        TransformTimeoutError: time was up.
+        TransformTimeoutError: the time limit was exceeded.
     """
     with contextlib.redirect_stdout(sys.stderr):
         if threading.current_thread() is not threading.main_thread():

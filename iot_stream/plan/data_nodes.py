@@ -129,7 +129,7 @@ def choose_nodes(need: Index, replicas: int, prices: NodePrices, *, burstable: b
 
     Args:
         need: of the indices.
-        replicas: copies; each wants a node of its own.
+        replicas: replicas of each shard; each needs another node.
         prices: of what may be used.
         burstable: whether t3.small.search may be used, and three nodes do without dedicated masters.
 

@@ -24,12 +24,12 @@ class Plan:
         work: what was asked.
         measured: the figures it was calculated with.
         mode: of the stream.
-        stacks: how often the template has to be deployed, the devices divided among them.
+        stacks: number of stacks, among which the devices are divided.
         whole: needs of all devices together.
         share: needs of one stack.
         nodes: of one stack's domain.
         parameters: of one stack, by their names in template.yaml.
-        limits: that the fleet crosses.
+        limits: the limits that the fleet exceeds.
         cost: of a month, of all stacks, by service.
     """
 
@@ -55,7 +55,7 @@ def make_plan(work: Workload, prices: Prices, measured: Measured, mode: StreamMo
         mode: of the stream; None takes the cheaper one.
 
     Raises:
-        PlanError: not even a stack for each device would do.
+        PlanError: even one stack per device would not be enough.
     """
     whole = needs_of(work, measured)
     mode = mode or min(("provisioned", "on-demand"), key=lambda each: stream_cost(whole, each, prices))
