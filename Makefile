@@ -156,6 +156,7 @@ lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes 
 		$(UV) pip install --quiet --dry-run --target build/lock --python-platform $$platform --python-version 3.13 \
 			--only-binary :all: --require-hashes -r requirements/$$name.txt || \
 			{ echo "requirements/$$name.txt: no wheels for $$platform" >&2; exit 1; }; done; done
+	@$(BIN)/python requirements/lock_licences.py
 	@$(BIN)/python requirements/lock_opensearch.py
 
 checkov: $(STAMPS)/uv  ## Look for insecure settings of the template; what is skipped has its reason there
