@@ -83,9 +83,9 @@ def update(
         shutil.rmtree(set_aside, ignore_errors=True)  # of an earlier delivery stream of that name
         local_stack.delivery_state.rename(set_aside)
         deliver(local_stack, stack)
-    if any(stack.output(name) != before.output(name) for name in ("IndexName", "BackupBucketName", "BackupPrefix")):
-        _stop_part(local_stack, LIVE_PAGE)
-        serve_live_page(local_stack)
+    # It reads names, description and dashboards once, at its start.
+    _stop_part(local_stack, LIVE_PAGE)
+    serve_live_page(local_stack)
     return stack
 
 

@@ -119,7 +119,7 @@ def test_an_update_keeps_the_parameters_that_the_stack_has(tmp_path: Path, monke
     made = deployments(monkeypatch, {name: "5", "IndexName": "kept by sam"})
     upkeep.update(stack_with(tmp_path), {"ShardCount": "2"})
     assert made.given == [{name: "5", "ShardCount": "2"}]
-    assert made.done == ["build sam-build.log"]
+    assert made.done == ["build sam-build.log", f"stop {LIVE_PAGE}", "live page"], "it shows a new panel or field"
 
 
 def test_an_unknown_parameter_is_refused_before_anything_is_built(
