@@ -18,44 +18,17 @@ from tests.unit import test_dashboards_description, test_dashboards_panels
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator
 
-LINE: dict[str, Any] = {
-    "panel": "one-panel-more",
-    "each": ["category"],
-    "name": "{{category.slug}}-one-more",
-    "title": "Readings by {{category.lower_label}}",
-    "w": 24,
-    "h": 14,
-}
-TEMPLATE: dict[str, Any] = {
-    "description": "Readings of each {{category.lower_label}}.",
-    "data": {
-        "name": "{{name}}",
-        "url": {
-            "index": "{{pattern}}",
-            "%context%": True,
-            "%timefield%": "{{time}}",
-            "body": {"size": 0, "aggs": {"kinds": {"terms": {"field": "{{category}}", "size": 10}}}},
-        },
-    },
-    "transform": [
-        {"calculate": "isValid(datum.aggregations) ? datum.aggregations.kinds.buckets : []", "as": "bucket"},
-        {"flatten": ["bucket"]},
-        {"calculate": "datum.bucket.key", "as": "category"},
-        {"calculate": "datum.bucket.doc_count", "as": "records"},
-    ],
-    "mark": {"type": "bar", "color": "#4477AA"},
-    "encoding": {
-        "x": {"field": "records", "type": "quantitative", "title": "Records"},
-        "y": {"field": "category", "type": "nominal", "title": "{{category.label}}"},
-    },
-}
+README = (DASHBOARDS / "README.md").read_text(encoding="utf-8")
+TEMPLATE: dict[str, Any] = json.loads(re.findall(r"^   ```json\n(.*?)^   ```$", README, re.MULTILINE | re.DOTALL)[0])
+LINE: dict[str, Any] = json.loads(re.findall(r'^ +({"panel".*})$', README, re.MULTILINE)[0])
+"""The panel that the page adds."""
 
 
 def folder_with(place: Path, *lines: dict[str, Any], template: str = json.dumps(TEMPLATE)) -> Path:
     """Return a copy of the dashboard's files with a template more, and with a row more, of `lines`."""
     folder = place / "dashboards"
     shutil.copytree(DASHBOARDS, folder)
-    (folder / "panels" / "one-panel-more.json").write_text(template, encoding="utf-8")
+    (folder / "panels" / f"{LINE['panel']}.json").write_text(template, encoding="utf-8")
     whole = json.loads((folder / "dashboard.json").read_text(encoding="utf-8"))
     whole["rows"].append(list(lines))
     (folder / "dashboard.json").write_text(json.dumps(whole), encoding="utf-8")
@@ -69,8 +42,8 @@ def test_the_tests_of_all_panels_bear_with_another_one(
     before = load()
     folder = folder_with(tmp_path, LINE)
     after = load(folder)
-    [panel] = [each for each in after.panels if each.kind == "one-panel-more"]
-    assert (panel.name, panel.title) == ("activity-one-more", "Readings by activity")
+    [panel] = [each for each in after.panels if each.kind == "category-count"]
+    assert (panel.name, panel.title) == ("activity-count", "Readings by activity")
     assert len(build(after)) == len(build(before)) + 1
     buckets = [{"key": "Walking", "doc_count": 7}]
     assert "Walking" in panel_svg(panel, {"aggregations": {"kinds": {"buckets": buckets}}}, width=400, height=200)
@@ -139,7 +112,7 @@ def test_two_panels_of_one_name_are_refused(name: str, tmp_path: Path) -> None:
     found = name.replace("{{category.slug}}", "activity")
     text = str(refused.value)
     assert (
-        f'dashboard.json: the name "{found}" is used twice; write another "name" for "panel": "one-panel-more"' in text
+        f'dashboard.json: the name "{found}" is used twice; write another "name" for "panel": "category-count"' in text
     )
     assert "one with {{measure.slug}} or {{category.slug}} in it" in text
 
@@ -156,8 +129,8 @@ def test_an_unknown_token_is_told_with_its_file(token: str, cure: str, tmp_path:
     """In a template, in a `$when` and in dashboard.json."""
     for number, (line, template, file) in enumerate(
         (
-            (LINE, json.dumps(TEMPLATE).replace("category.label", token), "one-panel-more.json"),
-            (LINE, json.dumps(TEMPLATE | {"params": [{"$when": token, "name": "p"}]}), "one-panel-more.json"),
+            (LINE, json.dumps(TEMPLATE).replace("category.label", token), "category-count.json"),
+            (LINE, json.dumps(TEMPLATE | {"params": [{"$when": token, "name": "p"}]}), "category-count.json"),
             (LINE | {"title": f"By {{{{{token}}}}}"}, json.dumps(TEMPLATE), "dashboard.json"),
         )
     ):
