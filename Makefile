@@ -141,17 +141,22 @@ bench: $(STAMPS)/bench $(STAMPS)/ministack build  ## Run the benchmarks side by 
 	$(BIN)/python -m benchmarks.generator
 	$(BIN)/python -m benchmarks.start
 
+# A release that was tampered with is mostly found within days: newer versions are at least this old. Nothing limits the
+# age with COOLDOWN= (a fix that can't wait, or an index that does not say when a file was uploaded).
+COOLDOWN ?= 7 days
+upgrade = $(UPGRADE) $(if $(and $(UPGRADE),$(COOLDOWN)),--exclude-newer '$(COOLDOWN)')
+
 # One lock for Linux and macOS, x86-64 and arm64, with the hashes of all their files (Windows is not supported).
 LOCK = --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-emit-package pywin32
 NO_COLORAMA = --no-emit-package colorama  # which only checkov needs outside Windows
 PLATFORMS = x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-apple-darwin aarch64-apple-darwin
 
-lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes newer versions)
+lock: $(STAMPS)/run  ## Pin and hash requirements/*.in (UPGRADE=--upgrade takes newer versions, of at least COOLDOWN)
 	@for name in setup run dev bench ministack audit; do \
-		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) $(LOCK) $(NO_COLORAMA) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
-	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) $(LOCK) requirements/checkov.in -o requirements/checkov.txt
+		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(upgrade) $(LOCK) $(NO_COLORAMA) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(upgrade) $(LOCK) requirements/checkov.in -o requirements/checkov.txt
 	@for name in device_alerts enrichment role_mapper; do \
-		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(UPGRADE) $(LOCK) $(NO_COLORAMA) requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
+		UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet $(upgrade) $(LOCK) $(NO_COLORAMA) requirements/$$name.in -o functions/$$name/requirements.txt || exit 1; done
 	@for platform in $(PLATFORMS); do for name in run ministack; do \
 		$(UV) pip install --quiet --dry-run --target build/lock --python-platform $$platform --python-version 3.13 \
 			--only-binary :all: --require-hashes -r requirements/$$name.txt || \
