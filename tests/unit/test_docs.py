@@ -96,3 +96,10 @@ def test_the_latest_release_is_the_version() -> None:
         r"^## (\d\S*) - \d{4}-\d\d-\d\d$", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert releases[:1] == [version]
+
+
+def test_every_environment_of_python_is_listed() -> None:
+    """Each requirements/NAME.in stands in the README beside it."""
+    folder = PROJECT / "requirements"
+    named = set(re.findall(r"`(\w+)`", (folder / "README.md").read_text(encoding="utf-8")))
+    assert {path.stem for path in folder.glob("*.in")} - named == set()

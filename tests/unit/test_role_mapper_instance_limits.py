@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from iot_stream.paths import PROJECT
+from iot_stream.plan.data_nodes import NODES_PER_DOMAIN
 from role_mapper.instance_limits import LIMITS, largest_buffer, most_nodes
 from tests.template import load_template
 
@@ -85,3 +87,15 @@ def test_a_domain_has_as_many_nodes_as_awss_page_says(kind: str, nodes: int) -> 
     """By "Total node limit by instance family", for OpenSearch 2.17 and above."""
     assert most_nodes(kind) == nodes
     assert nodes <= load_template()["Parameters"]["InstanceCount"]["MaxValue"]
+
+
+def test_the_documents_have_the_same_numbers_of_nodes() -> None:
+    """The quota by default is `plan`'s; above it, every maximum that a type can have, and no other."""
+    rows = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    [row] = re.findall(r"^\| OpenSearch data nodes in a domain \|(.+)\| `InstanceCount` \|$", rows, re.MULTILINE)
+    said = {int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*\b", row)}
+    most = {most_nodes(kind) for kind in LIMITS}
+    assert said == most | {NODES_PER_DOMAIN}
+    count = load_template()["Parameters"]["InstanceCount"]
+    assert count["MaxValue"] == max(most)
+    assert f"More than {NODES_PER_DOMAIN} need a higher quota" in count["Description"]

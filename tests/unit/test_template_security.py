@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from iot_stream.paths import PROJECT
 from tests.least_privilege import CALLS, DOCUMENTED, ON_RESOURCES
 from tests.template import load_template
 
@@ -129,6 +130,34 @@ def test_in_a_vpc_everything_that_touches_the_domain_is_in_it() -> None:
     for rule in (each["If"][1] if "If" in each else each for each in rules):
         assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443)
     assert rules[0]["SourceSecurityGroupId"] == {"GetAtt": "ClientSecurityGroup.GroupId"}
+
+
+def test_subnets_need_the_same_routes_everywhere() -> None:
+    """The parameter's description names the services that operations.md does."""
+    guide = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    said = TEMPLATE["Parameters"]["SubnetIds"]["Description"]
+    [here, there] = [
+        re.findall(r"need a route to ([\w ,]+?)(?::| \()", " ".join(text.split())) for text in (said, guide)
+    ]
+    assert here == there
+    assert len(here) == 1
+
+
+def test_an_event_that_cloudformation_loses_ends_at_a_timeout() -> None:
+    """Lambda developer guide, "Using AWS Lambda with AWS CloudFormation": it invokes the function asynchronously.
+
+    So the reason why there is no dead-letter queue is the timeout, which each custom resource sets.
+    """
+    custom = [each["Properties"] for each in RESOURCES.values() if each["Type"].startswith("Custom::")]
+    invoked = {re.sub(r"\.Arn$|Aliaslive$", "", next(iter(each["ServiceToken"].values()))) for each in custom}
+    assert len(custom) == 3
+    assert all(each["ServiceTimeout"] for each in custom)
+    for name, resource in RESOURCES.items():
+        skipped = {
+            each["id"]: each["comment"] for each in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+        }
+        if "CKV_AWS_116" in skipped:
+            assert ("ServiceTimeout" in skipped["CKV_AWS_116"]) == (name in invoked), name
 
 
 def test_a_browser_that_signs_nothing_is_let_through_to_fine_grained_access_control() -> None:
