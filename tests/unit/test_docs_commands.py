@@ -56,7 +56,7 @@ def _lines(text: str) -> Iterator[str]:
 
 def _commands() -> Iterator[tuple[str, str]]:
     """Yield where each command of a known program stands, and its words."""
-    start = re.compile(r"\s*(?:[A-Z_]+=\S* )*(?=(?:iot-stream|sam|aws|make) (?!it )[a-z])")
+    start = re.compile(r"\s*(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?(?=(?:iot-stream|sam|aws|make) (?!it )[a-z])")
     for path in [*PAGES, *SOURCES]:
         name, text = str(path.relative_to(PROJECT)), path.read_text(encoding="utf-8")
         if name in WRITTEN_BY_A_TEST:
