@@ -9,6 +9,7 @@ import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import botocore.session
@@ -18,6 +19,7 @@ from botocore import xform_name
 
 from iot_stream.cli import cli as iot_stream
 from iot_stream.paths import PROJECT
+from tests.pages import tokens
 
 PAGES = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")]
 SOURCES = [
@@ -44,24 +46,22 @@ CLI_ONLY = {
 }
 
 
-def _lines(text: str) -> Iterator[str]:
+def _lines(page: Path) -> Iterator[str]:
     """Yield each piece of code of a page: a line of a block, with its continuations, or what stands in backquotes."""
-    text = re.sub(r" *\\\n\s*", " ", text)
-    for fenced in re.findall(r"^ *```(?:sh|text)?\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
-        yield from fenced.splitlines()
-    prose = re.sub(r"^( *)```.*?^\1```", "", text, flags=re.MULTILINE | re.DOTALL)
-    yield from re.findall(r"^    (.+)$", prose, re.MULTILINE)
-    yield from (" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose))
+    for token in tokens(page):
+        if token.type == "code_block" or (token.type == "fence" and token.info in {"sh", "text"}):
+            yield from re.sub(r" *\\\n\s*", " ", token.content).splitlines()
+        yield from (" ".join(part.content.split()) for part in token.children or [] if part.type == "code_inline")
 
 
 def _commands() -> Iterator[tuple[str, str]]:
     """Yield where each command of a known program stands, and its words."""
     start = re.compile(r"\s*(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?(?=(?:iot-stream|sam|aws|make) (?!it )[a-z])")
     for path in [*PAGES, *SOURCES]:
-        name, text = str(path.relative_to(PROJECT)), path.read_text(encoding="utf-8")
+        name = str(path.relative_to(PROJECT))
         if name in WRITTEN_BY_A_TEST:
             continue
-        for line in _lines(text) if path.suffix == ".md" else _messages(text):
+        for line in _lines(path) if path.suffix == ".md" else _messages(path.read_text(encoding="utf-8")):
             inner = re.findall(r"\$\(((?:aws|iot-stream) [^()]*)", line)
             outer = re.split(r" && |; |: |, (?:or|then) |\|(?!\|) |\$\(", line.partition("  #")[0])
             yield from ((name, start.sub("", each).strip()) for each in [*outer, *inner] if start.match(each))
