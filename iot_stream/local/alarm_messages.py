@@ -37,7 +37,7 @@ class AlarmMessage:
         try:
             match json.loads(self.text):
                 case {"AlarmName": name, "NewStateValue": state, "NewStateReason": reason, **more}:
-                    about = more.get("AlarmDescription")
+                    about = more.get("AlarmDescription") if state != "OK" else None  # it describes the failure
                     return [f"{name} is {state}: {reason}", *([str(about)] if about else [])]
                 case {"source": "aws.s3", "detail": {"bucket": {"name": bucket}, "object": {"key": key}}}:
                     return [f"Failure object written: s3://{bucket}/{key}"]

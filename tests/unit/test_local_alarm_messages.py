@@ -1,12 +1,14 @@
 """The local alarm topic's messages are read without taking them away, by botocore's model of SQS."""
 
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from botocore.stub import ANY, Stubber
 
-from iot_stream.local.alarm_messages import read_messages
+from iot_stream.local.alarm_messages import AlarmMessage, read_messages
 from tests.aws_clients import aws_client
 
 URL = "http://127.0.0.1:1/000000000000/iot-stream-alarm-messages"
@@ -38,3 +40,18 @@ def test_every_message_is_read_in_order_and_given_back() -> None:
 
 
 ANY_REQUEST = {"QueueUrl": URL, "MaxNumberOfMessages": 10, "VisibilityTimeout": ANY, "MessageSystemAttributeNames": ANY}
+
+
+@pytest.mark.parametrize(
+    ("state", "lines"),
+    [
+        ("ALARM", ["domain-red is ALARM: because", "The domain is red."]),
+        ("INSUFFICIENT_DATA", ["domain-red is INSUFFICIENT_DATA: because", "The domain is red."]),
+        ("OK", ["domain-red is OK: because"]),
+    ],
+)
+def test_an_alarm_that_is_ok_does_not_describe_a_failure(state: str, lines: list[str]) -> None:
+    """The description is in every message ("Amazon CloudWatch alarm notifications"), and says what ALARM means."""
+    alarm = {"AlarmName": "domain-red", "AlarmDescription": "The domain is red."}
+    text = json.dumps(alarm | {"NewStateValue": state, "NewStateReason": "because"})
+    assert AlarmMessage(datetime(2026, 11, 28, tzinfo=UTC), "", text).lines == lines
