@@ -224,12 +224,14 @@ def parts(neighbours: Neighbours) -> "LocalStack":
 def opensearch(neighbours: Neighbours, parts: "LocalStack") -> "OpenSearch":
     """A real OpenSearch with its real security plugin, empty: tests use names of their own."""
     from iot_stream.local.opensearch import NAME, prepare
+    from iot_stream.local.reader_role import create_reader_role
 
     with neighbours.one_at_a_time("start"):
         if NAME not in neighbours.processes():
             with hostile_environment():
                 server = prepare(parts.folder / "opensearch", parts.home, parts.ports.opensearch)
                 server.wait(neighbours.add(server.launch()))
+                create_reader_role(server, "nothing-yet")  # tests add what they read: tests/reader_role.py
     return parts.opensearch
 
 

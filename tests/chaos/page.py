@@ -13,8 +13,8 @@ from iot_stream.dashboards.index_template import index_template
 from iot_stream.description import load
 from iot_stream.local.local_stack import LIVE_PAGE, LocalStack, serve_live_page
 from iot_stream.local.processes import Process
-from iot_stream.local.reader_role import create_reader_role
 from tests.delivery import World
+from tests.reader_role import let_read
 
 __all__ = ["Viewer", "describe_as_stack", "put_index_template", "serve"]
 
@@ -51,7 +51,7 @@ def describe_as_stack(world: World, local_stack: LocalStack) -> None:
     client = world.aws.client("cloudformation")
     client.create_stack(StackName=local_stack.stack_name, TemplateBody=json.dumps(template))
     client.get_waiter("stack_create_complete").wait(StackName=local_stack.stack_name, WaiterConfig={"Delay": 1})
-    create_reader_role(world.opensearch, f"{world.name}*", alerts_index(world.name))
+    let_read(world.opensearch, f"{world.name}*", alerts_index(world.name))
 
 
 def serve(local_stack: LocalStack) -> Process:

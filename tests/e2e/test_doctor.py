@@ -295,7 +295,9 @@ def test_a_changed_parameter_takes_effect_and_nothing_is_lost(patient: Patient) 
     given = ["--parameter", "AlarmDelaySeconds=800", "--parameter", "LogRetentionDays=30"]
     result = CliRunner(mix_stderr=False).invoke(cli, ["deploy", "--state", str(local_stack.folder), *given])
     assert result.exit_code == 0, result.stderr
-    update(local_stack, {"AlarmDelaySeconds": "600"})
+    running = read(local_stack.folder)  # with the live page that the command has started
+    assert running is not None
+    update(running, {"AlarmDelaySeconds": "600"})
     stack = local_stack.stack()
     assert (stack.parameter("AlarmDelaySeconds"), stack.parameter("LogRetentionDays")) == ("600", "30")
     assert stack.parameter("TransformBufferIntervalInSeconds") == "0"  # samconfig.toml's

@@ -19,8 +19,8 @@ from iot_stream.dashboards.fleet import alerts_index
 from iot_stream.local import processes
 from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import free_port
-from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import Looked, chromium
+from tests.reader_role import let_read
 
 pytestmark = pytest.mark.steady
 
@@ -28,9 +28,9 @@ pytestmark = pytest.mark.steady
 @pytest.fixture(scope="module")
 def live(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address that `iot-stream live` prints."""
-    # As `iot-stream up` does; other tests of the run may have given the role their own index.
+    # As `iot-stream up` does.
     index = local_stack.stack().output("IndexName")
-    create_reader_role(local_stack.opensearch, f"{index}*", alerts_index(index))
+    let_read(local_stack.opensearch, f"{index}*", alerts_index(index))
     port, log = free_port(), tmp_path_factory.mktemp("live") / "log"
     command = [sys.executable, "-m", "iot_stream", "live", "--state", str(local_stack.folder), "--port", str(port)]
     process = processes.start("live page", command, log=log, environment=processes.clean_environment())

@@ -28,10 +28,10 @@ from iot_stream.generator.derived import template_of
 from iot_stream.generator.template.compiled import compile_template
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.reader_role import create_reader_role
 from tests.delivery import World
 from tests.enrichers import COLD_STORE, VENDOR
 from tests.polling import until
+from tests.reader_role import let_read
 
 GOOD = 60
 BAD = [b"{}", b"not json", b'{"sensor": 1}']
@@ -62,7 +62,7 @@ def shown(server: OpenSearch, name: str, reading: Description) -> Responses:
     """Return what the dashboard asks of the index."""
     with server.admin_session() as session:
         assert session.post(f"{server.url}/{name}/_refresh").ok
-    create_reader_role(server, f"{name}*")
+    let_read(server, f"{name}*")
     now = datetime.now(UTC)
     period = Context(TimeRange(now - timedelta(minutes=15), now + timedelta(minutes=1)))
     return fetch(Reader(connect(server)), load(reading=reading).for_index(name), period)
