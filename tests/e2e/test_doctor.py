@@ -15,7 +15,7 @@ from iot_stream import domain_objects
 from iot_stream.cli import cli
 from iot_stream.doctor.marked import MARK
 from iot_stream.local import processes
-from iot_stream.local.local_stack import WORKER, LocalStack
+from iot_stream.local.local_stack import WORKER, LocalStack, read
 from iot_stream.local.upkeep import restart_parts, update
 from iot_stream.stack import Stack
 from tests.hostile import hostile_environment
