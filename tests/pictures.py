@@ -38,8 +38,8 @@ from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
+from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import COUNTS, Failed, chromium, serving
-from tests.reader_role import let_read
 from tests.readings import ACTIVITIES, make_index
 
 WIDTHS = {390: 844, 1024: 768, 1440: 900, 1920: 1080}
@@ -97,7 +97,7 @@ def main() -> None:
         server = opensearch.prepare(Path(folder) / "opensearch", assemble(), free_port())
         process = server.start()
         try:
-            let_read(server, "pictured-*", "device-alerts-pictured-*")
+            create_reader_role(server, "pictured-*", "device-alerts-pictured-*")
             vega = bundle(Path(folder) / "vega")
             for fleet in arguments.fleets:
                 take(server, fleet, arguments, vega)

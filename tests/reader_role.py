@@ -1,4 +1,7 @@
-"""Read access for the live page's role in tests, which share one OpenSearch and run at the same time."""
+"""Read access for the live page's role in end-to-end tests, which share one OpenSearch and run at the same time.
+
+Integration tests have a role for each process (tests/integration/conftest.py); a page in a process of its own has not.
+"""
 
 from http import HTTPStatus
 

@@ -26,7 +26,7 @@ from iot_stream.description import Description, Field, Role, Type
 from iot_stream.description import load as load_description
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
-from tests.reader_role import let_read
+from iot_stream.local.reader_role import create_reader_role
 from tests.readings import make_index
 from tests.walkthrough import WALKTHROUGH_FILE
 
@@ -178,7 +178,7 @@ def fleets(opensearch: OpenSearch) -> dict[str, tuple[Dashboard, list[dict[str, 
 @pytest.fixture(scope="module")
 def views(opensearch: OpenSearch, fleets: dict[str, tuple[Dashboard, list[dict[str, Any]]]]) -> list[View]:
     """Each fleet as it is looked at: the latest hours, and a random range with a category and with a device chosen."""
-    let_read(opensearch, "figures-*")
+    create_reader_role(opensearch, "figures-*")
     search, chance, now = Reader(connect(opensearch)), random.Random(SEED), datetime.now(UTC)
     views = []
     for dashboard, documents in fleets.values():

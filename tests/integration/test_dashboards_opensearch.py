@@ -18,7 +18,7 @@ from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg, write
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
-from tests.reader_role import let_read
+from iot_stream.local.reader_role import create_reader_role
 from tests.readings import make_index, readings
 
 pytestmark = pytest.mark.steady
@@ -30,7 +30,7 @@ PANELS = [panel.name for panel in load().panels]
 @pytest.fixture(scope="module")
 def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
-    let_read(opensearch, "panels-*")
+    create_reader_role(opensearch, "panels-*")
     return Reader(connect(opensearch))
 
 

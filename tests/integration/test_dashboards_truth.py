@@ -17,7 +17,7 @@ from iot_stream.dashboards.search import Responses, fetch, terms_filter
 from iot_stream.dashboards.snapshot import panel_svg
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
-from tests.reader_role import let_read
+from iot_stream.local.reader_role import create_reader_role
 from tests.readings import ACTIVITIES, make_index
 
 pytestmark = pytest.mark.steady
@@ -65,7 +65,7 @@ def fleet(opensearch: OpenSearch) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
-    let_read(opensearch, "truth-*")
+    create_reader_role(opensearch, "truth-*")
     return Reader(connect(opensearch))
 
 

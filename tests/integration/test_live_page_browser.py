@@ -21,11 +21,11 @@ from iot_stream.description import Description, Type, parse
 from iot_stream.description import load as load_description
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.reader_role import create_reader_role
 from iot_stream.readings.alert_files import alert_rules
 from tests.enrichers import COLD_STORE, VENDOR
 from tests.live_page import COUNTS, Open, barriers, looking
 from tests.polling import until
-from tests.reader_role import let_read
 from tests.readings import described, make_index, readings
 
 pytestmark = [pytest.mark.chromium, pytest.mark.steady]
@@ -37,7 +37,7 @@ RULES = parse_rules(alert_rules(load_description()))
 @pytest.fixture(scope="module")
 def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
-    let_read(opensearch, "browsed-*", "device-alerts-browsed-*")
+    create_reader_role(opensearch, "browsed-*", "device-alerts-browsed-*")
     return Reader(connect(opensearch))
 
 

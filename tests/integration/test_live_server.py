@@ -20,10 +20,10 @@ from iot_stream.live.pipeline import DelayMeter
 from iot_stream.live.reader import Reader, connect
 from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
+from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import PROJECT
 from tests.live_page import COUNTS, Failed, get, serving
 from tests.polling import until
-from tests.reader_role import let_read
 from tests.readings import make_index, readings
 
 pytestmark = pytest.mark.steady
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.steady
 @pytest.fixture(scope="module")
 def page(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a live page over 500 readings of the last 14 minutes."""
-    let_read(opensearch, "served-*", "device-alerts-served-*")
+    create_reader_role(opensearch, "served-*", "device-alerts-served-*")
     make_index(opensearch, "served-1", readings(500, end=datetime.now(UTC), over=timedelta(minutes=14)))
     sources = Sources(Reader(connect(opensearch)), lambda: COUNTS, Failed())
     with serving(load().for_index("served-"), sources, bundle(tmp_path_factory.mktemp("vega"))) as url:
@@ -264,7 +264,7 @@ def test_questions_about_devices_that_make_no_sense_are_explained(page: str, pat
 
 def test_delay_is_measured_on_a_real_index(opensearch: OpenSearch) -> None:
     """Documents made searchable after the first look count; those before it and other indices' do not."""
-    let_read(opensearch, "delayed-*")
+    create_reader_role(opensearch, "delayed-*")
     make_index(opensearch, "delayed-1", readings(50, end=datetime.now(UTC) - timedelta(hours=1), over=timedelta(1)))
     meter = DelayMeter(Reader(connect(opensearch)), "delayed-*", "timestamp")
     meter.look(time.time())
