@@ -296,9 +296,14 @@ def _steps(*, hidden: bool) -> "Callable[[Outcome], None]":
     return show_step
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def _sentence(outcome: "Outcome", *, dry_run: bool) -> str:
     done = "would be sent" if dry_run else "sent"
-    lines = [f"{outcome.streamed:,} readings and {outcome.indexed:,} documents {done}; {outcome.moved:,} objects moved"]
+    readings, documents = _count(outcome.streamed, "reading"), _count(outcome.indexed, "document")
+    lines = [f"{readings} and {documents} {done}; {_count(outcome.moved, 'object')} moved"]
     if outcome.earlier:
         lines.append(f"{outcome.earlier:,} had been sent by an earlier replay")
     if outcome.other:

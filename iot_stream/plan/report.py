@@ -95,7 +95,9 @@ def _gigabytes(plan: Plan) -> float:
 
 def deploy_command(plan: Plan) -> str:
     """Return the command that deploys each planned stack."""
-    return "sam deploy --parameter-overrides " + " ".join(f"{name}={value}" for name, value in plan.parameters.items())
+    return "sam build && sam deploy --parameter-overrides " + " ".join(
+        f"{name}={value}" for name, value in plan.parameters.items()
+    )
 
 
 def as_json(plan: Plan, prices: Prices) -> dict[str, Any]:

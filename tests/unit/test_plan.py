@@ -462,7 +462,11 @@ def test_the_command_prints_a_table_and_the_command_that_deploys_it() -> None:
     result = CliRunner().invoke(cli, ["plan", "--devices", "1000", "--every", "10", "--keep", "30"])
     assert result.exit_code == 0, result.output
     assert "1,000 devices" in result.output
-    assert result.output.rstrip().splitlines()[-1].startswith("sam deploy --parameter-overrides ShardCount=1 ")
+    assert (
+        result.output.rstrip()
+        .splitlines()[-1]
+        .startswith("sam build && sam deploy --parameter-overrides ShardCount=1 ")
+    )
 
 
 def test_the_command_prints_json() -> None:

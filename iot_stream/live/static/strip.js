@@ -57,11 +57,12 @@ export function updateStrip(list, failedButton, state) {
     step.querySelector(".value span").textContent = unit;
     step.querySelector(".more").textContent = more;
   }
-  const failed = state.counts.failed ?? 0;
+  const failed = state.counts.failed; // undefined until it is known
   const replayed = failed > 0 && state.counts.unreplayed === false;
   failedButton.toggleAttribute("data-some", failed > 0 && !replayed);
-  failedButton.querySelector("[data-value]").textContent = number.format(failed);
-  failedButton.querySelector("[data-more]").textContent = replayed ? "all replayed" : failed ? "see why" : "none";
+  failedButton.querySelector("[data-value]").textContent = failed === undefined ? "–" : number.format(failed);
+  const more = replayed ? "all replayed" : failed ? "see why" : failed === 0 ? "none" : "";
+  failedButton.querySelector("[data-more]").textContent = more;
 }
 
 // Show why the function failed records in the last hour.
