@@ -14,21 +14,18 @@ if str(FOLDER) not in sys.path:
     sys.path.append(str(FOLDER))
 
 from enrichment.description import (  # noqa: E402 - the path comes first
-    FILE,
     INGESTED_AT,
     NAMES_OF_ALERTS,
     UNKNOWN_FIELDS,
     Derivation,
     Description,
-    DescriptionError,
     Field,
     Role,
     TimeFormat,
     Type,
     Unknown,
-    load,
-    parse,
 )
+from enrichment.description_file import FILE, DescriptionError, load, parse  # noqa: E402 - the same
 from enrichment.lenient import parse_object  # noqa: E402 - the same
 from enrichment.reading import Enricher, encode  # noqa: E402 - the same
 from enrichment.reasons import ADVICE, Cause, ReadingError, UnusableError  # noqa: E402 - the same

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from enrichment import firehose
-from enrichment.description import parse
+from enrichment.description_file import parse
 from enrichment.reading import Enricher
 from tests.walkthrough import WALKTHROUGH_FILE
 

@@ -7,12 +7,12 @@ walkthrough's readings.
 from pathlib import Path
 from typing import Final
 
-from enrichment import description
-from enrichment.description import load
+from enrichment import description_file
+from enrichment.description_file import load
 
 __all__ = ["PROJECT_FILE", "WALKTHROUGH_FILE", "is_shipped", "load_walkthrough_by_default"]
 
-PROJECT_FILE: Final = description.FILE
+PROJECT_FILE: Final = description_file.FILE
 """The project's description."""
 WALKTHROUGH_FILE: Final = Path(__file__).with_name("descriptions") / "walkthrough.toml"
 """The tests' copy of the walkthrough's."""
@@ -32,7 +32,7 @@ def load_walkthrough_by_default() -> None:
 
     To be called before other modules are imported.
     """
-    description.FILE = WALKTHROUGH_FILE  # type: ignore[misc]
+    description_file.FILE = WALKTHROUGH_FILE  # type: ignore[misc]
     from iot_stream.dashboards.index_template import index_template, to_json  # noqa: PLC0415 - after load() has changed
     from role_mapper import files  # noqa: PLC0415 - the same
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from enrichment.description import DescriptionError, Role, TimeFormat, Type, Unknown, load, parse
+from enrichment import description_check
+from enrichment.description import Role, TimeFormat, Type, Unknown
+from enrichment.description_file import DescriptionError, load, parse
 from tests.enrichers import WALKTHROUGH
 from tests.walkthrough import PROJECT_FILE, is_shipped
 
@@ -223,8 +225,6 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path) -> None:
 
 def test_every_key_of_a_field_is_explained_in_the_file() -> None:
     """The comment at the top of the shipped file names all keys, roles, types and formats that the checks know."""
-    from enrichment import description_check  # noqa: PLC0415 - its private table is what is compared
-
     comment = WALKTHROUGH.partition("\ntitle")[0]
     for word in (*description_check._FIELD_KEYS, *Role, *Type, *TimeFormat):
         assert word in comment, word

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -44,14 +45,32 @@ def _nodes(path: Path) -> list[ast.AST]:
     return list(ast.walk(_tree(path)))
 
 
+def _imported(node: ast.AST) -> Iterator[str]:
+    """Yield the full name of every module that a statement imports: `from iot_stream import paths` too names one."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"line {node.lineno}: relative imports hide where a name comes from"
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            yield inner if inner in MODULES else node.module or ""
+
+
 def _imports(path: Path) -> Iterator[str]:
     """Yield the full name of every module that the file imports, also inside its functions."""
     for node in _nodes(path):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide where a name comes from"
-            yield node.module or ""
+        yield from _imported(node)
+
+
+def _at_run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all within it that is ever executed: not what only a type checker reads."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+        for inner in node.orelse:
+            yield from _at_run_time(inner)
+    else:
+        yield node
+        for inner in ast.iter_child_nodes(node):
+            yield from _at_run_time(inner)
 
 
 def _room(module: str) -> str:
@@ -75,6 +94,18 @@ def test_imports_go_one_way() -> None:
         others = {name for name in _imports(path) if name.startswith("iot_stream.") and _room(name) != room}
         upwards += [f"{path} must not import {name}" for name in others if _level(_room(name)) <= _level(room)]
     assert not upwards
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports make no circle, in the command, functions, tests and benchmarks; an import within a function counts."""
+    graph = {
+        module: {name for node in _at_run_time(_tree(path)) for name in _imported(node) if name in MODULES}
+        for module, path in MODULES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"each of these is imported by the next: {error.args[1]}")
 
 
 def test_the_delivery_core_is_pure() -> None:
@@ -117,6 +148,10 @@ SOURCES = {
 }
 BENCHMARKS = sorted((PROJECT / "benchmarks").glob("*.py"))
 TESTS = sorted((PROJECT / "tests").rglob("*.py"))
+MODULES = SOURCES | {
+    ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (*BENCHMARKS, *TESTS)
+}
 
 
 @cache
@@ -228,7 +263,7 @@ def test_the_rooms_table_names_every_folder_and_only_what_is_there() -> None:
 def test_the_project_s_path_is_worked_out_once() -> None:
     """iot_stream/paths.py has it; functions travel alone, and scripts that set the import path can't import it yet."""
     allowed = {"iot_stream/paths.py", "tests/fuzz/enrichment.py", "benchmarks/delivery.py"}
-    allowed |= {"functions/enrichment/enrichment/description.py"}  # what is deployed travels alone
+    allowed |= {"functions/enrichment/enrichment/description_file.py"}  # what is deployed travels alone
     places = {
         str(path.relative_to(PROJECT))
         for path in (*SOURCES.values(), *BENCHMARKS, *TESTS)

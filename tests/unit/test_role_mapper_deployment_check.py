@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment import handler as enrichment_handler
-from enrichment.description import load
+from enrichment.description_file import load
 from enrichment.reading import Enricher
 from iot_stream.delivery.core.naming import Rotation, index_name
 from role_mapper import deployment_check

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from enrichment.description import INGESTED_AT, load
+from enrichment.description import INGESTED_AT
+from enrichment.description_file import load
 from iot_stream.paths import PROJECT
 from role_mapper import files, response_sender
 from role_mapper.properties import Properties

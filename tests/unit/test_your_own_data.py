@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from enrichment import description as enrichment_description
+from enrichment import description_file
 from iot_stream import description as command_description
 from iot_stream.cli import cli
 from iot_stream.cli import readings as commands
@@ -49,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mine = tmp_path / command_description.FILE.relative_to(PROJECT)
     mine.parent.mkdir(parents=True)
     mine.write_text(WALKTHROUGH_FILE.read_text(encoding="utf-8"), encoding="utf-8")
-    for module in (command_description, enrichment_description):
+    for module in (command_description, description_file):
         monkeypatch.setattr(module, "FILE", mine)
     for name in BUILT:
         path = getattr(built_files, name)

@@ -6,7 +6,7 @@ from time import perf_counter_ns, time_ns
 from typing import Any
 
 from enrichment import firehose, metrics
-from enrichment.description import load
+from enrichment.description_file import load
 from enrichment.logs import get_logger
 from enrichment.reading import Enricher
 from enrichment.settings import Settings
