@@ -41,26 +41,6 @@ def test_every_output_is_described() -> None:
     assert set(load_template()["Outputs"]) - named == set()
 
 
-def _read_in(path: Path) -> set[str]:
-    """Return the environment variables that a module reads by name."""
-    source = path.read_text(encoding="utf-8")
-    return set(re.findall(r"environ(?:ment)?(?:\.get\(|\[)\"([A-Z_]+)\"", source))
-
-
-def test_every_environment_variable_is_described() -> None:
-    """What the code reads and what the template sets stands in environment.md, which names nothing else of ours."""
-    page = (PROJECT / "docs" / "environment.md").read_text(encoding="utf-8")
-    commands, functions = (set(re.findall(r"`([A-Z_]+)`", part)) for part in page.split("## The functions"))
-    resources = load_template()["Resources"].values()
-    environments = [resource.get("Properties", {}).get("Environment", {}) for resource in resources]
-    given = {name for environment in environments for name in environment.get("Variables", {})}
-    runtime = {"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_REGION", "AWS_ENDPOINT_URL", "UTC"}
-    assert functions - runtime == given
-    for folder, named in (("functions", functions), ("iot_stream", commands)):
-        for path in (PROJECT / folder).rglob("*.py"):
-            assert _read_in(path) <= named, path
-
-
 def _outline(page: str) -> list[tuple[str, ...]]:
     """Return what must be alike in two languages, part by part: kind, numbers, code words and links."""
     outline: list[tuple[str, ...]] = []
