@@ -15,7 +15,7 @@ from iot_stream import domain_objects
 from iot_stream.cli import cli
 from iot_stream.doctor.marked import MARK
 from iot_stream.local import processes
-from iot_stream.local.local_stack import WORKER, LocalStack, read
+from iot_stream.local.local_stack import LIVE_PAGE, WORKER, LocalStack, read
 from iot_stream.local.upkeep import restart_parts, update
 from iot_stream.stack import Stack
 from tests.hostile import hostile_environment
@@ -298,6 +298,9 @@ def test_a_changed_parameter_takes_effect_and_nothing_is_lost(patient: Patient) 
     running = read(local_stack.folder)  # with the live page that the command has started
     assert running is not None
     update(running, {"AlarmDelaySeconds": "600"})
+    for process in running.running:  # the run's own list of what it has to stop does not have it
+        if process.name == LIVE_PAGE:
+            process.stop()
     stack = local_stack.stack()
     assert (stack.parameter("AlarmDelaySeconds"), stack.parameter("LogRetentionDays")) == ("600", "30")
     assert stack.parameter("TransformBufferIntervalInSeconds") == "0"  # samconfig.toml's
