@@ -7,8 +7,7 @@ from pathlib import Path
 
 from iot_stream.errors import StackError
 from iot_stream.local import deployment
-from iot_stream.local.local_stack import LocalStack, deploy
-from iot_stream.local.master_user import create_master_user
+from iot_stream.local.local_stack import LocalStack, deploy, master_user_maker
 from iot_stream.stack import Stack
 from tests.neighbours import Neighbours
 from tests.polling import until
@@ -63,10 +62,9 @@ class Beside:
         waiter.wait(StackName=self.local_stack.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
 
     def _change(self, action: str, parameters: Mapping[str, str], **template: object) -> Stack:
-        """Create or update the stack, and meanwhile its master user, as `iot_stream.local.local_stack.deploy` does."""
-        aws, name, made, started = self.local_stack.aws, self.local_stack.stack_name, "", datetime.now(UTC)
-        clients = {each: aws.client(each) for each in ("cloudformation", "iam", "secretsmanager")}
-        cloudformation = clients["cloudformation"]
+        """Create or update the stack, and meanwhile its master user."""
+        cloudformation, name = self.local_stack.aws.client("cloudformation"), self.local_stack.stack_name
+        make_master_user, started = master_user_maker(self.local_stack), datetime.now(UTC)
         getattr(cloudformation, action)(
             StackName=name,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -75,8 +73,7 @@ class Beside:
         )
 
         def ended() -> str:
-            nonlocal made
-            made = create_master_user(clients.__getitem__, name, self.local_stack.opensearch, made)
+            make_master_user()
             status = str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
             return "" if status.endswith("_IN_PROGRESS") else status
 

@@ -43,6 +43,7 @@ __all__ = [
     "deploy",
     "find",
     "launch_gateway",
+    "master_user_maker",
     "read",
     "serve_live_page",
     "stop",
@@ -280,6 +281,13 @@ def deploy(local_stack: LocalStack, overrides: Mapping[str, str] | None = None) 
     Raises:
         StackError: the deployment failed, with CloudFormation's reason.
     """
+    log, meanwhile = local_stack.logs / "sam-deploy.log", master_user_maker(local_stack)
+    deployment.deploy(local_stack.aws, log, stack=local_stack.stack_name, overrides=overrides, meanwhile=meanwhile)
+    return local_stack.stack()
+
+
+def master_user_maker(local_stack: LocalStack) -> Callable[[], None]:
+    """Return a function that creates the domain's master user; a deployment calls it again and again until its end."""
     clients = {name: local_stack.aws.client(name) for name in ("cloudformation", "iam", "secretsmanager")}
     server = local_stack.opensearch
     made = ""
@@ -288,11 +296,7 @@ def deploy(local_stack: LocalStack, overrides: Mapping[str, str] | None = None) 
         nonlocal made
         made = create_master_user(clients.__getitem__, local_stack.stack_name, server, made)
 
-    log = local_stack.logs / "sam-deploy.log"
-    deployment.deploy(
-        local_stack.aws, log, stack=local_stack.stack_name, overrides=overrides, meanwhile=make_master_user
-    )
-    return local_stack.stack()
+    return make_master_user
 
 
 def deliver(local_stack: LocalStack, stack: Stack) -> None:

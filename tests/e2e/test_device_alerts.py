@@ -36,7 +36,7 @@ def stack(local_stack: LocalStack) -> Iterator[Stack]:
     stack = local_stack.stack()
     subscribe_queue(local_stack.aws, stack.output("AlarmTopicArn"))
     yield stack
-    delete_readings(local_stack, stack, TROUBLED)
+    delete_readings(local_stack, stack, [HOT, GONE, *TROUBLED])
 
 
 def delete_readings(local_stack: LocalStack, stack: Stack, devices: list[int]) -> None:
