@@ -167,6 +167,15 @@ class FailureObjects:
         self._s3 = s3
         self.location = location
 
+    @classmethod
+    def of(cls, stack: Stack, s3: Any) -> "FailureObjects":
+        """Return those of a deployed stack.
+
+        Raises:
+            StackError: the stack was deployed from another version of the template.
+        """
+        return cls(s3, BackupLocation.of(stack))
+
     def objects(self, until: datetime | None = None) -> Iterator[FailureObject]:
         """Yield the failure objects written up to `until`, in the order of their keys.
 

@@ -54,13 +54,13 @@ def failures() -> None:
 @options.as_json
 def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **filters: Any) -> None:
     """Count failed records by kind, code, index and hour, with all reasons."""
-    from iot_stream.failure_objects import BackupLocation, FailureObjects
+    from iot_stream.failure_objects import FailureObjects
     from iot_stream.failures.summary import summarize
 
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
     reasons = _reasons(target)
-    objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
+    objects = FailureObjects.of(target.stack, target.client("s3"))
     records = objects.records_of(objects.objects())
     summary = summarize(records, lambda record: selection.takes(record, reasons.of), reasons.of)
     if as_json:
@@ -92,12 +92,12 @@ def show(
 
     With --json, one object per line is printed. The data is what devices sent, which may be private.
     """
-    from iot_stream.failure_objects import BackupLocation, FailureObjects
+    from iot_stream.failure_objects import FailureObjects
 
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
     reasons = _reasons(target)
-    objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
+    objects = FailureObjects.of(target.stack, target.client("s3"))
     chosen = any(filters.values())
     newest = (
         objects.newest(None if chosen else limit or _SHOWN) if not key else []
@@ -240,10 +240,10 @@ def _failures(target: "Target", until: datetime | None) -> "Iterator[Source]":
     """Return what failed before the replay started; otherwise it could replay its own new failures endlessly."""
     from functools import partial
 
-    from iot_stream.failure_objects import BackupLocation, FailureObjects
+    from iot_stream.failure_objects import FailureObjects
     from iot_stream.failures.replay import Source
 
-    objects = FailureObjects(target.client("s3"), BackupLocation.of(target.stack))
+    objects = FailureObjects.of(target.stack, target.client("s3"))
     return (Source(each.key, partial(objects.records, each.key)) for each in objects.objects(until))
 
 

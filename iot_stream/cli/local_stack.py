@@ -124,9 +124,12 @@ def down(state: Path | None) -> None:
 def status(state: Path | None, *, as_json: bool) -> None:
     """Show how many records have reached each step of the local stack."""
     from iot_stream.display import counts_text
+    from iot_stream.failure_objects import FailureObjects
     from iot_stream.local import local_stack
-    from iot_stream.run.counts import read_counts
+    from iot_stream.run.counts import read_counts, with_replayed
 
     found = local_stack.find(options.state_folder(state))
-    now = read_counts(found, found.opensearch.admin_client(), found.stack().output("IndexName"))
+    stack = found.stack()
+    counts = read_counts(found, found.opensearch.admin_client(), stack.output("IndexName"))
+    now = with_replayed(counts, FailureObjects.of(stack, found.aws.client("s3")))
     click.echo(json.dumps(now.as_dict()) if as_json else counts_text(now))

@@ -11,7 +11,7 @@ from iot_stream.dashboards.index_template import index_template
 from iot_stream.doctor import aws_facts, domain_facts, index, watch
 from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import Finding, State
-from iot_stream.failure_objects import BackupLocation, FailureObjects, FailureReadError
+from iot_stream.failure_objects import FailureObjects, FailureReadError
 
 __all__ = [
     "access_policy",
@@ -145,4 +145,4 @@ def failures(case: Case) -> _Findings:
 
 
 def _failure_objects(case: Case) -> FailureObjects:
-    return FailureObjects(case.place.client("s3"), BackupLocation.of(case.target.stack))
+    return FailureObjects.of(case.target.stack, case.place.client("s3"))

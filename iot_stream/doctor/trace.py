@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import OpenSearchException
 
 from iot_stream.doctor.finding import Finding, State
-from iot_stream.failure_objects import BackupLocation, FailedRecord, FailureObjects, FailureReadError
+from iot_stream.failure_objects import FailedRecord, FailureObjects, FailureReadError
 from iot_stream.generator.ledger import Accepted, digest_of
 from iot_stream.target import Target
 
@@ -78,7 +78,7 @@ def follow(
         target.ledger.append(f"doctor-{identity[1]}", [accepted])
     _read_back(kinesis, stream, put)
     reach("readable in the stream")
-    failures = FailureObjects(target.client("s3"), BackupLocation.of(stack))
+    failures = FailureObjects.of(stack, target.client("s3"))
     client, polls = index(), 0
     while clock() - begun < seconds:
         if _searchable(client, f"{stack.output('IndexName')}*", identity):

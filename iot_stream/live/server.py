@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from iot_stream.dashboards.definition import Dashboard, load
-from iot_stream.failure_objects import BackupLocation, FailureObjects, FailureReadError
+from iot_stream.failure_objects import FailureObjects
 from iot_stream.live.app import Sources, create_app
 from iot_stream.live.failures import Failures
 from iot_stream.live.function_log import FunctionLog
@@ -24,7 +24,7 @@ from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import claim_port
 from iot_stream.log_file import rotate
 from iot_stream.paths import LOCAL
-from iot_stream.run.counts import read_counts
+from iot_stream.run.counts import read_counts, with_replayed
 
 __all__ = ["configure", "open_page", "serve", "stack_view"]
 
@@ -83,22 +83,13 @@ def stack_view(local_stack: LocalStack) -> tuple[Dashboard, Sources]:
     index = stack.output("IndexName")
     dashboard = load().for_index(index)
     client = connect(local_stack.opensearch)
-    objects = FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack))
+    objects = FailureObjects.of(stack, local_stack.aws.client("s3"))
     log = FunctionLog(local_stack.aws.client("logs"), stack.output("EnrichmentLogGroupName"))
 
     def counts() -> dict[str, Any]:
-        found = read_counts(local_stack, client, index)
-        return found.as_dict() | {"unreplayed": _any_left(objects) if found.failed else False}
+        return with_replayed(read_counts(local_stack, client, index), objects).as_dict()
 
     return dashboard, Sources(Reader(client), counts, Failures(objects), log.reasons)
-
-
-def _any_left(objects: FailureObjects) -> bool | None:
-    """Return whether there are failure objects that were not replayed; None where the bucket does not say."""
-    try:
-        return objects.any_left()
-    except FailureReadError:
-        return None
 
 
 def open_page(url: str) -> None:

@@ -1,6 +1,6 @@
 """The local stack's counts in flow order, each from the part that knows it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +9,11 @@ from opensearchpy.exceptions import OpenSearchException
 
 from iot_stream.delivery.core.status import DeliveryStatus
 from iot_stream.delivery.edges.state_folder import read_status
+from iot_stream.failure_objects import FailureObjects, FailureReadError
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
 
-__all__ = ["Counts", "read_counts"]
+__all__ = ["Counts", "read_counts", "with_replayed"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Counts:
             which knows it, is not running.
         delivering: whether the delivery worker is running.
         last_error: when and what the worker's last error was, None if there was none or it is cured.
+        unreplayed: whether some of the failed records were not replayed; None when that is not known.
     """
 
     sent: int
@@ -41,6 +43,7 @@ class Counts:
     lag_ms: int | None
     delivering: bool
     last_error: str | None
+    unreplayed: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as a JSON object."""
@@ -67,6 +70,15 @@ def read_counts(local_stack: LocalStack, client: Client, index: str) -> Counts:
         delivering=delivering,
         last_error=_last_error(delivery),
     )
+
+
+def with_replayed(counts: Counts, objects: FailureObjects) -> Counts:
+    """Return the counts with what the bucket says of replayed records: the worker's count of failures only grows."""
+    try:
+        unreplayed = objects.any_left() if counts.failed else False
+    except FailureReadError:
+        unreplayed = None
+    return replace(counts, unreplayed=unreplayed)
 
 
 def _last_error(delivery: DeliveryStatus) -> str | None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from opensearchpy.exceptions import OpenSearchException
 
 from iot_stream.errors import SetupError
-from iot_stream.failure_objects import BackupLocation, FailureObjects
+from iot_stream.failure_objects import FailureObjects
 from iot_stream.generator.job import CLIENT_CONFIG, send_readings
 from iot_stream.generator.ledger import Ledger
 from iot_stream.generator.rates import Due
@@ -124,6 +124,6 @@ def _longest_wait(stack: Stack) -> float:
 
 def _reconcile_now(local_stack: LocalStack, stack: Stack) -> Reconciliation:
     """Match every record that the stream accepted with what OpenSearch and S3 hold."""
-    failures = FailureObjects(local_stack.aws.client("s3"), BackupLocation.of(stack))
+    failures = FailureObjects.of(stack, local_stack.aws.client("s3"))
     records, failed = Ledger(local_stack.ledger_folder).records(), failures.records_of(failures.objects())
     return reconcile(records, local_stack.opensearch.admin_client(), f"{stack.output('IndexName')}*", failed)

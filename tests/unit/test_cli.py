@@ -416,8 +416,11 @@ def test_the_counts_are_told_in_flow_order() -> None:
         ({"searchable": None}, "OpenSearch does not respond"),
         ({"delivering": False}, "the delivery worker is NOT running"),
         ({"last_error": "403"}, "last error: 403"),
+        ({"unreplayed": False}, "10 failed (all replayed) · lag"),
+        ({"unreplayed": True}, "10 failed · lag"),
+        ({"failed": 0, "unreplayed": False}, "0 failed · lag"),
     ],
-    ids=["no OpenSearch", "no worker", "an error"],
+    ids=["no OpenSearch", "no worker", "an error", "all replayed", "not all replayed", "no failure"],
 )
 def test_what_is_wrong_is_told_beside_the_counts(change: dict[str, object], words: str) -> None:
     """Nobody has to guess from a count that stands still."""
