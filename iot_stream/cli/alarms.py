@@ -14,7 +14,10 @@ __all__ = ["alarms"]
 @options.target_options
 @options.as_json
 def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> None:
-    """List the stack's alarms, raised ones first; exit with 1 if any is raised or missing."""
+    """List the stack's alarms, raised ones first; exit with 1 if any is raised or missing.
+
+    Below them is the runbook of each that is not OK.
+    """
     from rich.table import Table
 
     from iot_stream.alarms import MISSING, stack_alarms
@@ -25,11 +28,13 @@ def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> 
         click.echo(json.dumps([alarm.as_dict() for alarm in found]))
     else:
         table = Table(title=f"{len(found)} alarms of stack {target.stack.name}")
-        for column in ("alarm", "state", "since", "reason", "runbook"):
+        for column in ("alarm", "state", "since", "reason"):
             table.add_column(column, overflow="fold")
         for alarm in found:
             state_text = alarm.state if alarm.notifies else f"{alarm.state} (notifies nobody)"
-            table.add_row(alarm.alarm, state_text, alarm.since[:19], alarm.reason, alarm.runbook)
+            table.add_row(alarm.alarm, state_text, alarm.since[:19], alarm.reason)
         options.print_table(table)
+        for alarm in (each for each in found if each.state != "OK" and each.runbook):
+            click.echo(f"runbook of {alarm.alarm}: {alarm.runbook}")  # below the table, which would break it
     if any(alarm.state in {"ALARM", MISSING} for alarm in found):
         raise click.exceptions.Exit(1)

@@ -83,7 +83,8 @@ def _print(examined: "Doctor", findings: "list[Finding]", refusal: "Finding | No
         return
     click.echo(f"first failing layer: {refusal.layer}: {refusal.what}")
     click.echo(f"to fix it: {refusal.cure}")
-    if refusal.section:
-        click.echo(f"runbook: docs/operations.md#{refusal.section}")
+    runbook = f"docs/operations.md#{refusal.section}" if refusal.section else ""
+    if runbook and runbook not in refusal.cure:
+        click.echo(f"runbook: {runbook}")
     if place_is_local and "aws " in refusal.cure:
         click.echo("(for `aws` to reach the local stack, set the variables that docs/local-stack.md lists)")

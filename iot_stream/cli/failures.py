@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from iot_stream.failures.reasons import Reasons
     from iot_stream.failures.replay import Outcome, Source
     from iot_stream.failures.selection import Selection
+    from iot_stream.failures.summary import Summary
     from iot_stream.target import Target
 
 __all__ = ["failures"]
@@ -66,6 +67,17 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
     if as_json:
         click.echo(json.dumps(summary.as_dict()))
         return
+    if summary.total:
+        _print_summary(summary)
+    else:
+        location = objects.location
+        where = f"s3://{location.bucket}/{location.listed_prefix}"
+        click.echo(f"no failed records in {where}" + (" match the filters" if any(filters.values()) else ""))
+    for line in summary.broken.lines(_ROWS):
+        click.echo(line)
+
+
+def _print_summary(summary: "Summary") -> None:
     from rich.table import Table
 
     table = Table(title=f"{summary.total:,} failed records in {summary.objects:,} objects")
@@ -75,8 +87,6 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
         why = "\n".join(f"{reason} ({number:,})" for reason, number in summary.reasons[group].most_common())
         table.add_row(group.kind, group.code, group.index, group.hour, f"{count:,}", why or "its data is good")
     options.print_table(table)
-    for line in summary.broken.lines(_ROWS):
-        click.echo(line)
 
 
 @failures.command()

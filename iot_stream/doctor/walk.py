@@ -101,7 +101,11 @@ class Doctor:
             yield Finding("reading", State.SKIPPED, f"none was sent: {refusal.layer} fails")
         elif self._case.mark is None or field is None:
             yield Finding(
-                "reading", State.SKIPPED, 'none was sent: the description has no field with role = "identity"'
+                "reading",
+                State.SKIPPED,
+                "none was sent: without an identity field it can't be found again",
+                'give the field whose value no two readings share role = "identity" in readings.toml, then run '
+                "`iot-stream readings build`",
             )
         else:
             buffers = ("TransformBufferIntervalInSeconds", "DeliveryBufferIntervalInSeconds")

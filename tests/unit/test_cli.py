@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from iot_stream import cli as cli_module
+from iot_stream.alarms import Alarm
 from iot_stream.cli import cli, main, signals
 from iot_stream.cli.options import target_options
 from iot_stream.delivery.edges.opensearch import SIGN_INS
@@ -266,6 +267,19 @@ def test_without_a_running_stack_a_command_says_how_to_start_one(command: str, t
     result = CliRunner().invoke(cli, [command, "--state", str(tmp_path)])
     assert isinstance(result.exception, StackError)
     assert "start one with `make run` or `iot-stream up`" in str(result.exception)
+
+
+def test_the_runbook_of_an_alarm_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of a terminal's width would break it; one that is OK needs none."""
+    stack = Stack("s", "arn", {}, {})
+    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: None, None)))
+    named = {name: Alarm(name, name, state, "Threshold crossed: " * 5, runbook=f"docs/operations.md#{name.lower()}")
+             for name, state in (("DeliveryDataFreshnessAlarm", "ALARM"), ("DomainRedAlarm", "OK"))}  # fmt: skip
+    monkeypatch.setattr("iot_stream.alarms.stack_alarms", lambda *_: [*named.values()])
+    shown = CliRunner().invoke(cli, ["alarms"], env={"COLUMNS": "60"})
+    runbooks = [line for line in shown.output.splitlines() if "operations" in line]
+    assert runbooks == ["runbook of DeliveryDataFreshnessAlarm: docs/operations.md#deliverydatafreshnessalarm"]
+    assert shown.exit_code == 1
 
 
 def test_stopping_what_does_not_run_is_fine(tmp_path: Path) -> None:

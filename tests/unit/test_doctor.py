@@ -946,6 +946,15 @@ def test_no_reading_is_sent_where_a_layer_refuses(aws: ModelledAws, place: Place
     assert (found[-1].state, found[-1].what) == (State.SKIPPED, "none was sent: function fails")
 
 
+def test_without_an_identity_field_the_marked_reading_has_a_cure(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing refuses, so nothing else says what to do about it."""
+    unmarked = parse(re.sub(r'^role = "identity".*\n', "", WALKTHROUGH, flags=re.MULTILINE))
+    monkeypatch.setattr("iot_stream.doctor.case.load", lambda: unmarked)
+    found = Doctor(place).walk()[-1]
+    assert (found.layer, found.state) == ("reading", State.SKIPPED)
+    assert 'role = "identity"' in found.cure
+
+
 # ---- the commands ---------------------------------------------------------------------------------------------------
 
 
@@ -977,6 +986,14 @@ def test_the_table_ends_in_what_refuses_first(aws: ModelledAws, place: Place, mo
         f"to fix it: aws s3 mb s3://{ACCOUNT}-builders-analytics",
         "runbook: docs/operations.md#backupfailurealarm",
     ]
+
+
+def test_a_runbook_that_is_the_cure_is_named_once(
+    aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an alarm its runbook is what to do."""
+    aws.responses["cloudwatch.DescribeAlarms"] = described(alarm("DomainRedAlarm", "ALARM"))
+    assert run(place, monkeypatch).stdout.splitlines()[-1] == "to fix it: see docs/operations.md#domainredalarm"
 
 
 def test_json_has_the_same(aws: ModelledAws, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

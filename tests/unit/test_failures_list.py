@@ -172,6 +172,24 @@ def test_a_shown_record_has_its_line_also_the_first(s3: Any, monkeypatch: pytest
     assert not [line for line in first.splitlines() if len(line.split()) == 1], "no value"
 
 
+@pytest.mark.parametrize(
+    ("filters", "output"),
+    [
+        ([], "no failed records in s3://backup/opensearch_backup/\n"),
+        (["--code", "x"], "no failed records in s3://backup/opensearch_backup/ match the filters\n"),
+    ],
+)
+def test_no_failures_are_said_with_where_they_would_be(
+    filters: list[str], output: str, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty table leaves open whether it looked in the right place."""
+    outputs = {"BackupBucketName": "backup", "BackupPrefix": "opensearch_backup/"}
+    stack = Stack("s", "arn", outputs, {"DeviceTimeZone": "UTC"})
+    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: s3, None)))
+    listed = CliRunner().invoke(cli, ["failures", "list", *filters])
+    assert (listed.exit_code, listed.output) == (0, output)
+
+
 def test_a_filter_looks_into_older_objects_too(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The failure that was asked for is behind a hundred others; what was not found is said."""
     for number in range(101):
