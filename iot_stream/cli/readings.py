@@ -33,16 +33,20 @@ def init(*, sample: BinaryIO, write: bool) -> None:
     FILE (default: standard input) contains JSON objects: a single one, an array, one per line, or concatenated. Check
     every guess: samples don't show which fields are optional, or which values are invalid.
     """
-    from iot_stream.description import FILE, DescriptionError, ReadingError, parse
+    from iot_stream.description import ADVICE, FILE, DescriptionError, ReadingError, parse
     from iot_stream.readings.draft import draft, header_of
     from iot_stream.readings.guess import guess
     from iot_stream.readings.sample import split
 
+    data = sample.read()
+    if b"".join(data.split()) in {b"", b"[]"}:
+        raise IotStreamError("FILE has no readings: give it JSON objects as your devices send them")
     try:
-        text = draft(guess(split(sample.read())), header_of(_text_of(FILE)))
+        text = draft(guess(split(data)), header_of(_text_of(FILE)))
     except ReadingError as error:
+        what_to_do = "; ".join(dict.fromkeys(ADVICE[cause.reason] for cause in error.causes))
         raise IotStreamError(
-            f"a sample is not a reading: {error}. `iot-stream readings try` shows which one"
+            f"a sample is not a reading: {error}: {what_to_do}. `iot-stream readings try` shows which one"
         ) from error
     if write:
         FILE.write_text(text, encoding="utf-8")
@@ -51,7 +55,7 @@ def init(*, sample: BinaryIO, write: bool) -> None:
     else:
         click.echo(text, nl=False)
     try:
-        parse(text)
+        parse(text, FILE.name if write else "draft")
     except DescriptionError as error:
         raise IotStreamError(
             f"the draft is incomplete, because the samples don't show this; add it:\n{error}"

@@ -9,7 +9,7 @@ from iot_stream.readings.guess import Guess, Guesses
 
 __all__ = ["draft", "header_of"]
 
-_KEYS: Final = ("path", "type", "decimals", "format", "role", "unit", "optional", "examples")
+_KEYS: Final = ("path", "type", "decimals", "format", "role", "label", "unit", "optional", "examples")
 _WIDTH: Final = 40  # where comments begin, unless a line is longer
 _SILENT_AFTER: Final = 600
 
@@ -51,11 +51,12 @@ def _field(guess: Guess) -> Iterator[str]:
         "decimals": guess.decimals,
         "format": guess.format and guess.format.value,
         "role": guess.role and guess.role.value,
+        "label": guess.label,
         "unit": guess.unit,
         "optional": guess.optional or None,
         "examples": guess.examples or None,
     }
-    reasons = {"unit": "by its name"} | guess.why
+    reasons = {"unit": "by its name", "label": "the name without the unit"} | guess.why
     for key in _KEYS:
         if values[key] is not None:
             reason = reasons.get(key)

@@ -7,7 +7,6 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final
@@ -22,12 +21,11 @@ from iot_stream.description import (
     Role,
     TimeFormat,
     Type,
-    UnusableError,
-    from_device,
     parse_object,
     scaled_float_limit,
 )
 from iot_stream.readings import names
+from iot_stream.readings.times import epoch_format, is_time
 
 __all__ = ["Guess", "Guesses", "guess"]
 
@@ -39,15 +37,11 @@ _LONGEST_CATEGORY: Final = 32  # characters
 _MOST_EXAMPLES: Final = 20
 _LONGEST_EXAMPLE: Final = 60  # characters
 _MANY: Final = 10  # samples needed before the number of distinct values is significant
-_EPOCHS: Final = (  # in the years 2001 to 2096
-    (10**9, TimeFormat.EPOCH_SECOND), (10**12, TimeFormat.EPOCH_MILLIS), (10**15, TimeFormat.EPOCH_MICROS),
-    (10**18, TimeFormat.EPOCH_NANOS),
-)  # fmt: skip
-_LATEST: Final = 4
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _OFFSET: Final = re.compile(r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)(?:\[.*\])?$")
 _POINT: Final = re.compile(r"-?\d{1,3}\.\d+, ?-?\d{1,3}\.\d+")
 _MEASURED_UNITS: Final = frozenset({"°C", "°F", "%", "V", "hPa", "kPa"})  # can be whole in a sample by chance
+_LIKE_TIME: Final = re.compile(r"(?:\d{4}([./-])\d{1,2}\1\d{1,2}|\d{1,2}([./-])\d{1,2}\2\d{4})\b")
 _ABSENT: Final = object()
 
 
@@ -59,6 +53,7 @@ class Guess:
     type: Type
     name: str = ""
     role: Role | None = None
+    label: str | None = None
     unit: str | None = None
     decimals: int | None = None
     format: TimeFormat | None = None
@@ -103,6 +98,7 @@ def guess(samples: Sequence[bytes]) -> Guesses:
     _name(fields)
     _give_roles(fields, columns)
     _leave_names_to_alerts(fields)
+    _label(fields)
     return Guesses(fields, left_out)
 
 
@@ -184,7 +180,7 @@ def _are_points(path: Path, present: list[Any]) -> bool:
 
 
 def _of_texts(path: Path, present: list[str]) -> Guess:
-    if all(map(_is_time, present)):
+    if all(map(is_time, present)):
         without = "" if all(map(_OFFSET.search, present)) else " without an offset: set DeviceTimeZone"
         return Guess(path, Type.DATE, why={"type": f"times{without}"})
     if all(map(_is_address, present)):
@@ -197,7 +193,8 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
     if all(map(_POINT.fullmatch, present)):
         why = {"type": 'text; if it is "latitude,longitude", write "geo_point"'}
         return Guess(path, Type.KEYWORD, why=why)
-    like_times = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
+    named = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
+    like_times = named or all(map(_LIKE_TIME.match, present))
     why = {"type": "text, not in a time format of docs/fields.md"} if like_times else {}
     return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
 
@@ -211,14 +208,6 @@ def _are_decimal(path: Path, numbers: Sequence[int | Decimal | None]) -> bool:
 def _examples(texts: Sequence[str]) -> list[str]:
     short = (text for text in texts if text.isprintable() and 0 < len(text) <= _LONGEST_EXAMPLE)
     return [*dict.fromkeys(short)][:_MOST_EXAMPLES]
-
-
-def _is_time(text: str) -> bool:
-    try:
-        from_device(text, UTC)
-    except UnusableError:
-        return False
-    return True
 
 
 def _is_address(text: str) -> bool:
@@ -266,10 +255,7 @@ def _is_beyond_long(value: object) -> bool:
 def _epoch_of(path: Path, present: Sequence[float | Decimal]) -> TimeFormat | None:
     if names.rank(path, (*names.TIME, "installed", "updated", "seen", "start", "end")) is None:
         return None
-    return next(
-        (form for unit, form in _EPOCHS if all(unit <= value <= _LATEST * unit for value in present)),
-        None,
-    )
+    return epoch_format(present)
 
 
 def _decimals(number: float | Decimal) -> int:
@@ -305,6 +291,14 @@ def _leave_names_to_alerts(fields: list[Guess]) -> None:
         if found.role in (Role.DEVICE, Role.MEASURE) and found.name in NAMES_OF_ALERTS:
             found.name = next(name for number in count(2) if (name := f"{found.name}_{number}") not in taken)
             taken.add(found.name)
+
+
+def _label(fields: list[Guess]) -> None:
+    """Label fields whose names end in their unit, which is shown beside the label; no two alike."""
+    labels = [names.label_of(found.name) if found.unit else None for found in fields]
+    for found, label in zip(fields, labels, strict=True):
+        if label and labels.count(label) == 1 and label not in {each.name.replace("_", " ") for each in fields}:
+            found.label = label
 
 
 def _usable(text: str) -> str:

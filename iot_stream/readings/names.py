@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["DEVICE", "IDENTITY", "NO_CATEGORY", "NO_MEASURE", "PLACE", "TIME", "rank", "unit_of", "words"]
+__all__ = ["DEVICE", "IDENTITY", "NO_CATEGORY", "NO_MEASURE", "PLACE", "TIME", "label_of", "rank", "unit_of", "words"]
 
 # Best first: a field whose last words are earlier in the list is the better guess.
 TIME: Final = (
@@ -39,6 +39,10 @@ _UNITS: Final = {
 }  # fmt: skip
 _LAST_TWO: Final = {"mm s": "mm/s", "m s": "m/s", "km h": "km/h", "l min": "l/min", "kg h": "kg/h"}
 _LAST_LETTERS: Final = {"c": "°C", "f": "°F", "v": "V", "w": "W", "a": "A", "m": "m"}
+_QUANTITIES: Final = frozenset({
+    "temperature", "temp", "humidity", "voltage", "pressure", "co2", "rssi", "snr", "light",
+})  # fmt: skip
+"""Words of `_UNITS` that say what is measured: a label keeps them."""
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -70,3 +74,12 @@ def unit_of(path: Sequence[str]) -> str | None:
     if len(spoken) > 1 and spoken[-1] in _LAST_LETTERS:
         return _LAST_LETTERS[spoken[-1]]
     return next((_UNITS[word] for word in reversed(spoken) if word in _UNITS), None)
+
+
+def label_of(name: str) -> str | None:
+    """Return a field's name without the unit that it ends in; None where nothing else is left, or it has none."""
+    *rest, last = name.split("_")
+    unit = {last} & ({*_UNITS, *_LAST_LETTERS} - _QUANTITIES)
+    if unit and rest:
+        return " ".join(rest)
+    return " ".join(rest[:-1]) or None if " ".join((*rest[-1:], last)) in _LAST_TWO else None

@@ -3,8 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
+from decimal import Decimal
+from typing import Any
 
-from iot_stream.description import ADVICE, Cause, Description, Enricher, Field, encode
+from iot_stream.description import (
+    ADVICE,
+    Cause,
+    Description,
+    Enricher,
+    Field,
+    Role,
+    TimeFormat,
+    Type,
+    encode,
+    parse_object,
+)
+from iot_stream.readings.times import epoch_format, is_time
 from iot_stream.readings.wanted import bounds_text, wanted
 
 __all__ = ["Trial", "try_readings"]
@@ -45,15 +59,50 @@ def try_readings(
         enriched = enricher.enrich_all([raw], [arrived_at])
         line = encode(enriched.documents)[0] if enriched.documents else None
         causes = enriched.causes.get(0, ())
-        advice = tuple(_advice(cause, fields.get(cause.field or "")) for cause in causes)
+        advice = tuple(_advice(cause, fields.get(cause.field or ""), raw) for cause in causes)
         trials.append(Trial(line, causes, tuple(enriched.dropped), advice))
     return trials
 
 
-def _advice(cause: Cause, field: Field | None) -> str:
-    """Return what to do, with what the description says of the field where the function's own advice can't know it."""
-    if field is not None and cause.reason == "wrong_type":
-        return f"send {wanted(field)}, or change the field's type in readings.toml"
-    if field is not None and cause.reason == "number_out_of_range":
+def _advice(cause: Cause, field: Field | None, raw: bytes) -> str:
+    """Return what to do, with what description and value say where the function's own advice can't know it."""
+    if field is None:
+        return ADVICE[cause.reason]
+    if cause.reason == "field_missing" and _is_needed(field):
+        return f"send the field: the {field.role} of a reading can't be optional"
+    if cause.reason == "number_out_of_range":
         return f"check the device, or change min and max in readings.toml:{bounds_text(field) or ' those of the type'}"
+    if cause.reason not in {"wrong_type", "bad_timestamp"}:
+        return ADVICE[cause.reason]
+    value = _value(raw, field)
+    if value is None:
+        return f"send {wanted(field)}" + (
+            ", not null" if _is_needed(field) else ", or set optional = true in readings.toml"
+        )
+    if form := _time_format(field, value):
+        return f'send {wanted(field)}, or set format = "{form}" in readings.toml'
+    if cause.reason == "wrong_type":
+        return f"send {wanted(field)}, or change the field's type in readings.toml"
     return ADVICE[cause.reason]
+
+
+def _is_needed(field: Field) -> bool:
+    return field.role in (Role.TIME, Role.DEVICE)
+
+
+def _value(raw: bytes, field: Field) -> Any:
+    """Return what a reading, which has the field, has there."""
+    value: Any = parse_object(raw)
+    for key in field.path:
+        value = value[key]
+    return value
+
+
+def _time_format(field: Field, value: Any) -> TimeFormat | None:
+    """Return the format of a date that the value would be a time in, if it is another than the field's."""
+    form = None
+    if field.type is Type.DATE and isinstance(value, str) and is_time(value):
+        form = TimeFormat.TEXT
+    elif field.type is Type.DATE and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        form = epoch_format([value])
+    return form if form is not field.format else None

@@ -261,7 +261,7 @@ def test_samples_that_lack_something_are_an_error_that_says_what() -> None:
     assert "[fields.temp]" in result.output
     assert "no field has the role time" in str(result.exception)
     assert "no field has the role device" in str(result.exception)
-    assert "a sample is not a reading: not_json" in str(run("nothing").exception)
+    assert "a sample is not a reading: not_json: send exactly one valid JSON object" in str(run("nothing").exception)
 
 
 FIELDS = st.dictionaries(KEYS, JUNK | st.datetimes().map(str) | st.integers(10**9, 10**19), max_size=5)
@@ -291,3 +291,48 @@ def test_decimals_are_those_that_were_written() -> None:
     fields = {found.name: found for found in guess([raw]).fields}
     assert (fields["x"].decimals, fields["y"].type) == (3, Type.DOUBLE)
     assert fields["x"].examples == [float(Decimal("0.3"))]
+
+
+@pytest.mark.parametrize("sample", ["", " \n", "[]", "[ ]\n"])
+def test_a_file_without_readings_is_said(sample: str) -> None:
+    """An empty array is no reading that is wrong."""
+    assert "has no readings: give it JSON objects" in str(run(sample).exception)
+
+
+def test_a_line_of_a_draft_is_no_line_of_the_file() -> None:
+    """Nothing was written: readings.toml has other lines."""
+    assert "\ndraft, line " in str(run('{"a": 1}').exception)
+
+
+@pytest.mark.parametrize("day", ["28.11.2026", "28/11/2026 10:00", "11-28-2026", "2026/11/28"])
+def test_what_looks_like_a_time_is_said_whatever_its_name(day: str) -> None:
+    """A category of days would otherwise be all that becomes of it."""
+    line = next(line for line in text_for({"day": day}).splitlines() if line.startswith("type"))
+    assert line.endswith("# guess: text, not in a time format of docs/fields.md")
+
+
+def test_versions_and_addresses_look_like_no_time() -> None:
+    """Two separators are not enough."""
+    for text in ("1.2.3-rc1", "10.0.0.1", "v1.2.3", "555-12"):
+        assert "time format" not in text_for({"x": text}), text
+
+
+def test_a_label_does_not_repeat_the_unit() -> None:
+    """The unit is shown beside it; a quantity stays, and so does what tells two fields apart."""
+    labels = {
+        field.name: field.label
+        for field in described(
+            {
+                "at": "2026-11-26T07:15:30Z",
+                "sensor": "s",
+                "pressure_bar": 1.5,
+                "flow_l_min": 2.5,
+                "room_temperature": 2.5,
+            }
+            | {"room_temperature": 2.5, "temp_c": 1.5, "temp_f": 2.5, "power": 1.5, "power_kw": 2.5, "rpm": 3}
+        ).fields
+    }
+    assert labels.items() >= {
+        ("pressure_bar", "pressure"), ("flow_l_min", "flow"), ("room_temperature", "room temperature"), ("rpm", "rpm"),
+        ("temp_c", "temp c"), ("temp_f", "temp f"), ("power_kw", "power kw"),
+    }  # fmt: skip

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment.firehose import transform
+from enrichment.reasons import Reason
 from iot_stream.cli import cli
-from iot_stream.description import parse
+from iot_stream.description import ADVICE, parse
 from iot_stream.paths import PROJECT
 from iot_stream.readings.sample import split
 from iot_stream.readings.trial import try_readings
 from tests.builders import device_reading, firehose_event
-from tests.enrichers import enricher
+from tests.enrichers import WALKTHROUGH, enricher
 
 GOOD = json.dumps(device_reading(note="x", device_ts="2026-11-22T11:15:30.123+01:00"))
 BAD = json.dumps(device_reading(device_temp=-300, track_id="four", activity_type=...))
@@ -164,3 +165,43 @@ def test_a_wrong_value_is_told_what_is_wanted(keys: str, value: object, advice: 
     [trial] = try_readings([reading], parse(f"{roles}[fields.x]\n{keys}\n"), UTC, None)
     assert [str(cause) for cause in trial.causes] == ["wrong_type: x"]
     assert trial.advice[0].startswith(advice)
+
+
+_TIME_AS_TEXT = "2026-11-22T10:15:30Z"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "form", "cure"),
+    [
+        ("device_temp", None, "text", "optional = true"),
+        ("device_ts", 1_795_687_200, "text", 'format = "epoch_second"'),
+        ("device_ts", 1_795_687_200_000, "text", 'format = "epoch_millis"'),
+        ("device_ts", 1_795_687_200_000, "epoch_second", 'format = "epoch_millis"'),
+        ("device_ts", _TIME_AS_TEXT, "epoch_millis", 'format = "text"'),
+    ],
+)
+def test_a_cure_that_is_named_works(field: str, value: object, form: str, cure: str) -> None:
+    """The same reading passes once the description has it."""
+    reading, path = json.dumps(device_reading(**{field: value})).encode(), f'path = "{field}"\n'
+    described = WALKTHROUGH.replace(path, path + (f'format = "{form}"\n' if field == "device_ts" else ""))
+    [trial] = try_readings([reading], parse(described), UTC, None)
+    assert trial.advice[0].endswith(f", or set {cure} in readings.toml"), trial
+    [trial] = try_readings([reading], parse(WALKTHROUGH.replace(path, f"{path}{cure}\n")), UTC, None)
+    assert trial.causes == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (None, "send a time as text, not null"),
+        (..., "send the field: the time of a reading can't be optional"),
+        (True, "send a time as text, or change the field's type in readings.toml"),
+        (12, "send a time as text, or change the field's type in readings.toml"),
+        ("yesterday", ADVICE[Reason.BAD_TIMESTAMP]),
+    ],
+)
+def test_no_cure_is_named_that_does_not_work(value: object, advice: str) -> None:
+    """The time of a reading is never optional, and not every number is one."""
+    reading = json.dumps(device_reading(device_ts=value)).encode()
+    [trial] = try_readings([reading], parse(WALKTHROUGH), UTC, None)
+    assert trial.advice == (advice,)
