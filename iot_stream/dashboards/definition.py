@@ -29,6 +29,8 @@ DASHBOARDS = PROJECT / "functions" / "role_mapper" / "opensearch" / "dashboards"
 MOST_MEASURES, MOST_CATEGORIES = 6, 3
 """How many measures and categories get panels: at the maximum 54 panels, each with a query at every refresh."""
 
+_KEYS = ("description", "filters_grid", "index_pattern", "latest", "refresh_ms", "rows", "time_from", "time_to")
+_PANEL_KEYS = ("each", "h", "name", "panel", "title", "w")
 _TAKEN = ("filters", "latest", "live")  # names of saved objects that are not panels
 
 
@@ -157,12 +159,14 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
         reading: the description of a reading; by default the project's own.
 
     Raises:
-        SetupError: a file is missing, is not valid JSON, lacks a member, or has an invalid position, name or token.
+        SetupError: a file is missing, is not valid JSON, lacks a member, or has an unknown key or an invalid position,
+            name or token.
         DescriptionError: the project's own description is not valid.
     """
     reading = reading or load_description()
     whole = _read(folder / "dashboard.json")
     theme = _read(folder / "theme.json")
+    _refuse_unknown_keys(folder, "the dashboard", whole, _KEYS)
     try:
         common = common_tokens(reading, whole["index_pattern"], INGESTED_AT)
         filters_grid = Grid(**whole["filters_grid"])
@@ -197,8 +201,18 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
         raise SetupError(f"{folder / 'dashboard.json'} is not valid: {error}; restore it from git") from error
 
 
+def _refuse_unknown_keys(folder: Path, what: str, found: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Reject a misspelled key, which would change nothing."""
+    for key in found:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            cure = f'write "{close[0]}"' if close else f"the keys are {', '.join(known)}"
+            raise SetupError(f'{folder / "dashboard.json"}: {what} has the unknown key "{key}"; {cure}')
+
+
 def _instances(folder: Path, entry: Mapping[str, Any], reading: Description) -> Iterator[dict[str, Any]]:
     """Yield the tokens of each panel that a line of dashboard.json produces."""
+    _refuse_unknown_keys(folder, f'the panel "{entry.get("name")}"', entry, _PANEL_KEYS)
     names = slugs((*reading.measures, *reading.categories))
     choices = {
         "measure": [measure_tokens(field, names[field.name]) for field in reading.measures[:MOST_MEASURES]],

@@ -80,6 +80,25 @@ def test_a_place_that_is_none_is_refused(change: dict[str, Any], words: str, tmp
     assert str(refused.value).endswith(f'dashboard.json: the panel "{LINE["name"]}" {words}')
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"titel": "x"}, 'has the unknown key "titel"; write "title"'),
+        ({"x": 0}, 'has the unknown key "x"; the keys are each, h, name, panel, title, w'),
+    ],
+)
+def test_a_key_that_is_unknown_is_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """It would change nothing, without a word; the dashboard's own keys likewise."""
+    with pytest.raises(SetupError) as refused:
+        load(folder_with(tmp_path, LINE | change))
+    assert str(refused.value).endswith(f'dashboard.json: the panel "{LINE["name"]}" {words}')
+    file = tmp_path / "dashboards" / "dashboard.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({"refresh": 1} | whole), encoding="utf-8")
+    with pytest.raises(SetupError, match='the dashboard has the unknown key "refresh"; write "refresh_ms"'):
+        load(file.parent)
+
+
 @pytest.mark.parametrize("each", [["categories"], "category", {"category": 1}, [["category"]], None, 1])
 def test_an_each_that_is_none_is_refused(each: Any, tmp_path: Path) -> None:
     """A misspelt word, or no list: the file and the panel are named, and what to write."""
