@@ -4,6 +4,7 @@ The system reuses pids, so a pid alone may belong to another program later; with
 processes recorded here are ever stopped.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -53,6 +54,14 @@ STOP_SECONDS = 20.0
 """How long a process has to end after SIGTERM, if nothing else is said."""
 
 _children: list[subprocess.Popen[bytes]] = []  # kept: Python warns of a running child without a reference
+
+
+@atexit.register
+def _release_children() -> None:
+    """Leave running children to whoever stops them by pid, as `iot-stream down` does; Python would warn of them."""
+    for child in _children:
+        if child.poll() is None:
+            child.returncode = 0
 
 
 @dataclass(frozen=True)

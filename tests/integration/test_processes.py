@@ -124,6 +124,25 @@ def test_an_impatient_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_one_that_outlives_who_started_it_is_left_without_a_word(tmp_path: Path) -> None:
+    """As those of `iot-stream up` are: Python warns of a child that still runs at its end."""
+    code = """
+import sys
+from pathlib import Path
+from iot_stream.local.processes import start
+process = start("it", [sys.executable, "-c", "import signal; signal.pause()"], log=Path("log"), environment={})
+print(process.pid, process.created)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    pid, created = ended.stdout.split()
+    left = Process("it", int(pid), float(created), str(tmp_path / "log"))
+    assert left.alive
+    left.stop()
+    assert ended.stderr == ""
+
+
 def test_a_recycled_pid_is_not_ours(tmp_path: Path) -> None:
     """A process with our pid and another creation time is neither reported as running nor stopped."""
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
