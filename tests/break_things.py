@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from iot_stream.local import opensearch
 from iot_stream.local.local_stack import LocalStack, Ports, up
 from iot_stream.local.processes import free_port
+from iot_stream.local.upkeep import stop_part
 from tests.alarms import Points, is_made, rings
 from tests.builders import device_reading
 from tests.delivery import zipped
@@ -96,10 +98,8 @@ class Breaker:
     def stopped_domain(self) -> Iterator[None]:
         """Stop OpenSearch; its data stays."""
         server = self.machine.opensearch
-        [process] = [each for each in self.machine.running if each.name == "OpenSearch"]
-        process.stop()
+        stop_part(self.machine, opensearch.NAME)
         yield
-        self.machine.running.remove(process)
         self.machine.add(server.start())
 
     def send(self) -> None:

@@ -119,7 +119,7 @@ class LocalStack:
     @property
     def delivering(self) -> bool:
         """Whether the delivery worker is running."""
-        return any(process.alive for process in self.running if process.name == WORKER)
+        return (worker := self.part(WORKER)) is not None and worker.alive
 
     @property
     def live_key_file(self) -> Path:
@@ -134,9 +134,13 @@ class LocalStack:
 
     def stack(self) -> Stack:
         """Return the deployed stack (raises StackError)."""
-        if any(process.name == MINISTACK and not process.alive for process in self.running):
+        if (aws := self.part(MINISTACK)) is not None and not aws.alive:
             raise StackError(AWS_ENDED)
         return find_stack(self.aws.client("cloudformation"), self.stack_name)
+
+    def part(self, name: str) -> Process | None:
+        """Return the process of that name, alive or ended; None if none was started."""
+        return next((process for process in self.running if process.name == name), None)
 
     def down(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Stop its processes, last started first; Ctrl-C during this does not leave a part running."""

@@ -26,7 +26,7 @@ from iot_stream.local.parameters import check_parameters
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.stack import Stack
 
-__all__ = ["restart_parts", "update"]
+__all__ = ["restart_parts", "stop_part", "update"]
 
 
 def restart_parts(folder: Path = DEFAULT_FOLDER, say: Callable[[str], None] = lambda _: None) -> LocalStack | None:
@@ -77,22 +77,23 @@ def update(
         create_reader_role(local_stack.opensearch, f"{stack.output('IndexName')}*")
     if stack.output("DeliveryStreamName") != before.output("DeliveryStreamName"):
         say(f"the delivery worker follows to {stack.output('DeliveryStreamName')}")
-        _stop_part(local_stack, WORKER)
+        stop_part(local_stack, WORKER)
         # A new delivery stream has no progress: it begins at the latest record, on AWS too.
         set_aside = local_stack.folder / f"delivery-{before.output('DeliveryStreamName')}"
         shutil.rmtree(set_aside, ignore_errors=True)  # of an earlier delivery stream of that name
         local_stack.delivery_state.rename(set_aside)
         deliver(local_stack, stack)
     # It reads names, description and dashboards once, at its start.
-    _stop_part(local_stack, LIVE_PAGE)
+    stop_part(local_stack, LIVE_PAGE)
     serve_live_page(local_stack)
     return stack
 
 
-def _stop_part(local_stack: LocalStack, name: str) -> None:
-    for process in local_stack.running:
-        if process.name == name:
-            process.stop()
+def stop_part(local_stack: LocalStack, name: str) -> None:
+    """Stop the part of that name, if there is one; it stays recorded, so that `restart_parts` starts it again."""
+    process = local_stack.part(name)
+    if process is not None:
+        process.stop()
 
 
 def _restart_opensearch(local_stack: LocalStack) -> None:

@@ -57,7 +57,8 @@ def describe_as_stack(world: World, local_stack: LocalStack) -> None:
 def serve(local_stack: LocalStack) -> Process:
     """Start the live page, and return when it can be loaded."""
     serve_live_page(local_stack)
-    [process] = [each for each in local_stack.running if each.name == LIVE_PAGE]
+    process = local_stack.part(LIVE_PAGE)
+    assert process is not None
     return process
 
 

@@ -16,7 +16,7 @@ from iot_stream.cli import cli
 from iot_stream.doctor.marked import MARK
 from iot_stream.local import processes
 from iot_stream.local.local_stack import LIVE_PAGE, WORKER, LocalStack, read
-from iot_stream.local.upkeep import restart_parts, update
+from iot_stream.local.upkeep import restart_parts, stop_part, update
 from iot_stream.stack import Stack
 from tests.hostile import hostile_environment
 from tests.polling import until
@@ -47,7 +47,8 @@ class Patient:
 
     def kill_the_worker(self) -> Callable[[], object]:
         """End the delivery worker without a goodbye."""
-        worker = next(process for process in self.local_stack.running if process.name == WORKER)
+        worker = self.local_stack.part(WORKER)
+        assert worker is not None
         worker._find().send_signal(signal.SIGKILL)  # type: ignore[union-attr]  # it is running
         until(lambda: not worker.alive, what="its end")
 
@@ -298,9 +299,7 @@ def test_a_changed_parameter_takes_effect_and_nothing_is_lost(patient: Patient) 
     running = read(local_stack.folder)  # with the live page that the command has started
     assert running is not None
     update(running, {"AlarmDelaySeconds": "600"})
-    for process in running.running:  # the run's own list of what it has to stop does not have it
-        if process.name == LIVE_PAGE:
-            process.stop()
+    stop_part(running, LIVE_PAGE)  # the run's own list of what it has to stop does not have it
     stack = local_stack.stack()
     assert (stack.parameter("AlarmDelaySeconds"), stack.parameter("LogRetentionDays")) == ("600", "30")
     assert stack.parameter("TransformBufferIntervalInSeconds") == "0"  # samconfig.toml's

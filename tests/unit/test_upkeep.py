@@ -81,6 +81,19 @@ def test_an_aws_that_has_ended_is_said_before_anything_is_started(tmp_path: Path
         find(tmp_path).stack()  # what `send`, `failures` and `status` begin with
 
 
+def test_one_part_is_stopped_and_stays_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that `up` starts it again; a part that was never started is none."""
+    stopped: list[str] = []
+    monkeypatch.setattr(Process, "stop", lambda each, **_: stopped.append(each.name))
+    stack = stack_with(tmp_path)
+    stack.running = [each for each in stack.running if each.name != LIVE_PAGE]
+    upkeep.stop_part(stack, WORKER)
+    upkeep.stop_part(stack, LIVE_PAGE)
+    assert stopped == [WORKER]
+    assert stack.part(WORKER) == process(WORKER)
+    assert stack.part(LIVE_PAGE) is None
+
+
 @dataclass
 class Deployments:
     """Stands for sam: what was deployed, and the stack before and after."""
