@@ -21,7 +21,7 @@ class State(StrEnum):
     WARNING = "warning"
     """Readings get through, but something needs attention."""
     REFUSES = "refuses"
-    """Readings do not get through, or nobody is notified of problems."""
+    """Readings do not get through, or an alarm is raised: the layer fails."""
     UNKNOWN = "unknown"
     """It could not be checked: the caller lacks a permission, or the service did not respond."""
     SKIPPED = "skipped"

@@ -90,14 +90,17 @@ def judge_key(metadata: Mapping[str, Any]) -> Iterator[Finding]:
     """Judge the stack's own key by KeyMetadata of KMS's DescribeKey."""
     key, state = metadata["KeyId"], metadata["KeyState"]
     if state == "PendingDeletion":
-        yield _refuses(
+        yield Finding(
             "key",
+            State.REFUSES,
             f"key {key} is scheduled for deletion",
             f"aws kms cancel-key-deletion --key-id {key}",
             "domainkeyinaccessiblealarm",
         )
     elif state != "Enabled":
-        yield _refuses("key", f"key {key} is {state}", f"aws kms enable-key --key-id {key}", "domainkeyerroralarm")
+        yield Finding(
+            "key", State.REFUSES, f"key {key} is {state}", f"aws kms enable-key --key-id {key}", "domainkeyerroralarm"
+        )
     else:
         yield Finding("key", State.OK, f"key {key} is enabled")
 
@@ -105,8 +108,11 @@ def judge_key(metadata: Mapping[str, Any]) -> Iterator[Finding]:
 def judge_stream(summary: Mapping[str, Any] | None, name: str) -> Iterator[Finding]:
     """Judge the data stream by StreamDescriptionSummary of DescribeStreamSummary; None: there is none."""
     if summary is None:
-        yield _refuses(
-            "stream", f"stream {name} does not exist: it was deleted", f"aws kinesis create-stream --stream-name {name}"
+        yield Finding(
+            "stream",
+            State.REFUSES,
+            f"stream {name} does not exist: it was deleted",
+            f"aws kinesis create-stream --stream-name {name}",
         )
     elif summary["StreamStatus"] in {"ACTIVE", "UPDATING"}:
         mode = summary.get("StreamModeDetails", {}).get("StreamMode", "")
@@ -114,7 +120,9 @@ def judge_stream(summary: Mapping[str, Any] | None, name: str) -> Iterator[Findi
         text = f"stream {name} is {summary['StreamStatus']}: {mode}, shards {shards}, retention {hours} h"
         yield Finding("stream", State.OK, text)
     else:
-        yield _refuses("stream", f"stream {name} is {summary['StreamStatus']}", "wait, then deploy the stack again")
+        yield Finding(
+            "stream", State.REFUSES, f"stream {name} is {summary['StreamStatus']}", "wait, then deploy the stack again"
+        )
 
 
 def judge_metric(layer: str, metric: str, value: float | None, limit: float | None = None) -> Iterator[Finding]:
@@ -137,8 +145,9 @@ def judge_policies(role: str, wanted: Mapping[str, str], attached: Collection[st
     """
     layer = "delivery role"
     if attached is None:
-        yield _refuses(
+        yield Finding(
             layer,
+            State.REFUSES,
             f"role {role} does not exist: the delivery stream has no permissions",
             RESTORE,
             RESTORING,
@@ -147,8 +156,9 @@ def judge_policies(role: str, wanted: Mapping[str, str], attached: Collection[st
     for policy, arn in wanted.items():
         if arn not in attached:
             section = {"BackupPolicy": "backupfailurealarm", "TransformPolicy": "processingfailurealarm"}
-            yield _refuses(
+            yield Finding(
                 layer,
+                State.REFUSES,
                 f"{policy} is not attached to role {role}",
                 f"aws iam attach-role-policy --role-name {role} --policy-arn {arn}",
                 section.get(policy, "nothingreadalarm"),
@@ -162,17 +172,21 @@ def judge_delivery_stream(description: Mapping[str, Any] | None, name: str, stre
     layer = "delivery stream"
     again = "sam deploy --parameter-overrides DeliveryStreamName=… (CloudFormation does not notice the deletion)"
     if description is None:
-        yield _refuses(layer, f"delivery stream {name} does not exist: it was deleted", again, "nothingreadalarm")
+        yield Finding(
+            layer, State.REFUSES, f"delivery stream {name} does not exist: it was deleted", again, "nothingreadalarm"
+        )
         return
     status = description["DeliveryStreamStatus"]
     source = description.get("Source", {}).get("KinesisStreamSourceDescription", {}).get("KinesisStreamARN", "")
     if status != "ACTIVE":
         reason = description.get("FailureDescription", {}).get("Details", "")
         text = f"delivery stream {name} is {status}" + (f": {reason}" if reason else "")
-        yield _refuses(layer, text, "wait until it is ACTIVE" if status == "CREATING" else again, "nothingreadalarm")
+        yield Finding(
+            layer, State.REFUSES, text, "wait until it is ACTIVE" if status == "CREATING" else again, "nothingreadalarm"
+        )
     elif source.rpartition("/")[2] != stream:
         text = f"delivery stream {name} reads {source or 'no stream'}, not {stream}"
-        yield _refuses(layer, text, again, "changing-names-and-settings")
+        yield Finding(layer, State.REFUSES, text, again, "changing-names-and-settings")
     else:
         yield Finding(layer, State.OK, f"delivery stream {name} is ACTIVE and reads {stream}")
 
@@ -218,7 +232,3 @@ def _entry(message: str) -> Mapping[str, Any]:
     except ValueError:
         return {"message": message.strip()}
     return entry if isinstance(entry, dict) else {"message": message}
-
-
-def _refuses(layer: str, what: str, cure: str, section: str = "") -> Finding:
-    return Finding(layer, State.REFUSES, what, cure, section)

@@ -15,8 +15,9 @@ def judge_function(configuration: Mapping[str, Any] | None, function: str) -> It
     """Judge GetFunctionConfiguration of the alias that the delivery stream invokes; None: there is none."""
     if configuration is None:
         text = f"function {function} does not exist: the function or its alias was deleted"
-        yield _refuses(
+        yield Finding(
             "function",
+            State.REFUSES,
             text,
             "sam build && sam deploy --parameter-overrides EnrichmentFunctionName=…",
             "processingfailurealarm",
@@ -27,7 +28,7 @@ def judge_function(configuration: Mapping[str, Any] | None, function: str) -> It
         text = f"function {function} is {state}: {configuration.get('StateReason', '')}"
         wait = f"aws lambda wait published-version-active --function-name {function}"
         cure = wait if state == "Pending" else "sam build && sam deploy"  # a function being created needs no fix
-        yield _refuses("function", text, cure, "processingfailurealarm")
+        yield Finding("function", State.REFUSES, text, cure, "processingfailurealarm")
     level = configuration.get("LoggingConfig", {}).get("ApplicationLogLevel")
     if level in _ABOVE_INFO:
         text = f"its log level is {level}: Lambda drops its metrics, which are log lines of level INFO"
@@ -39,8 +40,12 @@ def judge_concurrency(reserved: int | None, account: int | None, function: str) 
     """Judge ReservedConcurrentExecutions of the function and ConcurrentExecutions of the account."""
     if reserved == 0:
         cure = f"aws lambda delete-function-concurrency --function-name {function}"
-        yield _refuses(
-            "function", "its reserved concurrency is 0: Lambda throttles every call", cure, "functionthrottlesalarm"
+        yield Finding(
+            "function",
+            State.REFUSES,
+            "its reserved concurrency is 0: Lambda throttles every call",
+            cure,
+            "functionthrottlesalarm",
         )
     elif account is not None and account <= _FEW_INVOCATIONS:
         text = f"the account's limit is {account} concurrent executions, for all its functions together"
@@ -58,15 +63,17 @@ def judge_invocation(error: str, result: Mapping[str, Any] | None, reasons: Coll
     """
     again = "sam build && sam deploy"
     if error:
-        yield _refuses(
+        yield Finding(
             "function",
+            State.REFUSES,
             f"it fails: {error}",
             f"deploy the previous version, or fix it and {again}",
             "functionerrorsalarm",
         )
     elif result is None or result.get("result") not in {"Ok", "Dropped", "ProcessingFailed"}:
-        yield _refuses(
+        yield Finding(
             "function",
+            State.REFUSES,
             "its response is not a valid Firehose transformation response",
             f"deploy the previous version, or fix it and {again}",
             "processingfailurealarm",
@@ -75,12 +82,12 @@ def judge_invocation(error: str, result: Mapping[str, Any] | None, reasons: Coll
         why = (
             ", ".join(reasons) or "the deployed function differs from functions/enrichment/readings.toml in this clone"
         )
-        yield _refuses(
-            "function", f"it returns {result['result']} for SampleReading: {why}", again, "transformfailurealarm"
+        yield Finding(
+            "function",
+            State.REFUSES,
+            f"it returns {result['result']} for SampleReading: {why}",
+            again,
+            "transformfailurealarm",
         )
     else:
         yield Finding("function", State.OK, "it transforms SampleReading into a document")
-
-
-def _refuses(layer: str, what: str, cure: str, section: str) -> Finding:
-    return Finding(layer, State.REFUSES, what, cure, section)

@@ -1001,9 +1001,18 @@ def test_json_has_the_same(aws: ModelledAws, place: Place, monkeypatch: pytest.M
     aws.responses["s3.HeadBucket"] = Refusal("404")
     told = json.loads(run(place, monkeypatch, "--json").stdout)
     assert told["ok"] is False
-    assert told["first"]["layer"] == "backup bucket"
+    assert (told["first"]["layer"], told["first"]["state"]) == ("backup bucket", "refuses")
     assert told["first"]["runbook"] == "docs/operations.md#backupfailurealarm"
     assert {each["layer"] for each in told["findings"]} >= {"stack", "alarms", "reading"}
+
+
+def test_the_page_names_every_state_and_every_layer() -> None:
+    """And no other, in the order in which they are examined: what a program reads in the JSON is looked up there."""
+    page = (PROJECT / "docs" / "doctor.md").read_text("utf-8")
+    states, layers = re.findall(r"^\| (?:state|layer) \|.*\n\|.*\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert re.findall(r"^\| `(\w+)` \|", states, re.MULTILINE) == list(State)
+    named = re.findall(r"^\| ([^|]+) \|", layers, re.MULTILINE)
+    assert [layer for names in named for layer in names.split(", ")] == list(LAYERS)
 
 
 def test_alarms_are_listed_raised_ones_first(aws: ModelledAws, place: Place) -> None:
