@@ -20,7 +20,6 @@ from itertools import batched
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 import requests
 
@@ -44,6 +43,7 @@ from device_alerts.progress import Progress
 from device_alerts.rules import load as load_rules
 from device_alerts.run import Run, RunSettings
 from device_alerts.search import Domain
+from tests.alerts_function import administrators_domain
 
 LISTS = ("silent-devices", "devices-by-temperature")
 ROUNDS = 5
@@ -80,14 +80,7 @@ def measure(server: OpenSearch, pid: int, devices: int, shards: int, readings: i
         truth = Truth()
         fill(server, session, name, truth.of(documents(devices, readings, now)))
         lists = {panel: list_seconds(server, session, name, panel, truth) for panel in LISTS}
-        domain = Domain(
-            f"127.0.0.1:{server.port}",
-            f"{name}*",
-            alerts_index(name),
-            boto3.Session("a", "b", region_name="us-east-1"),
-            lambda: 600.0,
-        )
-        domain._http = session  # noqa: SLF001 - the administrator's, in place of a signature
+        domain = administrators_domain(server, session, name)
         first, second = (timed(pid, lambda number=number: run(domain, name, now + number)) for number in range(2))
         peak = peak_megabytes(domain, name, now + 2)
         session.delete(f"{server.url}/{name},{alerts_index(name)}")

@@ -1,4 +1,7 @@
-"""What tests do to the alerts function of the local stack: its schedule, its readings, its runs, its memory."""
+"""What tests do to the alerts function of the local stack: its schedule, its readings, its runs, its memory.
+
+And its domain on an OpenSearch without a stack, for benchmarks and pictures.
+"""
 
 import json
 import time
@@ -6,12 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import boto3
+import requests
+
 from device_alerts.documents import iso
+from device_alerts.search import Domain
+from iot_stream.dashboards.fleet import alerts_index
 from iot_stream.local.local_stack import LocalStack
+from iot_stream.local.opensearch import OpenSearch
 from iot_stream.stack import Stack
 from tests.polling import until
 
-__all__ = ["MINUTE", "last_run", "put", "remember", "run", "schedule_paused"]
+__all__ = ["MINUTE", "administrators_domain", "last_run", "put", "remember", "run", "schedule_paused"]
 
 MINUTE = 60_000
 
@@ -76,3 +85,11 @@ def remember(local_stack: LocalStack, stack: Stack, **changes: int) -> None:
     document = client.get(index=index, id="run")["_source"]
     document["memory"] |= {"lease_until": 0, **changes}
     client.index(index=index, id="run", body=document, params={"refresh": "true"})
+
+
+def administrators_domain(server: OpenSearch, session: requests.Session, index: str) -> Domain:
+    """Return the function's domain on an OpenSearch without a stack, in the session of an administrator."""
+    unused = boto3.Session("a", "b", region_name="us-east-1")
+    domain = Domain(f"127.0.0.1:{server.port}", f"{index}*", alerts_index(index), unused, lambda: 600.0)
+    domain._http = session  # in place of a signature
+    return domain

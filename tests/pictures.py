@@ -17,13 +17,11 @@ from itertools import batched
 from pathlib import Path
 from typing import Any
 
-import boto3
 import vl_convert
 
 from device_alerts.progress import Progress
 from device_alerts.rules import load as load_rules
 from device_alerts.run import Run, RunSettings
-from device_alerts.search import Domain
 from iot_stream.dashboards.alerts_template import alerts_template
 from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import load
@@ -39,6 +37,7 @@ from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
+from tests.alerts_function import administrators_domain
 from tests.live_page import COUNTS, Failed, chromium, serving
 from tests.readings import ACTIVITIES, make_index
 
@@ -152,14 +151,7 @@ def decide_alerts(server: OpenSearch, index: str) -> None:
     with server.admin_session() as session:
         template = alerts_template(load_description())["template"]
         assert session.put(f"{server.url}/{alerts_index(index)}", json=template).ok
-        domain = Domain(
-            f"127.0.0.1:{server.port}",
-            f"{index}*",
-            alerts_index(index),
-            boto3.Session("a", "b", region_name="us-east-1"),
-            lambda: 600.0,
-        )
-        domain._http = session  # the administrator's, in place of a signature
+        domain = administrators_domain(server, session, index)
         settings = RunSettings(index, grace=120_000, late_after=600_000)
         for ago in (240_000, 0):
             Run(

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch as Client
 
-from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import load
 from iot_stream.dashboards.devices import build_devices
 from iot_stream.dashboards.saved_objects import build
-from iot_stream.dashboards.search import Responses, SearchError, fetch, terms_filter
+from iot_stream.dashboards.search import Responses, SearchError, terms_filter
 from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg, write
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
+from tests.dashboard_responses import responses_of
 from tests.readings import make_index, readings
 
 pytestmark = pytest.mark.steady
@@ -32,12 +32,6 @@ def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
     create_reader_role(opensearch, "panels-*")
     return Reader(connect(opensearch))
-
-
-def responses_of(search: Reader, index: str, *filters: Any) -> Responses:
-    """What the dashboard asks of an index, over the last 15 minutes."""
-    now = datetime.now(UTC)
-    return fetch(search, load().for_index(index), Context(TimeRange(now - QUARTER_HOUR, now), filters))
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import load
-from iot_stream.dashboards.search import Responses, fetch, terms_filter
+from iot_stream.dashboards.search import Responses, terms_filter
 from iot_stream.dashboards.snapshot import panel_svg
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
+from tests.dashboard_responses import responses_of
 from tests.readings import ACTIVITIES, make_index
 
 pytestmark = pytest.mark.steady
@@ -67,12 +67,6 @@ def search(opensearch: OpenSearch) -> Reader:
     """A reader of this module's indices."""
     create_reader_role(opensearch, "truth-*")
     return Reader(connect(opensearch))
-
-
-def responses_of(search: Reader, index: str, *filters: Any) -> Responses:
-    """The responses over the last 15 minutes."""
-    now = datetime.now(UTC)
-    return fetch(search, load().for_index(index), Context(TimeRange(now - timedelta(minutes=15), now), filters))
 
 
 def ranked(buckets: list[dict[str, Any]], name: str) -> list[tuple[str, float]]:
