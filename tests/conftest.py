@@ -90,7 +90,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Tests of the deployed whole send the walkthrough's readings: with another description they are skipped.
     """
     for item in items:
-        tier = Path(item.path).relative_to(TESTS).parts[0]
+        tier = item.nodeid.split("/", maxsplit=2)[1]
         if tier in {"integration", "e2e"}:
             item.add_marker(tier)
         elif not item.get_closest_marker("timeout"):
