@@ -1,5 +1,6 @@
 """Ask the domain: who signs in, the cluster's health, and the live index."""
 
+from time import monotonic, sleep
 from typing import Any
 
 import requests
@@ -10,6 +11,8 @@ from iot_stream.doctor.place import Place
 __all__ = ["cluster", "index_facts", "reach", "sign_in"]
 
 _SECONDS = 15
+_RED_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 def reach(place: Place, endpoint: str) -> str:
@@ -39,7 +42,17 @@ def cluster(client: Client) -> tuple[dict[str, Any], list[dict[str, Any]], list[
     """Return the cluster's health, its nodes and their write queues."""
     nodes = client.cat.nodes(format="json", h="name,heap.percent,cpu,disk.used_percent", full_id="false")
     pools = client.cat.thread_pool(thread_pool_patterns="write", format="json", h="node_name,rejected")
-    return client.cluster.health(), nodes, pools
+    return _health(client), nodes, pools
+
+
+def _health(client: Client) -> dict[str, Any]:
+    """Return the cluster's health; it is red for a moment whenever an index is closed or opened (OpenSearch 3.4)."""
+    health: dict[str, Any] = client.cluster.health()
+    until = monotonic() + _RED_SECONDS
+    while health["status"] == "red" and monotonic() < until:
+        sleep(_LOOK_AGAIN_SECONDS)
+        health = client.cluster.health()
+    return health
 
 
 def index_facts(client: Client, pattern: str) -> tuple[dict[str, Any], dict[str, str]]:

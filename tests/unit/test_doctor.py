@@ -345,6 +345,7 @@ def place(aws: ModelledAws, search: Search, monkeypatch: pytest.MonkeyPatch) -> 
     """Where both are."""
     monkeypatch.setattr(domain_facts, "reach", lambda *_: "")
     monkeypatch.setattr(domain_facts, "sign_in", lambda *_: 200)
+    monkeypatch.setattr(domain_facts, "_RED_SECONDS", 0)
     return Place("iot-stream", aws.client, administrator=lambda: search)  # type: ignore[arg-type,return-value]
 
 
@@ -567,6 +568,18 @@ def test_what_ails_the_domain_is_named(
         setattr(search, name, value)
     named = next(each for each in examine(place) if each.state is state)
     assert (named.layer, named.section) == (layer, section)
+
+
+def test_a_cluster_that_is_red_for_a_moment_is_well(
+    place: Place, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSearch 3.4 says red whenever an index is closed or opened, until its shards are back."""
+    healths = [search.health_ | {"status": "red"}] * 2 + [search.health_]
+    monkeypatch.setattr(search, "health", lambda: healths.pop(0))
+    monkeypatch.setattr(domain_facts, "_RED_SECONDS", 600)
+    monkeypatch.setattr(domain_facts, "sleep", lambda _: None)
+    assert first_refusal(examine(place)) is None
+    assert healths == []
 
 
 @pytest.mark.parametrize("principal", [ROLE, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, [ROLE, "arn:aws:iam::1:root"]])
