@@ -346,7 +346,7 @@ def test_silent_devices(views: list[View]) -> None:
 def test_measure_by_category(views: list[View]) -> None:
     """The ten most frequent values: minimum and maximum are exact, quartiles within the bound that the panel states.
 
-    A reading of 14.6 in a scaled_float comes back as 146 × 0.1, a little more: it counts as the same value.
+    A reading of 14.6 in a scaled_float comes back as 146 times 0.1, a little more: it counts as the same value.
     """
     for view in views:
         for panel, found in view.panels("measure-by-category"):
