@@ -78,7 +78,8 @@ def reconciliation_text(result: Reconciliation) -> str:
 
 def sent_text(sent: Sent, *, seed: int) -> str:
     """Return what was sent and how fast, and whether that was as fast as asked for, in one line."""
-    text = f"{sent.records:,} readings sent in {sent.seconds:.1f} s, {sent.rate:,.1f} per second (seed {seed})"
+    readings = "1 reading" if sent.records == 1 else f"{sent.records:,} readings"
+    text = f"{readings} sent in {sent.seconds:.1f} s, {sent.rate:,.1f} per second (seed {seed})"
     if sent.retried:
         text += f"; {sent.retried:,} throttled and retried"
     if sent.abandoned:

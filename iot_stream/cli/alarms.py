@@ -16,7 +16,7 @@ __all__ = ["alarms"]
 def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> None:
     """List the stack's alarms, raised ones first; exit with 1 if any is raised or missing.
 
-    Below them is the runbook of each that is not OK.
+    Below them are the runbooks of those.
     """
     from rich.table import Table
 
@@ -24,6 +24,7 @@ def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> 
 
     target = options.resolve_target(state, stack_name, aws=aws)
     found = stack_alarms(target.client("cloudformation"), target.client("cloudwatch"), target.stack)
+    wrong = [alarm for alarm in found if alarm.state in {"ALARM", MISSING}]
     if as_json:
         click.echo(json.dumps([alarm.as_dict() for alarm in found]))
     else:
@@ -34,7 +35,7 @@ def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> 
             state_text = alarm.state if alarm.notifies else f"{alarm.state} (notifies nobody)"
             table.add_row(alarm.alarm, state_text, alarm.since[:19], alarm.reason)
         options.print_table(table)
-        for alarm in (each for each in found if each.state != "OK" and each.runbook):
+        for alarm in (each for each in wrong if each.runbook):
             click.echo(f"runbook of {alarm.alarm}: {alarm.runbook}")  # below the table, which would break it
-    if any(alarm.state in {"ALARM", MISSING} for alarm in found):
+    if wrong:
         raise click.exceptions.Exit(1)

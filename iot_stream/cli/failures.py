@@ -80,7 +80,7 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
 def _print_summary(summary: "Summary") -> None:
     from rich.table import Table
 
-    table = Table(title=f"{summary.total:,} failed records in {summary.objects:,} objects")
+    table = Table(title=f"{_count(summary.total, 'failed record')} in {_count(summary.objects, 'object')}")
     for column in ("kind", "code", "index", "hour", "records", "reasons"):
         table.add_column(column, justify="right" if column == "records" else "left")
     for group, count in sorted(summary.records.items()):

@@ -28,7 +28,7 @@ NO_MEASURE: Final = frozenset({
 })  # fmt: skip
 NO_CATEGORY: Final = frozenset({
     "id", "address", "eui", "mac", "serial", "version", "firmware", "raw", "payload", "token", "note", "message",
-    "name", "description", "comment", "key", "url",
+    "name", "description", "comment", "key", "url", "fw",
 })  # fmt: skip
 _UNITS: Final = {
     "fahrenheit": "°F", "celsius": "°C", "temperature": "°C", "temp": "°C", "humidity": "%", "percent": "%", "pct": "%",

@@ -270,12 +270,15 @@ def test_without_a_running_stack_a_command_says_how_to_start_one(command: str, t
 
 
 def test_the_runbook_of_an_alarm_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table of a terminal's width would break it; one that is OK needs none."""
+    """A table of a terminal's width would break it; one that is not raised needs none."""
     stack = Stack("s", "arn", {}, {})
     monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: None, None)))
-    named = {name: Alarm(name, name, state, "Threshold crossed: " * 5, runbook=f"docs/operations.md#{name.lower()}")
-             for name, state in (("DeliveryDataFreshnessAlarm", "ALARM"), ("DomainRedAlarm", "OK"))}  # fmt: skip
-    monkeypatch.setattr("iot_stream.alarms.stack_alarms", lambda *_: [*named.values()])
+    states = {"DeliveryDataFreshnessAlarm": "ALARM", "DomainRedAlarm": "INSUFFICIENT_DATA"}
+    found = [
+        Alarm(name, name, state, "Threshold crossed: " * 5, runbook=f"docs/operations.md#{name.lower()}")
+        for name, state in states.items()
+    ]
+    monkeypatch.setattr("iot_stream.alarms.stack_alarms", lambda *_: found)
     shown = CliRunner().invoke(cli, ["alarms"], env={"COLUMNS": "60"})
     runbooks = [line for line in shown.output.splitlines() if "operations" in line]
     assert runbooks == ["runbook of DeliveryDataFreshnessAlarm: docs/operations.md#deliverydatafreshnessalarm"]
