@@ -30,6 +30,7 @@ MOST_MEASURES, MOST_CATEGORIES = 6, 3
 """How many measures and categories get panels: at the maximum 54 panels, each with a query at every refresh."""
 
 _KEYS = ("description", "filters_grid", "index_pattern", "latest", "refresh_ms", "rows", "time_from", "time_to")
+_GRID_KEYS, _LATEST_KEYS = ("x", "y", "w", "h"), ("title", "h")
 _PANEL_KEYS = ("each", "h", "name", "panel", "title", "w")
 _TAKEN = ("filters", "latest", "live")  # names of saved objects that are not panels
 
@@ -168,6 +169,8 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
     theme = _read(folder / "theme.json")
     _refuse_unknown_keys(folder, "the dashboard", whole, _KEYS)
     try:
+        _refuse_unknown_keys(folder, '"filters_grid"', whole["filters_grid"], _GRID_KEYS)
+        _refuse_unknown_keys(folder, '"latest"', whole["latest"], _LATEST_KEYS)
         common = common_tokens(reading, whole["index_pattern"], INGESTED_AT)
         filters_grid = Grid(**whole["filters_grid"])
         rows = [

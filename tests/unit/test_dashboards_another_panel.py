@@ -94,9 +94,18 @@ def test_a_key_that_is_unknown_is_refused(change: dict[str, Any], words: str, tm
     assert str(refused.value).endswith(f'dashboard.json: the panel "{LINE["name"]}" {words}')
     file = tmp_path / "dashboards" / "dashboard.json"
     whole = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps({"refresh": 1} | whole), encoding="utf-8")
-    with pytest.raises(SetupError, match='the dashboard has the unknown key "refresh"; write "refresh_ms"'):
-        load(file.parent)
+    for key, found, told in (
+        ("refresh", 1, 'the dashboard has the unknown key "refresh"; write "refresh_ms"'),
+        ("latest", whole["latest"] | {"y": 1}, '"latest" has the unknown key "y"; the keys are title, h'),
+        (
+            "filters_grid",
+            whole["filters_grid"] | {"z": 1},
+            '"filters_grid" has the unknown key "z"; the keys are x, y, w, h',
+        ),
+    ):
+        file.write_text(json.dumps(whole | {key: found}), encoding="utf-8")
+        with pytest.raises(SetupError, match=told):
+            load(file.parent)
 
 
 @pytest.mark.parametrize("each", [["categories"], "category", {"category": 1}, [["category"]], None, 1])

@@ -182,7 +182,7 @@ def test_a_measure_gets_no_name_that_alerts_use() -> None:
 
 def test_a_time_that_the_function_can_t_read_is_told() -> None:
     """A text with a time's name and digits is no category without a word: the next step would miss a time."""
-    told = "# guess: text, not in a time format of docs/fields.md"
+    told = "# guess: text, not in a time format of docs/fields.md: if it is a time, have the device send one"
     assert told in text_for({"sensor": "s", "observed": "27.11.2026 07:15:00"})
     assert told not in text_for({"sensor": "s", "observed": "2026-11-27 07:15:30,250 +01:00"})
     assert told not in text_for({"sensor": "s", "observed": "by hand"})
@@ -308,7 +308,9 @@ def test_a_line_of_a_draft_is_no_line_of_the_file() -> None:
 def test_what_looks_like_a_time_is_said_whatever_its_name(day: str) -> None:
     """A category of days would otherwise be all that becomes of it."""
     line = next(line for line in text_for({"day": day}).splitlines() if line.startswith("type"))
-    assert line.endswith("# guess: text, not in a time format of docs/fields.md")
+    assert line.endswith(
+        "# guess: text, not in a time format of docs/fields.md: if it is a time, have the device send one"
+    )
 
 
 def test_versions_and_addresses_look_like_no_time() -> None:
