@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from iot_stream.local.opensearch import OpenSearch
     from tests.outages import Outages
 
-TESTS = Path(__file__).parent
 OTHER_DESCRIPTION = not is_shipped()
 if OTHER_DESCRIPTION:
     load_walkthrough_by_default()

@@ -83,8 +83,7 @@ def _print(examined: "Doctor", findings: "list[Finding]", refusal: "Finding | No
         return
     click.echo(f"first failing layer: {refusal.layer}: {refusal.what}")
     click.echo(f"to fix it: {refusal.cure}")
-    runbook = f"docs/operations.md#{refusal.section}" if refusal.section else ""
-    if runbook and runbook not in refusal.cure:
-        click.echo(f"runbook: {runbook}")
+    if refusal.runbook and refusal.runbook not in refusal.cure:
+        click.echo(f"runbook: {refusal.runbook}")
     if place_is_local and "aws " in refusal.cure:
         click.echo("(for `aws` to reach the local stack, set the variables that docs/local-stack.md lists)")

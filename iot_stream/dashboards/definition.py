@@ -9,7 +9,7 @@ OpenSearch Dashboards, the live page and snapshots all show this text.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
@@ -30,7 +30,8 @@ MOST_MEASURES, MOST_CATEGORIES = 6, 3
 """How many measures and categories get panels: at the maximum 54 panels, each with a query at every refresh."""
 
 _KEYS = ("description", "filters_grid", "index_pattern", "latest", "refresh_ms", "rows", "time_from", "time_to")
-_GRID_KEYS, _LATEST_KEYS = ("x", "y", "w", "h"), ("title", "h")
+_GRID_KEYS = tuple(place.name for place in fields(Grid))
+_LATEST_KEYS = ("title", "h")
 _PANEL_KEYS = ("each", "h", "name", "panel", "title", "w")
 _TAKEN = ("filters", "latest", "live")  # names of saved objects that are not panels
 

@@ -46,6 +46,11 @@ class Finding:
     cure: str = ""
     section: str = ""
 
+    @property
+    def runbook(self) -> str:
+        """The address of its section in docs/operations.md; may be empty."""
+        return f"docs/operations.md#{self.section}" if self.section else ""
+
     def on_aws(self, stack_name: str) -> "Finding":
         """Return the finding; if its cure is an `iot-stream` command, add the options for the stack on AWS."""
         if not self.cure.startswith(_COMMANDS):
@@ -54,8 +59,7 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        runbook = f"docs/operations.md#{self.section}" if self.section else ""
-        return {name: value for name, value in asdict(self).items() if name != "section"} | {"runbook": runbook}
+        return {name: value for name, value in asdict(self).items() if name != "section"} | {"runbook": self.runbook}
 
 
 def first_refusal(findings: Iterable[Finding]) -> Finding | None:

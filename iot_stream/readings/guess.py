@@ -194,12 +194,9 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
         why = {"type": 'text; if it is "latitude,longitude", write "geo_point"'}
         return Guess(path, Type.KEYWORD, why=why)
     named = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
-    like_times = named or all(map(_LIKE_TIME.match, present))
-    why = (
-        {"type": "text, not in a time format of docs/fields.md: if it is a time, have the device send one"}
-        if like_times
-        else {}
-    )
+    why = {}
+    if named or all(map(_LIKE_TIME.match, present)):
+        why = {"type": "text, not in a time format of docs/fields.md: if it is a time, have the device send one"}
     return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
 
 

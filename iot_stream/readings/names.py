@@ -78,8 +78,8 @@ def unit_of(path: Sequence[str]) -> str | None:
 
 def label_of(name: str) -> str | None:
     """Return a field's name without the unit that it ends in; None where nothing else is left, or it has none."""
-    *rest, last = name.split("_")
-    unit = {last} & ({*_UNITS, *_LAST_LETTERS} - _QUANTITIES)
-    if unit and rest:
-        return " ".join(rest)
-    return " ".join(rest[:-1]) or None if " ".join((*rest[-1:], last)) in _LAST_TWO else None
+    spoken = name.split("_")
+    if " ".join(spoken[-2:]) in _LAST_TWO:
+        return " ".join(spoken[:-2]) or None
+    is_unit = spoken[-1] in {*_UNITS, *_LAST_LETTERS} - _QUANTITIES
+    return " ".join(spoken[:-1]) or None if is_unit else None
