@@ -185,9 +185,10 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
         return Guess(path, Type.DATE, why={"type": f"times{without}"})
     if all(map(_is_address, present)):
         return Guess(path, Type.IP, why={"type": "IP addresses"})
-    numbers = [_number_in(value) for value in present]
-    if all(number is not None for number in numbers) and (names.unit_of(path) or _are_decimal(path, numbers)):
-        found = _of_numbers(path, [number for number in numbers if number is not None])
+    numbers = [number for value in present if (number := _number_in(value)) is not None]
+    are_numbers = names.unit_of(path) or _are_decimal(path, numbers) or _epoch_of(path, numbers)
+    if len(numbers) == len(present) and are_numbers:
+        found = _of_numbers(path, numbers)
         found.why["type"] = "numbers as text, which the function converts"
         return found
     if all(map(_POINT.fullmatch, present)):
@@ -200,7 +201,7 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
     return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
 
 
-def _are_decimal(path: Path, numbers: Sequence[int | Decimal | None]) -> bool:
+def _are_decimal(path: Path, numbers: Sequence[int | Decimal]) -> bool:
     """Return whether texts are decimal numbers: one has decimals, and the name does not suggest a version."""
     version = names.NO_CATEGORY.intersection(names.words(path[-1]))
     return not version and any(isinstance(number, Decimal) for number in numbers)

@@ -332,3 +332,13 @@ def test_a_label_does_not_repeat_the_unit() -> None:
         ("pressure_bar", "pressure"), ("flow_l_min", "flow"), ("room_temperature", "room temperature"), ("rpm", "rpm"),
         ("temp_c", "temp c"), ("temp_f", "temp f"), ("power_kw", "power kw"),
     }  # fmt: skip
+
+
+def test_an_epoch_as_text_is_a_time() -> None:
+    """The function takes the digits; nobody has to change the device."""
+    reading = {"sensor": "s", "ts": "1795849200", "no": "1795849200"}
+    made = described(reading)
+    assert (made.time.name, made.time.format) == ("ts", TimeFormat.EPOCH_SECOND)
+    document = json.loads(encode([enricher(text_for(reading)).enrich(json.dumps(reading).encode())])[0])
+    assert document["ts"] == "2026-11-28T07:00:00.000"
+    assert document["no"] == "1795849200", "another name's digits stay text"
