@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -9,8 +10,10 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 __all__ = [
+    "FUNCTION_ERRORS",
     "attached_policies",
     "concurrency",
+    "errors_of_function",
     "errors_of_log",
     "exists",
     "highest",
@@ -23,7 +26,11 @@ __all__ = [
 
 _MISSING: Final = {"ResourceNotFoundException", "NoSuchEntity", "NotFound", "NotFoundException", "NoSuchBucket", "404"}
 _RECENT: Final = timedelta(minutes=15)
-_EVENTS: Final = 100
+_MOST_EVENTS: Final = 10_000
+# An uncaught exception as Lambda's runtime logs it in JSON (its runtime interface client for Python writes `log_level`
+# before version 4.0.4, and `level` since), and the report of a timeout (Lambda Telemetry API, "platform.report").
+FUNCTION_ERRORS: Final = '{ $.level = "ERROR" || $.log_level = "ERROR" || $.record.status = "timeout" }'
+_PLAIN_ERROR: Final = re.compile(r"^[\w.]+(Error|Exception)\b|timed out", re.MULTILINE)
 
 
 def unless_missing[T](call: Callable[[], T]) -> T | None:
@@ -79,21 +86,54 @@ def highest(
     return float(min(values) if statistic == "Minimum" else max(values))
 
 
-def errors_of_log(logs: Any, group: str, pattern: str) -> list[str] | None:
-    """Return the messages of a log group's last quarter of an hour that match a filter pattern, oldest first.
+def errors_of_log(logs: Any, group: str) -> list[str] | None:
+    """Return the messages of the last quarter of an hour of a log that has errors only, oldest first.
 
     Without the log group, return None: nobody knows whether there were errors.
     """
+    return _messages(logs, group, "")
+
+
+def errors_of_function(logs: Any, group: str) -> list[str] | None:
+    """Return a function's own errors of the last quarter of an hour, oldest first; None without its log group.
+
+    What a function logs of its records is not an error of it, whatever the devices call their fields.
+    """
+    messages = _messages(logs, group, FUNCTION_ERRORS)
+    return None if messages is None else [message for message in messages if _is_error(message)]
+
+
+def _messages(logs: Any, group: str, pattern: str) -> list[str] | None:
+    """Read all pages: FilterLogEvents may return an empty one before others (its API reference)."""
     since = datetime.now(UTC) - _RECENT
 
     def read() -> list[str]:
-        response = logs.filter_log_events(
-            logGroupName=group, startTime=int(since.timestamp() * 1000), filterPattern=pattern, limit=_EVENTS
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group,
+            startTime=int(since.timestamp() * 1000),
+            filterPattern=pattern,
+            PaginationConfig={"MaxItems": _MOST_EVENTS},
         )
-        events = sorted(response["events"], key=lambda event: event["timestamp"])
+        events = sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"])
         return [event["message"] for event in events]
 
     return unless_missing(read)
+
+
+def _is_error(message: str) -> bool:
+    """Return what FUNCTION_ERRORS selects, because the local AWS has no patterns of JSON and returns all lines.
+
+    Its runtime writes an exception as plain text.
+    """
+    try:
+        entry = json.loads(message)
+    except ValueError:
+        return bool(_PLAIN_ERROR.search(message))
+    if not isinstance(entry, dict):
+        return False
+    record = entry.get("record")
+    timed_out = isinstance(record, dict) and record.get("status") == "timeout"
+    return "ERROR" in (entry.get("level"), entry.get("log_level")) or timed_out
 
 
 def concurrency(client: Any, function: str) -> tuple[int | None, int | None]:

@@ -192,7 +192,9 @@ def judge_delivery_stream(description: Mapping[str, Any] | None, name: str, stre
 
 
 def judge_log(layer: str, messages: Collection[str] | None, group: str) -> Iterator[Finding]:
-    """Judge a log's errors of the last 15 minutes, oldest first; Firehose writes errorCode and errorMessage.
+    """Judge a log's errors of the last 15 minutes, oldest first.
+
+    Firehose and the runtime of Lambda write an errorMessage, Firehose an errorCode too; a report of a timeout neither.
 
     Without a log group (None), errors are lost: neither Firehose nor a function with this role creates one.
     """
@@ -205,7 +207,7 @@ def judge_log(layer: str, messages: Collection[str] | None, group: str) -> Itera
         return
     entry = _entry(list(messages)[-1])
     code = str(entry.get("errorCode", ""))
-    text = code or str(entry.get("message") or entry.get("errorMessage") or "an error")[:200]
+    text = code or str(entry.get("message") or entry.get("errorMessage") or "a timeout")[:200]
     yield Finding(
         layer,
         State.WARNING,

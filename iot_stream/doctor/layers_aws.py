@@ -118,7 +118,7 @@ def delivery_stream(case: Case) -> _Findings:
     description = found and found["DeliveryStreamDescription"]
     yield from ingest.judge_delivery_stream(description, name, case.output("StreamName"))
     group, limit = case.output("DeliveryLogGroupName"), float(case.parameter("AlarmDelaySeconds"))
-    errors = aws_facts.errors_of_log(case.place.client("logs"), group, "")
+    errors = aws_facts.errors_of_log(case.place.client("logs"), group)
     yield from ingest.judge_log("delivery stream", errors, group)
     dimensions = {"DeliveryStreamName": name}
     for metric, most in (
@@ -145,5 +145,5 @@ def function(case: Case) -> _Findings:
         yield from case.metric("function", ("AWS/Lambda", "Throttles", {"FunctionName": name}, "Sum"))
         yield from case.metric("function", ("AWS/Lambda", "Duration", {"FunctionName": name}, "Maximum"))
     group = case.output("EnrichmentLogGroupName")
-    errors = aws_facts.errors_of_log(case.place.client("logs"), group, "ERROR")
+    errors = aws_facts.errors_of_function(case.place.client("logs"), group)
     yield from ingest.judge_log("function", errors, group)

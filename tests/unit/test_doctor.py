@@ -24,11 +24,15 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enrichment import firehose
+from enrichment.metrics import describe_batch
+from enrichment.settings import Settings
 from iot_stream.alarms import MISSING, stack_alarms
 from iot_stream.cli import cli
 from iot_stream.dashboards.index_template import index_template
 from iot_stream.description import Enricher, TimeFormat, load, parse
 from iot_stream.doctor import domain_facts
+from iot_stream.doctor.aws_facts import FUNCTION_ERRORS
 from iot_stream.doctor.case import Case
 from iot_stream.doctor.finding import RESTORING, Finding, State, first_refusal
 from iot_stream.doctor.index import judge_objects
@@ -441,6 +445,72 @@ def test_a_cause_is_named_with_its_cure_and_runbook(
         assert first_refusal(found) is named
     else:
         assert first_refusal(found) is None
+
+
+# As Lambda's runtime writes an uncaught exception in JSON (aws-lambda-python-runtime-interface-client, `log_error`; its
+# issue 202 is why 4.0.4 renamed `log_level`), and the Telemetry API's example of a report, with its status of a timeout.
+_CRASH = {
+    "errorMessage": "broken on purpose",
+    "errorType": "ValueError",
+    "requestId": "1",
+    "stackTrace": [],
+    "location": "",
+}
+_REPORT = {
+    "time": "2026-11-28T10:00:00.000Z",
+    "type": "platform.report",
+    "record": {"requestId": "1", "metrics": {}, "status": "timeout"},
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (json.dumps({"timestamp": "x", "log_level": "ERROR"} | _CRASH), "broken on purpose"),
+        (json.dumps({"timestamp": "x", "level": "ERROR"} | _CRASH), "broken on purpose"),
+        (json.dumps(_REPORT), "a timeout"),
+        ("ValueError: broken on purpose", "ValueError: broken on purpose"),  # the local AWS
+    ],
+)  # fmt: skip
+def test_errors_of_the_function_are_told_from_what_it_logs_of_readings(
+    aws: ModelledAws, place: Place, message: str, shown: str
+) -> None:
+    """A device's field called ERROR, which the function drops and counts, is not an error of the function."""
+    batch = firehose.transform(
+        json.loads((PROJECT / "events" / "firehose-one-reading.json").read_text("utf-8")), ENRICHER
+    )
+    batch.dropped.update({"ERROR": 1, "errors": 2, "ValueError": 1})
+    good = describe_batch(batch, 0, 1, Settings.from_environment({}))
+    lines = (good, "START RequestId: 1 Version: 7", "REPORT RequestId: 1", json.dumps("ERROR"))
+    aws.responses["logs.FilterLogEvents"] = logged("enrichment-log", *lines)
+    assert not [each for each in examine(place) if "last 15 minutes" in each.what]
+    aws.responses["logs.FilterLogEvents"] = logged("enrichment-log", *lines, message, good)
+    (found,) = [each for each in examine(place) if "last 15 minutes" in each.what]
+    assert (found.layer, found.section) == ("function", "functionerrorsalarm")
+    assert found.what == f"errors in the last 15 minutes: 1, most recently {shown}"
+
+
+def test_errors_behind_an_empty_page_are_found(aws: ModelledAws, place: Place) -> None:
+    """FilterLogEvents' reference: "can return empty results while there are more log events available"."""
+
+    def respond(params: Mapping[str, Any]) -> dict[str, Any]:
+        whole = logged("enrichment-log", json.dumps({"level": "ERROR", "message": "oh"}))(params)
+        return whole if "nextToken" in params else {"events": [], "nextToken": "more"}
+
+    aws.responses["logs.FilterLogEvents"] = respond
+    assert "most recently oh" in next(
+        each.what for each in examine(place) if each.layer == "function" and each.state is State.WARNING
+    )
+
+
+def test_the_runbook_filters_the_log_as_doctor_does(aws: ModelledAws, place: Place) -> None:
+    """Words alone would find device fields of that name."""
+    examine(place)
+    patterns = {
+        call["logGroupName"]: call["filterPattern"] for name, call in aws.calls if name == "logs.FilterLogEvents"
+    }
+    assert patterns == {"delivery-log": "", "enrichment-log": FUNCTION_ERRORS}
+    assert f"--filter '{FUNCTION_ERRORS}'" in RUNBOOK
 
 
 @pytest.mark.parametrize(
