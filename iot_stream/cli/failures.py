@@ -1,8 +1,7 @@
-"""`iot-stream failures`: list, show and replay the failed records that Firehose wrote to S3."""
+"""`iot-stream failures`: list, show, replay and discard the failed records that Firehose wrote to S3."""
 
 import json
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,8 @@ from iot_stream.cli import options
 from iot_stream.cli.terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from iot_stream.failures.progress import ProgressStore
-    from iot_stream.failures.reasons import Reasons
-    from iot_stream.failures.replay import Outcome, Source
+    from iot_stream.failures.progress import Remaining
+    from iot_stream.failures.replay import Outcome
     from iot_stream.failures.selection import Selection
     from iot_stream.failures.summary import Summary
     from iot_stream.target import Target
@@ -46,7 +42,7 @@ _limit = click.option("--limit", type=click.IntRange(min=1), help="Maximum numbe
 
 @click.group()
 def failures() -> None:
-    """List, show and replay the failed records in the backup bucket."""
+    """List, show, replay and discard the failed records in the backup bucket."""
 
 
 @failures.command("list")
@@ -54,18 +50,22 @@ def failures() -> None:
 @_filters
 @options.as_json
 def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **filters: Any) -> None:
-    """Count failed records by kind, code, index and hour, with all reasons."""
+    """Count failed records by kind, code, index and hour, with all reasons.
+
+    Records that were replayed or discarded are not counted.
+    """
+    from iot_stream.cli.replaying import reasons_of
     from iot_stream.failure_objects import FailureObjects
     from iot_stream.failures.summary import summarize
 
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
-    reasons = _reasons(target)
+    reasons, remaining = reasons_of(target), _remaining(target)
     objects = FailureObjects.of(target.stack, target.client("s3"))
-    records = objects.records_of(objects.objects())
+    records = remaining.of(objects.records_of(objects.objects()))
     summary = summarize(records, lambda record: selection.takes(record, reasons.of), reasons.of)
     if as_json:
-        click.echo(json.dumps(summary.as_dict()))
+        click.echo(json.dumps(summary.as_dict() | {"done": remaining.done}))
         return
     if summary.total:
         _print_summary(summary)
@@ -73,7 +73,7 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
         location = objects.location
         where = f"s3://{location.bucket}/{location.listed_prefix}"
         click.echo(f"no failed records in {where}" + (" match the filters" if any(filters.values()) else ""))
-    for line in summary.broken.lines(_ROWS):
+    for line in [*_others(remaining), *summary.broken.lines(_ROWS)]:
         click.echo(line)
 
 
@@ -100,13 +100,15 @@ def show(
 ) -> None:
     """Print failed records with their reasons and data, from the object KEY or from the newest objects.
 
-    With --json, one object per line is printed. The data is what devices sent, which may be private.
+    Records that were replayed or discarded are left out. With --json, one object per line is printed. The data is what
+    devices sent, which may be private.
     """
+    from iot_stream.cli.replaying import reasons_of
     from iot_stream.failure_objects import FailureObjects
 
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
-    reasons = _reasons(target)
+    reasons, remaining = reasons_of(target), _remaining(target)
     objects = FailureObjects.of(target.stack, target.client("s3"))
     chosen = any(filters.values())
     newest = (
@@ -114,7 +116,7 @@ def show(
     )  # each object has one record at least
     records = objects.records(key) if key else objects.records_of(newest)
     left = limit or _SHOWN
-    for record in records:
+    for record in remaining.of(records):
         if left == 0:
             break
         if not record.problem and not selection.takes(record, reasons.of):
@@ -142,6 +144,8 @@ def show(
             click.echo("\n".join(f"{name:<12} {plain(value)}" for name, value in shown.items()) + "\n")
     if left == (limit or _SHOWN):
         click.echo("no failed records match the filters" if chosen else "no failed records", err=True)
+        for line in _others(remaining):
+            click.echo(line, err=True)
 
 
 @failures.command()
@@ -189,23 +193,16 @@ def replay(
     --backup replays what was backed up before its first use; --since and --until then select by the time at which an
     object was written.
     """
-    from contextlib import nullcontext
-
-    from iot_stream.failures.destinations import IndexDestination, StreamDestination
-    from iot_stream.failures.lock import ReplayLock
-    from iot_stream.failures.pace import Pace
-    from iot_stream.failures.progress import ProgressStore
-    from iot_stream.failures.replay import Options, Replay
+    from iot_stream.cli.replaying import run_replay
+    from iot_stream.failures.replay import Options
     from iot_stream.failures.transform import load_transform, unchanged
 
     if backup and (given := [f"--{name.rstrip('s')}" for name in ("reasons", "codes", "kind") if filters[name]]):
         raise click.UsageError(f"--backup replays records that did not fail: omit {', '.join(given)}")
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
-    stream, bucket = target.stack.output("StreamName"), target.stack.output("BackupBucketName")
-    reasons = _reasons(target)
     transform = load_transform(script) if script else unchanged
-    pace = Pace(rate, time.monotonic, time.sleep)
+    stream, bucket = target.stack.output("StreamName"), target.stack.output("BackupBucketName")
     what = "the source backup" if backup else "failed readings"
     click.echo(
         f"{'would send' if dry_run else 'sending'} {what} of s3://{bucket} to stream {stream}"
@@ -214,61 +211,40 @@ def replay(
         + ("" if unchecked else "; checked by the description in this clone, which must be the deployed one"),
         err=True,
     )
-    lock = ReplayLock(target.client("s3"), bucket, time.time)
-    steps = _steps(hidden=as_json)
-
-    def on_step(outcome: "Outcome") -> None:
-        if not dry_run:
-            lock.renew()
-        steps(outcome)
-
-    store = ProgressStore(target.client("s3"), bucket)
-    replayed = Replay(
-        StreamDestination(target.client("kinesis"), stream, pace, time.time, time.sleep),
-        lambda: IndexDestination(target.search_client(), pace, time.monotonic, time.sleep),
-        store,
-        reasons,
-        Options(selection, limit, dry_run=dry_run, check=not unchecked, unsure=unsure),
-        clock=time.time,
-        transform=transform,
-        on_step=on_step,
-    )
-    with nullcontext() if dry_run else lock:
-        until = None if dry_run else lock.taken_at() + _CLOCK_STEP
-        outcome = replayed.run(_backups(target, store, dry_run=dry_run) if backup else _failures(target, until))
+    asked = Options(selection, limit, dry_run=dry_run, check=not unchecked, unsure=unsure)
+    outcome = run_replay(target, asked, transform, rate=rate, backup=backup, hidden=as_json)
     click.echo(json.dumps(outcome.as_dict()) if as_json else _sentence(outcome, dry_run=dry_run))
     if not (outcome.complete or dry_run):
         raise click.exceptions.Exit(1)
 
 
-_CLOCK_STEP = timedelta(seconds=1)  # of `LastModified`
+@failures.command()
+@options.target_options
+@_filters
+@click.option("--all", "all_", is_flag=True, help="All failed records, also those that can't be read.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; report what would be discarded.")
+@options.as_json
+def discard(
+    *, state: Path | None, aws: bool, stack_name: str, as_json: bool, all_: bool, dry_run: bool, **filters: Any
+) -> None:
+    """Give up failed records that can't be repaired: they no longer count as failed, and are not replayed.
+
+    Nothing is deleted. An object moves to replayed/ in the bucket once all its records are replayed or discarded.
+    """
+    from iot_stream.cli.replaying import run_replay
+    from iot_stream.failures.replay import Options
+    from iot_stream.failures.transform import unchanged
+
+    if all_ == any(filters.values()):
+        raise click.UsageError("select records with filters, e.g. --reason not_json, or all of them with --all")
+    target = options.resolve_target(state, stack_name, aws=aws)
+    asked = Options(_selection(**filters), dry_run=dry_run, discard=True)
+    outcome = run_replay(target, asked, unchanged, hidden=as_json)
+    click.echo(json.dumps(outcome.as_dict()) if as_json else _sentence(outcome, dry_run=dry_run, discard=True))
+
+
 _ROWS = 20  # broken rows that a person is shown
 _SHOWN = 10
-
-
-def _failures(target: "Target", until: datetime | None) -> "Iterator[Source]":
-    """Return what failed before the replay started; otherwise it could replay its own new failures endlessly."""
-    from functools import partial
-
-    from iot_stream.failure_objects import FailureObjects
-    from iot_stream.failures.replay import Source
-
-    objects = FailureObjects.of(target.stack, target.client("s3"))
-    return (Source(each.key, partial(objects.records, each.key)) for each in objects.objects(until))
-
-
-def _backups(target: "Target", store: "ProgressStore", *, dry_run: bool) -> "Iterator[Source]":
-    from functools import partial
-
-    from iot_stream.failure_objects import BackupLocation
-    from iot_stream.failures.replay import Source
-    from iot_stream.failures.source import SourceBackup
-
-    until = store.backup_start() if dry_run else store.start_backup(time.sleep)
-    if until is not None:
-        click.echo(f"replaying only what was backed up until {until.isoformat()}, the first use of --backup", err=True)
-    backups = SourceBackup(target.client("s3"), BackupLocation.of(target.stack))
-    return (Source(each.key, partial(backups.records, each), move=False) for each in backups.objects(until))
 
 
 def _selection(
@@ -287,35 +263,30 @@ def _selection(
     )
 
 
-def _reasons(target: "Target") -> "Reasons":
-    from zoneinfo import ZoneInfo
+def _remaining(target: "Target") -> "Remaining":
+    from iot_stream.failures.progress import ProgressStore, Remaining
 
-    from iot_stream.failures.reasons import Reasons
-
-    return Reasons(ZoneInfo(target.stack.parameter("DeviceTimeZone")))
+    return Remaining(ProgressStore(target.client("s3"), target.stack.output("BackupBucketName")))
 
 
-def _steps(*, hidden: bool) -> "Callable[[Outcome], None]":
-    """Return a callback that shows progress on stderr if that is a terminal."""
-    terminal = click.get_text_stream("stderr").isatty() and not hidden
-
-    def show_step(outcome: "Outcome") -> None:
-        if terminal:
-            click.echo(f"\r{outcome.sent:,} records sent, {outcome.objects:,} objects read", err=True, nl=False)
-
-    return show_step
+def _others(remaining: "Remaining") -> list[str]:
+    """Return a line about the records that are not shown, if there are any."""
+    if not remaining.done:
+        return []
+    return [f"{_count(remaining.done, 'other record')} of these objects replayed or discarded before"]
 
 
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def _sentence(outcome: "Outcome", *, dry_run: bool) -> str:
-    done = "would be sent" if dry_run else "sent"
+def _sentence(outcome: "Outcome", *, dry_run: bool, discard: bool = False) -> str:
     readings, documents = _count(outcome.streamed, "reading"), _count(outcome.indexed, "document")
-    lines = [f"{readings} and {documents} {done}; {_count(outcome.moved, 'object')} moved"]
+    what = _count(outcome.discarded, "record") if discard else f"{readings} and {documents}"
+    done = f"{'would be ' if dry_run else ''}{'discarded' if discard else 'sent'}"
+    lines = [f"{what} {done}; {_count(outcome.moved, 'object')} moved to replayed/"]
     if outcome.earlier:
-        lines.append(f"{outcome.earlier:,} had been sent by an earlier replay")
+        lines.append(f"{outcome.earlier:,} had been replayed or discarded before")
     if outcome.other:
         lines.append(f"{outcome.other:,} did not match the filters")
     lines += [f"{count:,} not sent: {reason}" for reason, count in outcome.stays.most_common()]

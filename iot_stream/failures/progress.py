@@ -1,4 +1,4 @@
-"""Keep track of the replayed records of each failure object, in a small object in the bucket.
+"""Keep track of the records of each failure object that were replayed or discarded, in a small object in the bucket.
 
 An interrupted replay can therefore continue, also on another machine, without sending a record twice.
 
@@ -7,20 +7,23 @@ between, it is unknown whether the stream accepted the batch, so the next replay
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_stream.errors import IotStreamError
+from iot_stream.failure_objects import FailedRecord
 
-__all__ = ["REPLAYED", "Progress", "ProgressError", "ProgressStore"]
+__all__ = ["REPLAYED", "Progress", "ProgressError", "ProgressStore", "Remaining"]
 
 REPLAYED: Final = "replayed/"
 _FOLDER: Final = f"{REPLAYED}progress/"
 _BACKUP_START: Final = f"{REPLAYED}backup-start"
+_ENDING: Final = ".json"
 _STEP_SECONDS: Final = 1.0
 
 
@@ -33,7 +36,7 @@ class Progress:
     """The state of one object.
 
     Attributes:
-        done: its lines that are confirmed.
+        done: its lines that are confirmed, or discarded.
         pending: lines that were being put into the stream.
         since_ms: when (epoch milliseconds); 0 when nothing is pending.
     """
@@ -83,6 +86,18 @@ class ProgressStore:
             raise ProgressError(f"the progress of {key} can't be read: {error}") from error
         return Progress.from_json(body)
 
+    def started(self) -> set[str]:
+        """Return the keys of the objects that have progress. Few have: it is removed when an object moves."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_FOLDER)
+        try:
+            return {
+                entry["Key"].removeprefix(_FOLDER).removesuffix(_ENDING)
+                for page in pages
+                for entry in page.get("Contents", ())
+            }
+        except (ClientError, BotoCoreError) as error:
+            raise ProgressError(f"{_FOLDER} of bucket {self._bucket} can't be listed: {error}") from error
+
     def save(self, key: str, progress: Progress) -> None:
         """Write the progress of the object `key`."""
         try:
@@ -129,8 +144,35 @@ class ProgressStore:
             raise ProgressError(f"{key} is replayed but can't be moved to {REPLAYED}: {error}") from error
 
 
+class Remaining:
+    """Leaves out the failed records that were replayed or discarded.
+
+    Attributes:
+        done: how many were left out.
+    """
+
+    def __init__(self, store: ProgressStore) -> None:
+        self._store = store
+        self.done = 0
+
+    def of(self, records: Iterable[FailedRecord]) -> Iterator[FailedRecord]:
+        """Yield the other records; those of one object follow each other.
+
+        Raises:
+            ProgressError: the progress can't be read.
+        """
+        started = self._store.started()
+        for key, lines in groupby(records, key=lambda record: record.key):
+            done = self._store.load(key).done if key in started else frozenset()
+            for record in lines:
+                if record.line in done:
+                    self.done += 1
+                else:
+                    yield record
+
+
 def _progress_key(key: str) -> str:
-    return f"{_FOLDER}{key}.json"
+    return f"{_FOLDER}{key}{_ENDING}"
 
 
 def _ranges(lines: Iterable[int]) -> list[tuple[int, int]]:

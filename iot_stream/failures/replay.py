@@ -1,4 +1,7 @@
-"""Replay: object by object, select, repair, check, send, confirm; fully confirmed objects move to `replayed/`."""
+"""Replay: object by object, select, repair, check, send, confirm; fully confirmed objects move to `replayed/`.
+
+Discarding is a replay that sends nothing, and so has the same selection, progress and lock.
+"""
 
 import hashlib
 from collections import Counter
@@ -32,7 +35,8 @@ class Options:
     Attributes:
         selection: the records to replay.
         limit: most records to send; None for all.
-        dry_run: change nothing; only report what would be sent.
+        dry_run: change nothing; only report what would be done.
+        discard: don't send the selected records, but count them as done. Nothing is deleted: their objects move.
         check: leave a reading where it is if the function would reject it again.
         unsure: what to do with records for which it is unknown whether an earlier replay sent them.
     """
@@ -40,6 +44,7 @@ class Options:
     selection: Selection = field(default_factory=Selection)
     limit: int | None = None
     dry_run: bool = False
+    discard: bool = False
     check: bool = True
     unsure: Literal["ask", "send", "skip"] = "ask"
 
@@ -51,7 +56,8 @@ class Outcome:
     Attributes:
         streamed: readings that the stream accepted (dry run: that would be sent).
         indexed: documents that the domain accepted (dry run: that would be sent).
-        earlier: records that an earlier replay had already sent.
+        discarded: records that were given up (dry run: that would be).
+        earlier: records that had been replayed or discarded before.
         other: records that were not selected.
         stays: records that stay where they are, by reason.
         broken: rows that can't be read.
@@ -61,6 +67,7 @@ class Outcome:
 
     streamed: int = 0
     indexed: int = 0
+    discarded: int = 0
     earlier: int = 0
     other: int = 0
     stays: Counter[str] = field(default_factory=Counter)
@@ -80,7 +87,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        names = ("streamed", "indexed", "earlier", "other", "moved", "objects")
+        names = ("streamed", "indexed", "discarded", "earlier", "other", "moved", "objects")
         return {name: getattr(self, name) for name in names} | {"stays": dict(self.stays)} | self.broken.as_dict()
 
 
@@ -195,12 +202,14 @@ class Replay:
 
     def _item(self, record: FailedRecord) -> Item | None:
         """Return the item to send for a record, or None if the record stays."""
-        if record.problem or record.data is None:
+        if not self._options.discard and (record.problem or record.data is None):
             self.outcome.broken.add(record)
             return None
         if not self._options.selection.takes(record, self._reasons.of):
             self.outcome.other += 1
             return None
+        if self._options.discard:
+            return Item(record.line, b"")
         try:
             data = self._transform(record)
         except TransformError as error:
@@ -225,7 +234,7 @@ class Replay:
         """Send a batch; return whether all of it is confirmed."""
         if not batch.items:
             return True
-        if self._options.dry_run:
+        if self._options.dry_run or self._options.discard:
             sent = Sent(confirmed={item.line for item in batch.items})
         elif to_index:
             sent = self._index().send(batch.items)
@@ -234,7 +243,9 @@ class Replay:
             progress.since_ms = round(self._clock() * 1000)
             self._store.save(key, progress)
             sent = self._stream.send(key, batch.items, progress.since_ms)
-        if to_index:
+        if self._options.discard:
+            self.outcome.discarded += len(sent.confirmed)
+        elif to_index:
             self.outcome.indexed += len(sent.confirmed)
         else:
             self.outcome.streamed += len(sent.confirmed)

@@ -8,6 +8,7 @@ import itertools
 from dataclasses import dataclass
 
 from iot_stream.failure_objects import FailedRecord, FailureKind, FailureObjects
+from iot_stream.failures.progress import ProgressStore, Remaining
 
 __all__ = ["Failure", "Failures"]
 
@@ -39,19 +40,21 @@ class Failure:
 
 
 class Failures:
-    """The failed records of a stack, as rows for people."""
+    """The failed records of a stack that were neither replayed nor discarded, as rows for people."""
 
-    def __init__(self, objects: FailureObjects) -> None:
+    def __init__(self, objects: FailureObjects, store: ProgressStore) -> None:
         self._objects = objects
+        self._store = store
 
     def recent(self, limit: int = 100) -> list[Failure]:
         """Return the newest failures, newest object first, `limit` at most.
 
         Raises:
-            FailureReadError: the bucket can't be listed.
+            FailureReadError, ProgressError: the bucket can't be read.
         """
         newest = self._objects.newest(limit)  # each has one row at least
-        return [_row(record) for record in itertools.islice(self._objects.records_of(newest), limit)]
+        remaining = Remaining(self._store).of(self._objects.records_of(newest))
+        return [_row(record) for record in itertools.islice(remaining, limit)]
 
     def payload(self, key: str, line: int) -> str:
         """Return the record of one failure as text, cut after 16,384 characters; other bytes as base64.

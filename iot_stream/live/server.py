@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from iot_stream.dashboards.definition import Dashboard, load
 from iot_stream.failure_objects import FailureObjects
+from iot_stream.failures.progress import ProgressStore
 from iot_stream.live.app import Sources, create_app
 from iot_stream.live.failures import Failures
 from iot_stream.live.function_log import FunctionLog
@@ -83,13 +84,14 @@ def stack_view(local_stack: LocalStack) -> tuple[Dashboard, Sources]:
     index = stack.output("IndexName")
     dashboard = load().for_index(index)
     client = connect(local_stack.opensearch)
-    objects = FailureObjects.of(stack, local_stack.aws.client("s3"))
+    s3 = local_stack.aws.client("s3")
+    objects, store = FailureObjects.of(stack, s3), ProgressStore(s3, stack.output("BackupBucketName"))
     log = FunctionLog(local_stack.aws.client("logs"), stack.output("EnrichmentLogGroupName"))
 
     def counts() -> dict[str, Any]:
         return with_replayed(read_counts(local_stack, client, index), objects).as_dict()
 
-    return dashboard, Sources(Reader(client), counts, Failures(objects), log.reasons)
+    return dashboard, Sources(Reader(client), counts, Failures(objects, store), log.reasons)
 
 
 def open_page(url: str) -> None:

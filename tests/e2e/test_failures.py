@@ -79,7 +79,7 @@ def object_keys(local_stack: LocalStack) -> list[str]:
 def test_faults_of_every_kind_are_listed_repaired_and_replayed_once(
     local_stack: LocalStack, run_id: str, tmp_path: Path
 ) -> None:
-    """What the function refused, with its reasons; what the domain refused, by its own id; the rest stays."""
+    """What the function refused, with its reasons; what the domain refused, by its own id; the rest is discarded."""
     stack = local_stack.stack()
     since = datetime.now(UTC).isoformat()
     faults: list[Any] = [
@@ -126,6 +126,13 @@ def test_faults_of_every_kind_are_listed_repaired_and_replayed_once(
     until(lambda: uuids(local_stack, run_id) == expected, what="the repaired readings")
     shown = invoke(local_stack, "show", "--since", since, "--reason", "not_json", "--limit", "1")
     assert f"{run_id} is not JSON" in shown.output
+
+    left = listed()
+    assert (left["records"], left["done"]) == (found["records"] - 2, 3), "the two readings and the document are done"
+    discarded = invoke(local_stack, "discard", "--since", since, "--json")
+    assert discarded.exit_code == 0, discarded.output
+    assert json.loads(discarded.stdout)["discarded"] == 3, "two readings and a document"
+    assert listed()["records"] == 0
 
 
 def test_with_aws_the_same_clients_replay_into_the_same_stack(local_stack: LocalStack, run_id: str) -> None:

@@ -261,6 +261,14 @@ def test_a_time_that_is_none_is_said_before_anything_else(command: str, option: 
     assert "'' is not a valid time" in str(result.exception)
 
 
+@pytest.mark.parametrize("chosen", [[], ["--dry-run"], ["--all", "--reason", "not_json"]])
+def test_nobody_discards_everything_by_mistake(chosen: list[str], tmp_path: Path) -> None:
+    """It is asked for: with filters, or with --all."""
+    result = CliRunner().invoke(cli, ["failures", "discard", "--state", str(tmp_path), *chosen])
+    assert result.exit_code == 2
+    assert "all of them with --all" in result.output
+
+
 @pytest.mark.parametrize("command", ["send", "status", "password"])
 def test_without_a_running_stack_a_command_says_how_to_start_one(command: str, tmp_path: Path) -> None:
     """The same words everywhere."""

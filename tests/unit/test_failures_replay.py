@@ -26,7 +26,7 @@ from opensearchpy.exceptions import TransportError
 from iot_stream.failure_objects import BackupLocation, FailedRecord, FailureKind, FailureObjects
 from iot_stream.failures.destinations import DestinationError, IndexDestination, Item, StreamDestination, partition_key
 from iot_stream.failures.pace import Pace
-from iot_stream.failures.progress import REPLAYED, Progress, ProgressError, ProgressStore
+from iot_stream.failures.progress import REPLAYED, Progress, ProgressError, ProgressStore, Remaining
 from iot_stream.failures.reasons import Reasons
 from iot_stream.failures.replay import Options, Outcome, Replay, Source
 from iot_stream.failures.selection import Selection
@@ -221,6 +221,51 @@ def test_what_would_fail_again_stays(world: World) -> None:
     assert world.replay(check=False).streamed == 1
     assert sorted(world.streamed()) == sorted([good(1), b'{"uuid": "x"}'])
     assert f"{FOLDER}a" not in world.object_keys()
+
+
+def test_what_was_replayed_is_not_listed_as_failed(world: World) -> None:
+    """Of several objects, and only by what the next replay would leave out too."""
+    world.put(a=failed_reading(good(1)) + failed_reading(b"{"), b=failed_reading(b"["))
+    assert (_remaining(world), _left_out(world)) == ([("a", 0), ("a", 1), ("b", 0)], 0)
+    world.replay()
+    assert (_remaining(world), _left_out(world)) == ([("a", 1), ("b", 0)], 1)
+
+
+def test_what_is_discarded_is_neither_sent_nor_lost(world: World) -> None:
+    """The rest of its object can be replayed; then the object moves, byte for byte."""
+    body = failed_reading(good(1)) + failed_reading(b"{") + failed_reading(b"[") + b"not a line\n"
+    world.put(a=body)
+    asked: dict[str, Any] = {"discard": True, "selection": Selection(reasons=frozenset({"not_json"}))}
+    tried = world.replay(dry_run=True, **asked)
+    assert (tried.discarded, tried.other, _left_out(world)) == (2, 2, 0)
+    done = world.replay(**asked)
+    assert (done.discarded, done.other, done.complete, done.moved) == (2, 2, True, 0)
+    assert _remaining(world) == [("a", 0), ("a", 3)]
+    assert world.replay().streamed == 1
+    assert world.replay(discard=True).discarded == 1, "without a filter, also what can't be read"
+    assert (world.streamed(), world.object_keys()) == ([good(1)], [f"{REPLAYED}{FOLDER}a"])
+    assert world.s3.get_object(Bucket=BUCKET, Key=f"{REPLAYED}{FOLDER}a")["Body"].read() == body
+
+
+def test_a_document_can_be_discarded(world: World) -> None:
+    """Nothing is sent to its index."""
+    world.s3.put_object(Bucket=BUCKET, Key=f"{DOCUMENTS}a", Body=failed_document(b"{}"))
+    outcome = world.replay(discard=True)
+    assert (outcome.discarded, outcome.indexed, outcome.moved) == (1, 0, 1)
+    assert world.bulk.documents == {}
+
+
+def _remaining(world: World) -> list[tuple[str, int]]:
+    return [(record.key.removeprefix(FOLDER), record.line) for record in _read(world)[0]]
+
+
+def _left_out(world: World) -> int:
+    return _read(world)[1].done
+
+
+def _read(world: World) -> tuple[list[FailedRecord], Remaining]:
+    objects, remaining = FailureObjects(world.s3, LOCATION), Remaining(ProgressStore(world.s3, BUCKET))
+    return list(remaining.of(objects.records_of(objects.objects()))), remaining
 
 
 def test_a_transform_repairs_records(world: World, tmp_path: Path) -> None:

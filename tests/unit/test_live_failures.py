@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from iot_stream.failure_objects import BackupLocation, FailureKind, FailureObject, FailureObjects, NoSuchFailureError
+from iot_stream.failures.progress import Progress, ProgressStore
 from iot_stream.live.failures import Failures
 
 BUCKET, PREFIX = "backup", "opensearch_backup/"
@@ -27,7 +28,7 @@ LINE = {
 @pytest.fixture
 def failures(s3: Any) -> Failures:
     """The failures in the backup bucket."""
-    return Failures(FailureObjects(s3, BackupLocation(BUCKET, PREFIX, PREFIX)))
+    return Failures(FailureObjects(s3, BackupLocation(BUCKET, PREFIX, PREFIX)), ProgressStore(s3, BUCKET))
 
 
 def put(s3: Any, key: str, *lines: Any) -> None:
@@ -68,9 +69,16 @@ def test_the_newest_object_comes_first(s3: Any) -> None:
 
     for name in days:
         put(s3, f"{PREFIX}processing-failed/{name}", {**LINE, "errorCode": name})
-    failures = Failures(Listed(s3, BackupLocation(BUCKET, PREFIX, PREFIX)))
+    failures = Failures(Listed(s3, BackupLocation(BUCKET, PREFIX, PREFIX)), ProgressStore(s3, BUCKET))
     assert [failure.code for failure in failures.recent()] == ["b", "c", "a"]
     assert [failure.code for failure in failures.recent(limit=1)] == ["b"]
+
+
+def test_a_record_that_was_replayed_is_not_in_the_list(s3: Any, failures: Failures) -> None:
+    """Others of its object still are."""
+    put(s3, PROCESSING, *[LINE] * 3)
+    ProgressStore(s3, BUCKET).save(PROCESSING, Progress({0, 2}))
+    assert [failure.line for failure in failures.recent()] == [1]
 
 
 def test_the_record_is_given_for_one_line(s3: Any, failures: Failures) -> None:
