@@ -19,7 +19,7 @@ from markdown_it.token import Token
 from iot_stream.paths import PROJECT
 from tests.pages import PAGES, tokens
 
-PROGRAMS = {"iot-stream", "sam", "aws", "make", "curl", "jq", "python", "export", "echo", "rm", "umask"}
+PROGRAMS = {"iot-stream", "sam", "aws", "make", "git", "curl", "jq", "python", "export", "echo", "rm", "umask"}
 METHODS = {"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"}
 DIAGRAMS = {"flowchart", "sequenceDiagram", "stateDiagram-v2"}
 BLOCKS = [
