@@ -12,6 +12,7 @@ from iot_stream.errors import IotStreamError
 from iot_stream.paths import PROJECT
 
 if TYPE_CHECKING:
+    from iot_stream.readings.guess import Guesses
     from iot_stream.readings.trial import Trial
 
 __all__ = ["readings"]
@@ -42,7 +43,8 @@ def init(*, sample: BinaryIO, write: bool) -> None:
     if b"".join(data.split()) in {b"", b"[]"}:
         raise IotStreamError("FILE has no readings: give it JSON objects as your devices send them")
     try:
-        text = draft(guess(split(data)), header_of(_text_of(FILE)))
+        guesses = guess(split(data))
+        text = draft(guesses, header_of(_text_of(FILE)))
     except ReadingError as error:
         what_to_do = "; ".join(dict.fromkeys(ADVICE[cause.reason] for cause in error.causes))
         raise IotStreamError(
@@ -58,8 +60,21 @@ def init(*, sample: BinaryIO, write: bool) -> None:
         parse(text, FILE.name if write else "draft")
     except DescriptionError as error:
         raise IotStreamError(
-            f"the draft is incomplete, because the samples don't show this; add it:\n{error}"
+            f"the draft is incomplete, because the samples don't show this; add it:\n{error}{_unread_times(guesses)}"
         ) from error
+
+
+def _unread_times(guesses: "Guesses") -> str:
+    """Return a line about what may be the reading's time in a format that the function does not take."""
+    from iot_stream.description import Role
+
+    names = ", ".join(found.name for found in guesses.fields if found.looks_like_time)
+    if not names or any(found.role is Role.TIME for found in guesses.fields):
+        return ""
+    return (
+        f"\n{names}: looks like a time, but only the device can change its format: to 2026-11-28T07:15:30Z, to seconds "
+        "since 1970, or to another of docs/fields.md#times"
+    )
 
 
 @readings.command("try")

@@ -5,7 +5,7 @@ Bounds and thresholds are not guessed, because samples do not show them.
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
@@ -25,11 +25,10 @@ from iot_stream.description import (
     scaled_float_limit,
 )
 from iot_stream.readings import names
+from iot_stream.readings.columns import ABSENT, POINT, Path, are_points, columns_of, why_unusable
 from iot_stream.readings.times import epoch_format, is_time
 
 __all__ = ["Guess", "Guesses", "guess"]
-
-Path = tuple[str, ...]
 
 _MOST_DECIMALS: Final = 6  # of a scaled_float; a number with more is a double
 _LEAST_DECIMALS: Final = 2
@@ -39,10 +38,10 @@ _LONGEST_EXAMPLE: Final = 60  # characters
 _MANY: Final = 10  # samples needed before the number of distinct values is significant
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _OFFSET: Final = re.compile(r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)(?:\[.*\])?$")
-_POINT: Final = re.compile(r"-?\d{1,3}\.\d+, ?-?\d{1,3}\.\d+")
 _MEASURED_UNITS: Final = frozenset({"°C", "°F", "%", "V", "hPa", "kPa"})  # can be whole in a sample by chance
 _LIKE_TIME: Final = re.compile(r"(?:\d{4}([./-])\d{1,2}\1\d{1,2}|\d{1,2}([./-])\d{1,2}\2\d{4})\b")
-_ABSENT: Final = object()
+_TIME_OF_DAY: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
+_DECIMAL_COMMA: Final = re.compile(r"-?\d+,\d+")
 
 
 @dataclass
@@ -58,6 +57,8 @@ class Guess:
     decimals: int | None = None
     format: TimeFormat | None = None
     optional: bool = False
+    looks_like_time: bool = False
+    """Whether its texts seem to be times, in a format that the function does not take."""
     examples: list[Any] = field(default_factory=list)
     why: dict[str, str] = field(default_factory=dict)
     """By key of the description: what the guess comes from."""
@@ -81,12 +82,12 @@ def guess(samples: Sequence[bytes]) -> Guesses:
         ReadingError: a sample is not a JSON object in UTF-8; says why as the function does.
     """
     readings = [parse_object(sample) for sample in samples]
-    columns = _columns(readings)
+    columns = columns_of(readings)
     fields: list[Guess] = []
     left_out: dict[str, str] = {}
     for path, values in columns.items():
-        present = [value for value in values if value is not _ABSENT and value is not None]
-        reason = _unusable(path, present, columns)
+        present = [value for value in values if value is not ABSENT and value is not None]
+        reason = why_unusable(path, present, columns)
         found = None if reason else _of_values(path, present)
         if found is None:
             left_out[".".join(path)] = reason or "its values have different types"
@@ -102,53 +103,6 @@ def guess(samples: Sequence[bytes]) -> Guesses:
     return Guesses(fields, left_out)
 
 
-# ---- columns -------------------------------------------------------------------------------------------------------
-
-
-def _columns(readings: Sequence[Mapping[str, Any]]) -> dict[Path, list[Any]]:
-    """Return the values of each path, one a reading, in the order in which paths are met."""
-    rows = [dict(_leaves(reading, ())) for reading in readings]
-    paths = dict.fromkeys(path for row in rows for path in row)
-    return {path: [row.get(path, _ABSENT) for row in rows] for path in paths}
-
-
-def _leaves(node: Mapping[str, Any], above: Path) -> Iterator[tuple[Path, Any]]:
-    for key, value in node.items():
-        path = (*above, key)
-        if isinstance(value, dict) and value and not _is_point(value):
-            yield from _leaves(value, path)
-        else:
-            yield path, value
-
-
-def _is_point(value: Mapping[str, Any]) -> bool:
-    return value.keys() >= {"lat", "lon"} or value.keys() >= {"latitude", "longitude"}
-
-
-def _unusable(path: Path, present: list[Any], columns: Mapping[Path, list[Any]]) -> str | None:
-    """Return why a path can't become a field, or None."""
-    if not all(_is_key(key) for key in path):
-        return "its key is empty, or has quotes, backslashes or control characters"
-    if not present:
-        return "null in every sample"
-    above = (columns.get(path[:length], []) for length in range(1, len(path)))
-    if any(other[: len(path)] == path for other in columns if other != path) or any(map(_has_values, above)):
-        return "an object in some samples and a value in others"
-    if {} in present:
-        return "an empty object"
-    if any(isinstance(value, list) for value in present) and not _are_points(path, present):
-        return "a list: have the device send an object, or one reading per record"
-    return None
-
-
-def _has_values(column: list[Any]) -> bool:
-    return any(value is not _ABSENT and value is not None and not isinstance(value, dict) for value in column)
-
-
-def _is_key(key: str) -> bool:
-    return key != "" and key.isprintable() and not {'"', "\\"}.intersection(key)
-
-
 # ---- types ---------------------------------------------------------------------------------------------------------
 
 
@@ -156,27 +110,13 @@ def _of_values(path: Path, present: list[Any]) -> Guess | None:
     """Return the field for these values, without a role; None if they have no common type."""
     if all(isinstance(value, bool) for value in present):
         return Guess(path, Type.BOOLEAN)
-    if _are_points(path, present):
+    if are_points(path, present):
         return Guess(path, Type.GEO_POINT, why={"type": "latitude and longitude"})
     if all(isinstance(value, str) for value in present):
         return _of_texts(path, present)
     if all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in present):
         return _of_numbers(path, present)
     return None
-
-
-def _are_points(path: Path, present: list[Any]) -> bool:
-    if all(isinstance(value, dict) and _is_point(value) for value in present):
-        return True
-    if not names.PLACE.intersection(names.words(path[-1])):
-        return False
-    return all(
-        (isinstance(value, str) and _POINT.fullmatch(value) is not None)
-        or (
-            isinstance(value, list) and len(value) == len(("lon", "lat")) and not any(isinstance(n, str) for n in value)
-        )
-        for value in present
-    )
 
 
 def _of_texts(path: Path, present: list[str]) -> Guess:
@@ -191,14 +131,19 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
         found = _of_numbers(path, numbers)
         found.why["type"] = "numbers as text, which the function converts"
         return found
-    if all(map(_POINT.fullmatch, present)):
+    if all(map(POINT.fullmatch, present)):
         why = {"type": 'text; if it is "latitude,longitude", write "geo_point"'}
         return Guess(path, Type.KEYWORD, why=why)
     named = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
-    why = {}
+    found = Guess(path, Type.KEYWORD, examples=_examples(present))
     if named or all(map(_LIKE_TIME.match, present)):
-        why = {"type": "text, not in a time format of docs/fields.md: if it is a time, have the device send one"}
-    return Guess(path, Type.KEYWORD, examples=_examples(present), why=why)
+        found.looks_like_time = True
+        found.why["type"] = "text, not in a time format of docs/fields.md: if it is a time, have the device send one"
+    elif all(map(_TIME_OF_DAY.fullmatch, present)):
+        found.why["type"] = "times without a date; they can't be the reading's time"
+    elif all(map(_DECIMAL_COMMA.fullmatch, present)):
+        found.why["type"] = "text, because of the decimal comma: have the device send 21.5, which can be a measure"
+    return found
 
 
 def _are_decimal(path: Path, numbers: Sequence[int | Decimal]) -> bool:
@@ -273,10 +218,10 @@ def _plain(number: float | Decimal) -> float:
 
 
 def _name(fields: list[Guess]) -> None:
-    """Name each field by the shortest end of its path that is unique, in characters that names can have."""
+    """Name each field by the shortest end of its path that says something and is unique, in a name's characters."""
     taken = {INGESTED_AT, UNKNOWN_FIELDS}
     for found in fields:
-        ends = ["_".join(found.path[-length:]) for length in range(1, len(found.path) + 1)]
+        ends = ["_".join(found.path[-length:]) for length in range(names.length_of(found.path), len(found.path) + 1)]
         usable = [_usable(end) for end in ends]
         name = next((each for each in usable if each not in taken), None)
         number = 2
@@ -367,6 +312,8 @@ def _is_category(found: Guess, values: list[Any]) -> bool:
     if found.type is Type.BOOLEAN:
         return True
     if found.type is not Type.KEYWORD or names.NO_CATEGORY.intersection(names.words(found.path[-1])):
+        return False
+    if "type" in found.why:  # the text of something else
         return False
     short = bool(found.examples) and all(
         len(str(value)) <= _LONGEST_CATEGORY and not re.search(r"\d{3}", str(value)) for value in found.examples

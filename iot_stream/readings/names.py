@@ -4,7 +4,19 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["DEVICE", "IDENTITY", "NO_CATEGORY", "NO_MEASURE", "PLACE", "TIME", "label_of", "rank", "unit_of", "words"]
+__all__ = [
+    "DEVICE",
+    "IDENTITY",
+    "NO_CATEGORY",
+    "NO_MEASURE",
+    "PLACE",
+    "TIME",
+    "label_of",
+    "length_of",
+    "rank",
+    "unit_of",
+    "words",
+]
 
 # Best first: a field whose last words are earlier in the list is the better guess.
 TIME: Final = (
@@ -39,6 +51,7 @@ _UNITS: Final = {
 }  # fmt: skip
 _LAST_TWO: Final = {"mm s": "mm/s", "m s": "m/s", "km h": "km/h", "l min": "l/min", "kg h": "kg/h"}
 _LAST_LETTERS: Final = {"c": "°C", "f": "°F", "v": "V", "w": "W", "a": "A", "m": "m"}
+_SAY_NOTHING: Final = frozenset({"value", "val", "unit", "units"})
 _QUANTITIES: Final = frozenset({
     "temperature", "temp", "humidity", "voltage", "pressure", "co2", "rssi", "snr", "light",
 })  # fmt: skip
@@ -61,12 +74,18 @@ def rank(path: Sequence[str], best_first: Sequence[str]) -> int | None:
     return next((number for number, name in enumerate(best_first) if spoken.endswith(f" {name}")), None)
 
 
+def length_of(path: Sequence[str]) -> int:
+    """Return how many of a path's last keys it takes to say what a field is: two for `flow.value`."""
+    return 1 + (len(path) > 1 and path[-1].lower() in _SAY_NOTHING)
+
+
 def unit_of(path: Sequence[str]) -> str | None:
-    """Return the unit that a path's last key speaks of."""
-    spoken = words(path[-1])
+    """Return the unit that a path's last key speaks of, or the one above a key such as `value`."""
+    key = path[-length_of(path)]
+    spoken = words(key)
     if not spoken:
         return None
-    whole = re.split(r"[^A-Za-z0-9]+", path[-1])[-1].lower()  # mV is one word here
+    whole = re.split(r"[^A-Za-z0-9]+", key)[-1].lower()  # mV is one word here
     if whole in _UNITS:
         return _UNITS[whole]
     if " ".join(spoken[-2:]) in _LAST_TWO:

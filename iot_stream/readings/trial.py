@@ -76,14 +76,19 @@ def _advice(cause: Cause, field: Field | None, raw: bytes) -> str:
         return ADVICE[cause.reason]
     value = _value(raw, field)
     if value is None:
-        return f"send {wanted(field)}" + (
+        return f"send {_wanted(field)}" + (
             ", not null" if _is_needed(field) else ", or set optional = true in readings.toml"
         )
     if form := _time_format(field, value):
-        return f'send {wanted(field)}, or set format = "{form}" in readings.toml'
+        return f'send {_wanted(field)}, or set format = "{form}" in readings.toml'
     if cause.reason == "wrong_type":
-        return f"send {wanted(field)}, or change the field's type in readings.toml"
-    return ADVICE[cause.reason]
+        return f"send {_wanted(field)}, or change the field's type in readings.toml"
+    return f"send {_wanted(field)}, or in another format of docs/fields.md"
+
+
+def _wanted(field: Field) -> str:
+    example = ", such as 2026-11-28T07:15:30Z" if (field.type, field.format) == (Type.DATE, TimeFormat.TEXT) else ""
+    return wanted(field) + example
 
 
 def _is_needed(field: Field) -> bool:

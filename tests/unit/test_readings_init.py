@@ -313,6 +313,36 @@ def test_what_looks_like_a_time_is_said_whatever_its_name(day: str) -> None:
     )
 
 
+def test_a_draft_without_a_time_says_which_field_may_be_one() -> None:
+    """In a format that no setting of the description can read."""
+    error = str(run('{"sensor": "s", "zeit": "28.11.2026 07:15"}').exception)
+    assert "no field has the role time" in error
+    assert "\nzeit: looks like a time, but only the device can change its format: to 2026-11-28T07:15:30Z" in error
+    assert "looks like" not in str(run('{"sensor": "s", "a": "b"}').exception)
+    assert "looks like" not in str(run('{"x": 1, "at": "2026-11-28T07:15:30Z", "day": "28.11.2026"}').exception)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("21,5", "decimal comma"), ("-3,25", "decimal comma"), ("07:15", "without a date")]
+)
+def test_a_text_that_is_something_else_is_no_category(text: str, told: str) -> None:
+    """A panel of its values would say nothing; the comment says why it is text."""
+    written = text_for(COLD_STORE_READING | {"level": text})
+    assert parse(written).fields[-1].role is None
+    assert [line for line in written.splitlines() if line.startswith("type") and told in line]
+
+
+def test_a_key_that_says_nothing_is_named_with_the_one_above() -> None:
+    """And has its unit."""
+    reading = COLD_STORE_READING | {
+        "meas": {"flow_l_min": {"value": 2.5, "unit": "l/min"}, "rpm": {"Value": 3}},
+        "value": 1,
+    }
+    fields = {field.name: field for field in described(reading).fields}
+    assert {"flow_l_min_value", "flow_l_min_unit", "rpm_value", "value"} <= fields.keys()
+    assert [fields[name].unit for name in ("flow_l_min_value", "rpm_value")] == ["l/min", "rpm"]
+
+
 def test_versions_and_addresses_look_like_no_time() -> None:
     """Two separators are not enough."""
     for text in ("1.2.3-rc1", "10.0.0.1", "v1.2.3", "555-12"):

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment.firehose import transform
-from enrichment.reasons import Reason
 from iot_stream.cli import cli
-from iot_stream.description import ADVICE, parse
+from iot_stream.description import parse
 from iot_stream.paths import PROJECT
 from iot_stream.readings.sample import split
 from iot_stream.readings.trial import try_readings
@@ -149,7 +148,7 @@ def test_no_sample_raises_or_disappears(data: bytes) -> None:
         ('type = "keyword"', 4, "send text, or"),
         ('type = "boolean"', "yes", "send true or false, or"),
         ('type = "double"\nunit = "V"\nmin = 0', "x", "send a number in V from 0 upward, or"),
-        ('type = "date"', 5, "send a time as text, or"),
+        ('type = "date"', 5, "send a time as text, such as 2026-11-28T07:15:30Z, or"),
         (
             'type = "date"\nformat = "epoch_millis"',
             True,
@@ -193,11 +192,11 @@ def test_a_cure_that_is_named_works(field: str, value: object, form: str, cure: 
 @pytest.mark.parametrize(
     ("value", "advice"),
     [
-        (None, "send a time as text, not null"),
+        (None, "send a time as text, such as 2026-11-28T07:15:30Z, not null"),
         (..., "send the field: the time of a reading can't be optional"),
-        (True, "send a time as text, or change the field's type in readings.toml"),
-        (12, "send a time as text, or change the field's type in readings.toml"),
-        ("yesterday", ADVICE[Reason.BAD_TIMESTAMP]),
+        (True, "send a time as text, such as 2026-11-28T07:15:30Z, or change the field's type in readings.toml"),
+        (12, "send a time as text, such as 2026-11-28T07:15:30Z, or change the field's type in readings.toml"),
+        ("yesterday", "send a time as text, such as 2026-11-28T07:15:30Z, or in another format of docs/fields.md"),
     ],
 )
 def test_no_cure_is_named_that_does_not_work(value: object, advice: str) -> None:

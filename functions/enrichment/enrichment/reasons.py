@@ -55,7 +55,7 @@ ADVICE: Final = {
     Reason.WRONG_TYPE: "send the type given in readings.toml, or change the type there",
     Reason.NOT_WHOLE: "send a whole number, or make the field a double in readings.toml",
     Reason.NUMBER_OUT_OF_RANGE: "check the device, or change min and max in readings.toml",
-    Reason.BAD_TIMESTAMP: "send a time listed in docs/fields.md, or set the field's format in readings.toml",
+    Reason.BAD_TIMESTAMP: "send a time in a format of docs/fields.md; a number needs a format in readings.toml",
     Reason.BAD_IP: "send one IPv4 or IPv6 address",
     Reason.BAD_GEO_POINT: 'send {"lat": 52.1, "lon": 4.3}, "52.1,4.3" or [4.3, 52.1] in degrees',
     Reason.TEXT_TOO_LONG: "send at most 32,766 bytes of UTF-8, the limit for a keyword",
