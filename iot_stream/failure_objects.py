@@ -200,7 +200,7 @@ class FailureObjects:
             raise FailureReadError(f"bucket {self.location.bucket} can't be listed: {error}") from error
 
     def any_left(self) -> bool:
-        """Return whether there is a failure object that was not replayed.
+        """Return whether there is a failure object: with records that were neither replayed nor discarded.
 
         Without expressions in the prefix one listing of folders tells, however many objects they hold.
 

@@ -33,7 +33,8 @@ def alarms(*, state: Path | None, aws: bool, stack_name: str, as_json: bool) -> 
             table.add_column(column, overflow="fold")
         for alarm in found:
             state_text = alarm.state if alarm.notifies else f"{alarm.state} (notifies nobody)"
-            table.add_row(alarm.alarm, state_text, alarm.since[:19], alarm.reason)
+            # The reason of an alarm that is OK reads like a fault: "Threshold Crossed: … was not greater than …".
+            table.add_row(alarm.alarm, state_text, alarm.since[:19], "" if alarm.state == "OK" else alarm.reason)
         options.print_table(table)
         for alarm in (each for each in wrong if each.runbook):
             click.echo(f"runbook of {alarm.alarm}: {alarm.runbook}")  # below the table, which would break it

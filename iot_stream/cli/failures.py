@@ -65,7 +65,7 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
     records = remaining.of(objects.records_of(objects.objects()))
     summary = summarize(records, lambda record: selection.takes(record, reasons.of), reasons.of)
     if as_json:
-        click.echo(json.dumps(summary.as_dict() | {"done": remaining.done}))
+        click.echo(json.dumps(summary.as_dict() | {"resolved": remaining.resolved}))
         return
     if summary.total:
         _print_summary(summary)
@@ -271,9 +271,9 @@ def _remaining(target: "Target") -> "Remaining":
 
 def _others(remaining: "Remaining") -> list[str]:
     """Return a line about the records that are not shown, if there are any."""
-    if not remaining.done:
+    if not remaining.resolved:
         return []
-    return [f"{_count(remaining.done, 'other record')} of these objects replayed or discarded before"]
+    return [f"{_count(remaining.resolved, 'other record')} of these objects resolved: replayed or discarded"]
 
 
 def _count(number: int, thing: str) -> str:
@@ -284,7 +284,7 @@ def _sentence(outcome: "Outcome", *, dry_run: bool, discard: bool = False) -> st
     readings, documents = _count(outcome.streamed, "reading"), _count(outcome.indexed, "document")
     what = _count(outcome.discarded, "record") if discard else f"{readings} and {documents}"
     done = f"{'would be ' if dry_run else ''}{'discarded' if discard else 'sent'}"
-    lines = [f"{what} {done}; {_count(outcome.moved, 'object')} moved to replayed/"]
+    lines = [f"{what} {done}" + ("" if dry_run else f"; {_count(outcome.moved, 'object')} moved to replayed/")]
     if outcome.earlier:
         lines.append(f"{outcome.earlier:,} had been replayed or discarded before")
     if outcome.other:

@@ -126,10 +126,10 @@ def status(state: Path | None, *, as_json: bool) -> None:
     from iot_stream.display import counts_text
     from iot_stream.failure_objects import FailureObjects
     from iot_stream.local import local_stack
-    from iot_stream.run.counts import read_counts, with_replayed
+    from iot_stream.run.counts import read_counts, with_resolved
 
     found = local_stack.find(options.state_folder(state))
     stack = found.stack()
     counts = read_counts(found, found.opensearch.admin_client(), stack.output("IndexName"))
-    now = with_replayed(counts, FailureObjects.of(stack, found.aws.client("s3")))
+    now = with_resolved(counts, FailureObjects.of(stack, found.aws.client("s3")))
     click.echo(json.dumps(now.as_dict()) if as_json else counts_text(now))

@@ -148,12 +148,12 @@ class Remaining:
     """Leaves out the failed records that were replayed or discarded.
 
     Attributes:
-        done: how many were left out.
+        resolved: how many were left out.
     """
 
     def __init__(self, store: ProgressStore) -> None:
         self._store = store
-        self.done = 0
+        self.resolved = 0
 
     def of(self, records: Iterable[FailedRecord]) -> Iterator[FailedRecord]:
         """Yield the other records; those of one object follow each other.
@@ -166,7 +166,7 @@ class Remaining:
             done = self._store.load(key).done if key in started else frozenset()
             for record in lines:
                 if record.line in done:
-                    self.done += 1
+                    self.resolved += 1
                 else:
                     yield record
 

@@ -25,7 +25,7 @@ from iot_stream.local.local_stack import LocalStack
 from iot_stream.local.processes import claim_port
 from iot_stream.log_file import rotate
 from iot_stream.paths import LOCAL
-from iot_stream.run.counts import read_counts, with_replayed
+from iot_stream.run.counts import read_counts, with_resolved
 
 __all__ = ["configure", "open_page", "serve", "stack_view"]
 
@@ -89,7 +89,7 @@ def stack_view(local_stack: LocalStack) -> tuple[Dashboard, Sources]:
     log = FunctionLog(local_stack.aws.client("logs"), stack.output("EnrichmentLogGroupName"))
 
     def counts() -> dict[str, Any]:
-        return with_replayed(read_counts(local_stack, client, index), objects).as_dict()
+        return with_resolved(read_counts(local_stack, client, index), objects).as_dict()
 
     return dashboard, Sources(Reader(client), counts, Failures(objects, store), log.reasons)
 

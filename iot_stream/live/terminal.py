@@ -153,7 +153,7 @@ def _strip(state: State) -> Table:
         "Deliver": _rate(rates.get("delivered"), counts.get("delivered")),
         "Index": "no response" if searchable is None else f"{searchable:,}",
         "Watch": f"p50 {delay.p50_ms / 1000:.1f} s\np99 {delay.p99_ms / 1000:.1f} s" if delay else "nothing new",
-        "Failed": _failed(counts.get("failed", 0), unreplayed=counts.get("unreplayed")),
+        "Failed": _failed(counts.get("failed", 0), unresolved=counts.get("unresolved")),
     }
     for name in figures:
         table.add_column(name)
@@ -161,10 +161,10 @@ def _strip(state: State) -> Table:
     return table
 
 
-def _failed(total: int, *, unreplayed: bool | None) -> str:
+def _failed(total: int, *, unresolved: bool | None) -> str:
     if not total:
         return "0"
-    return f"{total:,}\nall replayed" if unreplayed is False else f"[red]{total:,}[/red]"
+    return f"{total:,}\nall resolved" if unresolved is False else f"[red]{total:,}[/red]"
 
 
 def _rate(rate: float | None, total: int | None) -> str:

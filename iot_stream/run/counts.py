@@ -13,7 +13,7 @@ from iot_stream.failure_objects import FailureObjects, FailureReadError
 from iot_stream.generator.ledger import Ledger
 from iot_stream.local.local_stack import LocalStack
 
-__all__ = ["Counts", "read_counts", "with_replayed"]
+__all__ = ["Counts", "read_counts", "with_resolved"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Counts:
             which knows it, is not running.
         delivering: whether the delivery worker is running.
         last_error: when and what the worker's last error was, None if there was none or it is cured.
-        unreplayed: whether some of the failed records were not replayed; None when that is not known.
+        unresolved: whether some of the failed records were neither replayed nor discarded; None when that is not known.
     """
 
     sent: int
@@ -43,7 +43,7 @@ class Counts:
     lag_ms: int | None
     delivering: bool
     last_error: str | None
-    unreplayed: bool | None = None
+    unresolved: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as a JSON object."""
@@ -72,13 +72,13 @@ def read_counts(local_stack: LocalStack, client: Client, index: str) -> Counts:
     )
 
 
-def with_replayed(counts: Counts, objects: FailureObjects) -> Counts:
-    """Return the counts with what the bucket says of replayed records: the worker's count of failures only grows."""
+def with_resolved(counts: Counts, objects: FailureObjects) -> Counts:
+    """Return the counts with what the bucket says of resolved records: the worker's count of failures only grows."""
     try:
-        unreplayed = objects.any_left() if counts.failed else False
+        unresolved = objects.any_left() if counts.failed else False
     except FailureReadError:
-        unreplayed = None
-    return replace(counts, unreplayed=unreplayed)
+        unresolved = None
+    return replace(counts, unresolved=unresolved)
 
 
 def _last_error(delivery: DeliveryStatus) -> str | None:

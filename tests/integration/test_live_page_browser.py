@@ -321,13 +321,13 @@ def test_failed_records_are_marked_until_all_are_replayed(opensearch: OpenSearch
     page = look("browsed-replayed", counts=lambda: counts).page
     expect(page.locator("#flow")).to_contain_text("10 sent")
     expect(page.locator("#failed")).to_have_text(re.compile(r"^\s*Failed\s*\u2013\s*$"))
-    counts |= {"failed": 3, "unreplayed": True}
+    counts |= {"failed": 3, "unresolved": True}
     failed = page.locator("#failed[data-some]")
     expect(failed).to_contain_text("see why")
-    counts["unreplayed"] = False
+    counts["unresolved"] = False
     replayed = failed.page.locator("#failed:not([data-some])")
     expect(replayed).to_contain_text("3")
-    expect(replayed).to_contain_text("all replayed")
+    expect(replayed).to_contain_text("all resolved")
 
 
 def test_what_failed_is_listed_and_a_record_is_fetched_only_when_asked_for(opensearch: OpenSearch, look: Open) -> None:

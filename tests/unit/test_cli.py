@@ -281,7 +281,7 @@ def test_the_runbook_of_an_alarm_can_be_copied(monkeypatch: pytest.MonkeyPatch) 
     """A table of a terminal's width would break it; one that is not raised needs none."""
     stack = Stack("s", "arn", {}, {})
     monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: None, None)))
-    states = {"DeliveryDataFreshnessAlarm": "ALARM", "DomainRedAlarm": "INSUFFICIENT_DATA"}
+    states = {"DeliveryDataFreshnessAlarm": "ALARM", "DomainRedAlarm": "INSUFFICIENT_DATA", "DomainStorageAlarm": "OK"}
     found = [
         Alarm(name, name, state, "Threshold crossed: " * 5, runbook=f"docs/operations.md#{name.lower()}")
         for name, state in states.items()
@@ -290,6 +290,7 @@ def test_the_runbook_of_an_alarm_can_be_copied(monkeypatch: pytest.MonkeyPatch) 
     shown = CliRunner().invoke(cli, ["alarms"], env={"COLUMNS": "60"})
     runbooks = [line for line in shown.output.splitlines() if "operations" in line]
     assert runbooks == ["runbook of DeliveryDataFreshnessAlarm: docs/operations.md#deliverydatafreshnessalarm"]
+    assert shown.output.count("Threshold") == 2 * 5, "the reason of one that is OK reads like a fault"
     assert shown.exit_code == 1
 
 
@@ -441,11 +442,11 @@ def test_the_counts_are_told_in_flow_order() -> None:
         ({"searchable": None}, "OpenSearch does not respond"),
         ({"delivering": False}, "the delivery worker is NOT running"),
         ({"last_error": "403"}, "last error: 403"),
-        ({"unreplayed": False}, "10 failed (all replayed) · lag"),
-        ({"unreplayed": True}, "10 failed · lag"),
-        ({"failed": 0, "unreplayed": False}, "0 failed · lag"),
+        ({"unresolved": False}, "10 failed (all resolved) · lag"),
+        ({"unresolved": True}, "10 failed · lag"),
+        ({"failed": 0, "unresolved": False}, "0 failed · lag"),
     ],
-    ids=["no OpenSearch", "no worker", "an error", "all replayed", "not all replayed", "no failure"],
+    ids=["no OpenSearch", "no worker", "an error", "all resolved", "not all resolved", "no failure"],
 )
 def test_what_is_wrong_is_told_beside_the_counts(change: dict[str, object], words: str) -> None:
     """Nobody has to guess from a count that stands still."""

@@ -260,7 +260,7 @@ def _remaining(world: World) -> list[tuple[str, int]]:
 
 
 def _left_out(world: World) -> int:
-    return _read(world)[1].done
+    return _read(world)[1].resolved
 
 
 def _read(world: World) -> tuple[list[FailedRecord], Remaining]:

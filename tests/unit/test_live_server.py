@@ -60,13 +60,13 @@ def test_failed_records_count_as_replayed_once_none_is_left(monkeypatch: pytest.
     _, sources = server.stack_view(local)
     key = "b/processing-failed/2026/11/22/10/x"
     s3.put_object(Bucket="backup", Key=key, Body=b"{}")
-    assert sources.counts()["unreplayed"] is True
+    assert sources.counts()["unresolved"] is True
     s3.delete_object(Bucket="backup", Key=key)
-    assert sources.counts() == replace(COUNTS, failed=3).as_dict() | {"unreplayed": False}
+    assert sources.counts() == replace(COUNTS, failed=3).as_dict() | {"unresolved": False}
     s3.delete_bucket(Bucket="backup")
-    assert sources.counts()["unreplayed"] is None
+    assert sources.counts()["unresolved"] is None
     failed = 0
-    assert sources.counts()["unreplayed"] is False
+    assert sources.counts()["unresolved"] is False
 
 
 def test_the_page_is_served_on_this_machine_without_a_log_of_addresses(

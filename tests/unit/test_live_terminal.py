@@ -68,15 +68,15 @@ def test_a_frame_shows_the_strip_and_the_newest_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failed", "unreplayed", "shown"),
-    [(3, None, "3"), (3, True, "3"), (3, False, "3\nall replayed"), (0, False, "0")],
+    ("failed", "unresolved", "shown"),
+    [(3, None, "3"), (3, True, "3"), (3, False, "3\nall resolved"), (0, False, "0")],
 )
-def test_failed_records_are_red_until_all_are_replayed(failed: int, unreplayed: bool | None, shown: str) -> None:
+def test_failed_records_are_red_until_all_are_replayed(failed: int, unresolved: bool | None, shown: str) -> None:
     """Also while the bucket does not say."""
-    red = failed > 0 and unreplayed is not False
-    assert _failed(failed, unreplayed=unreplayed) == (f"[red]{shown}[/red]" if red else shown)
-    counts = {"failed": failed, "unreplayed": unreplayed}
-    assert ("all replayed" in printed(State(counts), responses([]))) is ("all replayed" in shown)
+    red = failed > 0 and unresolved is not False
+    assert _failed(failed, unresolved=unresolved) == (f"[red]{shown}[/red]" if red else shown)
+    counts = {"failed": failed, "unresolved": unresolved}
+    assert ("all resolved" in printed(State(counts), responses([]))) is ("all resolved" in shown)
 
 
 def test_a_frame_without_any_index_says_how_to_begin() -> None:

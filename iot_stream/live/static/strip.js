@@ -58,10 +58,10 @@ export function updateStrip(list, failedButton, state) {
     step.querySelector(".more").textContent = more;
   }
   const failed = state.counts.failed; // undefined until it is known
-  const replayed = failed > 0 && state.counts.unreplayed === false;
-  failedButton.toggleAttribute("data-some", failed > 0 && !replayed);
+  const resolved = failed > 0 && state.counts.unresolved === false;
+  failedButton.toggleAttribute("data-some", failed > 0 && !resolved);
   failedButton.querySelector("[data-value]").textContent = failed === undefined ? "–" : number.format(failed);
-  const more = replayed ? "all replayed" : failed ? "see why" : failed === 0 ? "none" : "";
+  const more = resolved ? "all resolved" : failed ? "see why" : failed === 0 ? "none" : "";
   failedButton.querySelector("[data-more]").textContent = more;
 }
 
