@@ -1,11 +1,13 @@
 """Which environment variables a module reads by name, found in its syntax tree."""
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 __all__ = ["Reads", "reads_of"]
 
+_MENTION = re.compile("environ|getenv|envvar")  # no read is without one of these
 _METHODS = {"get", "pop", "setdefault", "__getitem__", "__contains__"}
 
 
@@ -28,6 +30,8 @@ def reads_of(source: str, *, parameters: bool = False) -> Reads:
         source: the module's text.
         parameters: whether a variable named `environment` holds the process's environment, as in the functions.
     """
+    if not _MENTION.search(source):  # most modules: a search of the text takes a hundredth of the time
+        return Reads(frozenset(), ())
     module = _Module(ast.parse(source), parameters)
     names: set[str] = set()
     unclear = []

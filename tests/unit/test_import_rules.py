@@ -40,9 +40,31 @@ def _tree(path: Path) -> ast.Module:
 
 
 @cache
-def _nodes(path: Path) -> list[ast.AST]:
-    """Return every node of a file; tests look for one kind or another."""
-    return list(ast.walk(_tree(path)))
+def _statements(path: Path) -> list[ast.AST]:
+    """Return every statement of a file, without the expressions in it, which are most of its nodes."""
+    return [_tree(path), *_within(_tree(path))]
+
+
+def _within(node: ast.AST, *, run_time_only: bool = False) -> Iterator[ast.AST]:
+    """Yield every statement within a node, or only those that are ever executed: not what only a type checker reads."""
+    for block in ("body", "handlers", "cases", "orelse", "finalbody"):
+        if run_time_only and block == "body" and isinstance(node, ast.If) and _is_for_types(node.test):
+            continue
+        for inner in getattr(node, block, ()):
+            yield inner
+            yield from _within(inner, run_time_only=run_time_only)
+
+
+def _is_for_types(test: ast.expr) -> bool:
+    return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trees_are_freed() -> Iterator[None]:
+    """Free a million objects after these tests: each search for cycles would look at them until the run ends."""
+    yield
+    _tree.cache_clear()
+    _statements.cache_clear()
 
 
 def _imported(node: ast.AST) -> Iterator[str]:
@@ -58,19 +80,8 @@ def _imported(node: ast.AST) -> Iterator[str]:
 
 def _imports(path: Path) -> Iterator[str]:
     """Yield the full name of every module that the file imports, also inside its functions."""
-    for node in _nodes(path):
+    for node in _statements(path):
         yield from _imported(node)
-
-
-def _at_run_time(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and all within it that is ever executed: not what only a type checker reads."""
-    if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
-        for inner in node.orelse:
-            yield from _at_run_time(inner)
-    else:
-        yield node
-        for inner in ast.iter_child_nodes(node):
-            yield from _at_run_time(inner)
 
 
 def _room(module: str) -> str:
@@ -99,7 +110,9 @@ def test_imports_go_one_way() -> None:
 def test_no_modules_import_each_other() -> None:
     """Imports make no circle, in the command, functions, tests and benchmarks; an import within a function counts."""
     graph = {
-        module: {name for node in _at_run_time(_tree(path)) for name in _imported(node) if name in MODULES}
+        module: {
+            name for node in _within(_tree(path), run_time_only=True) for name in _imported(node) if name in MODULES
+        }
         for module, path in MODULES.items()
     }
     try:
@@ -168,14 +181,14 @@ def _used_names(path: Path) -> set[tuple[str, str]]:
     """Return (module, name) for each name of our modules that the file imports or takes from an imported module."""
     used: set[tuple[str, str]] = set()
     modules: dict[str, str] = {}
-    for node in _nodes(path):
+    for node in _statements(path):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if f"{node.module}.{alias.name}" in SOURCES:
                     modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
                 elif node.module in SOURCES:
                     used.add((node.module, alias.name))
-    for node in _nodes(path):
+    for node in ast.walk(_tree(path)) if modules else ():
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
             module = modules[node.value.id]
             if f"{module}.{node.attr}" not in SOURCES:
@@ -186,7 +199,7 @@ def _used_names(path: Path) -> set[tuple[str, str]]:
 def _names_of_contracts(module: str) -> set[str]:
     """Return the names that annotations, bases and `raise` of a module use: types that its callers meet."""
     found: set[str] = set()
-    for node in _nodes(SOURCES[module]):
+    for node in _statements(SOURCES[module]):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
@@ -276,7 +289,9 @@ def test_the_project_s_path_is_worked_out_once() -> None:
 def _code_lines(path: Path) -> set[int]:
     """Return the numbers of a file's lines on which code stands: no docstring, comment or blank line."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = [node.body[0] for node in _nodes(path) if isinstance(node, documented) and ast.get_docstring(node)]
+    docstrings = [
+        node.body[0] for node in _statements(path) if isinstance(node, documented) and ast.get_docstring(node)
+    ]
     inside = {line for node in docstrings for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
     lines = path.read_text(encoding="utf-8").splitlines()
     return {n for n, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#")} - inside
