@@ -31,6 +31,7 @@ STARTS = {"run", "up", "deploy"}
 STOPS = {"down"}  # processes, of which this is one here; it calls nobody
 ARGUMENTS = {
     "build": ["--check"],  # the project's files stay as they are
+    "discard": ["--all", "--dry-run"],
     "plan": ["--devices", "1", "--every", "1"],
     "send": ["--count", "1"],
     "snapshot": ["--out", "{folder}/out"],
