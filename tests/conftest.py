@@ -3,6 +3,7 @@
 The neighbours' modules are imported by their fixtures, because importing them takes seconds of every start.
 """
 
+import gc
 import logging
 import os
 import shutil
@@ -33,6 +34,8 @@ OTHER_DESCRIPTION = not is_shipped()
 if OTHER_DESCRIPTION:
     load_walkthrough_by_default()
 watch()
+# Search for cycles rarely: each search goes through what hundreds of modules and botocore's models keep until the end.
+gc.set_threshold(10_000, 20, 50)
 # A run is over before the second compiler's work pays: without it OpenSearch takes half of the processor time.
 os.environ.setdefault("OPENSEARCH_JAVA_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 CHAINS = {

@@ -3,10 +3,13 @@
 import functools
 import json
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import pytest
+from botocore.hooks import EventAliaser
 from botocore.loaders import Loader, create_loader
 
 from role_mapper import files, master_user, redaction, response_sender
@@ -39,6 +42,9 @@ def _models_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(botocore.session, "create_loader", shared)
+        # The names of events and what they are now called: each session and client would work them out again.
+        names: dict[str, str] = {}
+        patched.setattr(EventAliaser, "_alias_name_cache", property(lambda _: names, lambda *_: None), raising=False)
         yield
 
 
@@ -115,9 +121,12 @@ def vega_lite() -> "Draft7Validator":
 @pytest.fixture(scope="session")
 def resource_schema() -> Callable[[str], dict[str, Any]]:
     """Return CloudFormation's schema of a resource type, as cfn-lint ships it."""
-    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-
-    return lambda kind: PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+    found = find_spec("cfnlint")  # its files alone: to import it takes a second
+    assert found
+    assert found.origin
+    schemas = Path(found.origin).parent / "data" / "schemas"
+    names = json.loads((schemas / "providers" / "us-east-1.json").read_text(encoding="utf-8"))
+    return lambda kind: json.loads((schemas / "resources" / f"{names[kind]}.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
