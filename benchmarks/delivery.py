@@ -49,9 +49,9 @@ from iot_stream.local import opensearch as local_opensearch  # noqa: E402
 from iot_stream.local.distribution import assemble  # noqa: E402
 from iot_stream.local.ministack import Ministack  # noqa: E402
 from iot_stream.local.opensearch import OpenSearch  # noqa: E402
-from iot_stream.local.processes import free_port  # noqa: E402
 from tests.delivery import World, until  # noqa: E402
 from tests.kpl import UserRecord, aggregate  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 
 SEED = 7
 WARM_UP = 20_000

@@ -33,8 +33,8 @@ from iot_stream.description import load as load_description
 from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
+from tests.ports import free_port
 
 sys.path.insert(0, str(PROJECT / "functions" / "device_alerts"))
 

@@ -27,7 +27,7 @@ from iot_stream.generator.series import Readings
 from iot_stream.generator.sources import Choice, open_readings
 from iot_stream.local.certificates import make_certificates
 from iot_stream.local.ministack import Ministack
-from iot_stream.local.processes import free_port
+from tests.ports import free_port
 
 SEED = 7
 BATCH = 500  # records of one PutRecords

@@ -38,10 +38,11 @@ from iot_stream.live.vega import bundle
 from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.processes import free_port, responds
+from iot_stream.local.processes import responds
 from iot_stream.local.reader_role import create_reader_role
 from tests.live_page import COUNTS, Failed, chromium, get, serving
 from tests.polling import until
+from tests.ports import free_port
 from tests.readings import make_index, readings
 
 INDEX = "bench-live"

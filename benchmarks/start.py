@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import figures
-from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
+from tests.ports import free_port
 
 OPTIONS = ("opensearch", "domain", "aws", "live")
 

@@ -24,9 +24,9 @@ import psutil
 
 from benchmarks import figures
 from iot_stream.delivery.edges.state_folder import read_status
-from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
 from tests.delivery import until
+from tests.ports import free_port
 from tests.samples import Sampler, draw
 
 QUIET = 20  # seconds before and after an outage

@@ -20,12 +20,12 @@ from uuid import uuid4
 
 from iot_stream.local import opensearch
 from iot_stream.local.local_stack import LocalStack, Ports, up
-from iot_stream.local.processes import free_port
 from iot_stream.local.upkeep import stop_part
 from tests.alarms import Points, is_made, rings
 from tests.builders import device_reading
 from tests.delivery import zipped
 from tests.polling import until
+from tests.ports import free_port
 from tests.template import load_template
 
 DIMENSIONS = {

@@ -210,7 +210,7 @@ def parts(neighbours: Neighbours) -> "LocalStack":
     """Folder and ports of the run's local stack, laid out as `iot-stream up` does it; with umlauts in its name."""
     from iot_stream.local.distribution import assemble
     from iot_stream.local.local_stack import LocalStack, Ports, read
-    from iot_stream.local.processes import free_port
+    from tests.ports import free_port
 
     folder = neighbours.folder / FOLDER
     with neighbours.one_at_a_time("start"):

@@ -18,9 +18,9 @@ from iot_stream.failure_objects import NoSuchFailureError
 from iot_stream.live.app import Sources, create_app
 from iot_stream.live.failures import Failure
 from iot_stream.live.server import configure
-from iot_stream.local.processes import free_port
 from tests.chromium import chromium_path
 from tests.polling import until
+from tests.ports import free_port
 
 FAILURE = Failure("backup/processing-failed/1", 0, "Transform", "Lambda.ProcessingFailedStatus", "why", 1, 1)
 COUNTS = {"sent": 10, "transformed": 9, "delivered": 8, "failed": 1, "searchable": 8, "pending": 0, "lag_ms": 0}

@@ -35,10 +35,10 @@ from iot_stream.live.vega import bundle
 from iot_stream.local import opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
 from tests.alerts_function import administrators_domain
 from tests.live_page import COUNTS, Failed, chromium, serving
+from tests.ports import free_port
 from tests.readings import ACTIVITIES, make_index
 
 WIDTHS = {390: 844, 1024: 768, 1440: 900, 1920: 1080}

@@ -27,7 +27,6 @@ __all__ = [
     "Process",
     "claim_port",
     "clean_environment",
-    "free_port",
     "responds",
     "signals_ignored",
     "start",
@@ -230,13 +229,6 @@ def responds(url: str) -> bool:
         session.trust_env = False
         return session.get(url, timeout=5).ok
     return False
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def claim_port(port: int, *, what: str, option: str) -> None:

@@ -23,7 +23,6 @@ import psutil
 from iot_stream.local import opensearch as local_opensearch
 from iot_stream.local.distribution import assemble
 from iot_stream.local.local_stack import LocalStack, Ports
-from iot_stream.local.processes import free_port
 from iot_stream.paths import PROJECT
 from tests.chaos import page, report
 from tests.chaos.plan import SHORTEST, Lane, outage, plan
@@ -31,6 +30,7 @@ from tests.chaos.siege import SETTINGS, Siege
 from tests.chaos.troubles import Troubles
 from tests.delivery import World
 from tests.outages import Outages
+from tests.ports import free_port
 from tests.samples import Sampler, draw
 
 __all__ = ["parse"]

@@ -18,8 +18,8 @@ from iot_stream.cli import cli
 from iot_stream.dashboards.fleet import alerts_index
 from iot_stream.local import processes
 from iot_stream.local.local_stack import LocalStack
-from iot_stream.local.processes import free_port
 from tests.live_page import Looked, chromium
+from tests.ports import free_port
 from tests.reader_role import let_read
 
 pytestmark = pytest.mark.steady

@@ -16,9 +16,9 @@ from iot_stream.dashboards.search import Responses, SearchError, terms_filter
 from iot_stream.dashboards.snapshot import NEWEST, OLDEST, panel_svg, write
 from iot_stream.live.reader import Reader, connect
 from iot_stream.local.opensearch import OpenSearch
-from iot_stream.local.processes import free_port
 from iot_stream.local.reader_role import create_reader_role
 from tests.dashboard_responses import responses_of
+from tests.ports import free_port
 from tests.readings import make_index, readings
 
 pytestmark = pytest.mark.steady
