@@ -28,8 +28,15 @@ _MISSING: Final = {"ResourceNotFoundException", "NoSuchEntity", "NotFound", "Not
 _RECENT: Final = timedelta(minutes=15)
 _MOST_EVENTS: Final = 10_000
 # An uncaught exception as Lambda's runtime logs it in JSON (its runtime interface client for Python writes `log_level`
-# before version 4.0.4, and `level` since), and the report of a timeout (Lambda Telemetry API, "platform.report").
-FUNCTION_ERRORS: Final = '{ $.level = "ERROR" || $.log_level = "ERROR" || $.record.status = "timeout" }'
+# before version 4.0.4, and `level` since), and the platform's report of an invocation that timed out, ran out of memory
+# or exited (Lambda Telemetry API event schema, platform.report and Status: success, failure, error or timeout).
+_NO_SUCCESS: Final = ("error", "failure", "timeout")
+FUNCTION_ERRORS: Final = (
+    " || ".join(
+        ['{ $.level = "ERROR"', '$.log_level = "ERROR"', *(f'$.record.status = "{each}"' for each in _NO_SUCCESS)]
+    )
+    + " }"
+)
 _PLAIN_ERROR: Final = re.compile(r"^[\w.]+(Error|Exception)\b|timed out", re.MULTILINE)
 
 
@@ -97,10 +104,17 @@ def errors_of_log(logs: Any, group: str) -> list[str] | None:
 def errors_of_function(logs: Any, group: str) -> list[str] | None:
     """Return a function's own errors of the last quarter of an hour, oldest first; None without its log group.
 
-    What a function logs of its records is not an error of it, whatever the devices call their fields.
+    What a function logs of its records is not an error of it, whatever the devices call their fields. An invocation
+    that failed is one error, though the runtime and the platform may both report it.
     """
     messages = _messages(logs, group, FUNCTION_ERRORS)
-    return None if messages is None else [message for message in messages if _is_error(message)]
+    if messages is None:
+        return None
+    found: dict[str, str] = {}
+    for number, message in enumerate(messages):
+        if (request := _failed_request(message)) is not None:
+            found.setdefault(request or f"line {number}", message)
+    return list(found.values())
 
 
 def _messages(logs: Any, group: str, pattern: str) -> list[str] | None:
@@ -120,20 +134,22 @@ def _messages(logs: Any, group: str, pattern: str) -> list[str] | None:
     return unless_missing(read)
 
 
-def _is_error(message: str) -> bool:
-    """Return what FUNCTION_ERRORS selects, because the local AWS has no patterns of JSON and returns all lines.
+def _failed_request(message: str) -> str | None:
+    """Return the id of the request that a line reports as failed, empty where it has none; None for another line.
 
-    Its runtime writes an exception as plain text.
+    This is what FUNCTION_ERRORS selects, because the local AWS has no patterns of JSON and returns all lines. Its
+    runtime writes an exception as plain text.
     """
     try:
         entry = json.loads(message)
     except ValueError:
-        return bool(_PLAIN_ERROR.search(message))
+        return "" if _PLAIN_ERROR.search(message) else None
     if not isinstance(entry, dict):
-        return False
+        return None
     record = entry.get("record")
-    timed_out = isinstance(record, dict) and record.get("status") == "timeout"
-    return "ERROR" in (entry.get("level"), entry.get("log_level")) or timed_out
+    if isinstance(record, dict) and record.get("status") in _NO_SUCCESS:
+        return str(record.get("requestId", ""))
+    return str(entry.get("requestId", "")) if "ERROR" in (entry.get("level"), entry.get("log_level")) else None
 
 
 def concurrency(client: Any, function: str) -> tuple[int | None, int | None]:

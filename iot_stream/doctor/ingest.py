@@ -194,7 +194,8 @@ def judge_delivery_stream(description: Mapping[str, Any] | None, name: str, stre
 def judge_log(layer: str, messages: Collection[str] | None, group: str) -> Iterator[Finding]:
     """Judge a log's errors of the last 15 minutes, oldest first.
 
-    Firehose and the runtime of Lambda write an errorMessage, Firehose an errorCode too; a report of a timeout neither.
+    Firehose writes errorCode and errorMessage, Lambda's runtime errorType and errorMessage, which may be empty; the
+    report of an invocation has a status, and mostly an errorType.
 
     Without a log group (None), errors are lost: neither Firehose nor a function with this role creates one.
     """
@@ -207,7 +208,9 @@ def judge_log(layer: str, messages: Collection[str] | None, group: str) -> Itera
         return
     entry = _entry(list(messages)[-1])
     code = str(entry.get("errorCode", ""))
-    text = code or str(entry.get("message") or entry.get("errorMessage") or "a timeout")[:200]
+    report = entry["record"] if isinstance(entry.get("record"), dict) else {}
+    words = (entry.get("message"), entry.get("errorMessage"), entry.get("errorType"))
+    text = code or str(next(filter(None, (*words, report.get("errorType"), report.get("status"))), "an error"))[:200]
     yield Finding(
         layer,
         State.WARNING,

@@ -448,7 +448,7 @@ def test_a_cause_is_named_with_its_cure_and_runbook(
 
 
 # As Lambda's runtime writes an uncaught exception in JSON (aws-lambda-python-runtime-interface-client, `log_error`; its
-# issue 202 is why 4.0.4 renamed `log_level`), and the Telemetry API's example of a report, with its status of a timeout.
+# issue 202 is why 4.0.4 renamed `log_level`), and the Telemetry API's event schema of a report and its statuses.
 _CRASH = {
     "errorMessage": "broken on purpose",
     "errorType": "ValueError",
@@ -456,11 +456,11 @@ _CRASH = {
     "stackTrace": [],
     "location": "",
 }
-_REPORT = {
-    "time": "2026-11-28T10:00:00.000Z",
-    "type": "platform.report",
-    "record": {"requestId": "1", "metrics": {}, "status": "timeout"},
-}
+
+
+def _report(**record: str) -> str:
+    made = {"requestId": "1", "metrics": {}} | record
+    return json.dumps({"time": "2026-11-28T10:00:00.000Z", "type": "platform.report", "record": made})
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,10 @@ _REPORT = {
     [
         (json.dumps({"timestamp": "x", "log_level": "ERROR"} | _CRASH), "broken on purpose"),
         (json.dumps({"timestamp": "x", "level": "ERROR"} | _CRASH), "broken on purpose"),
-        (json.dumps(_REPORT), "a timeout"),
+        (json.dumps({"level": "ERROR"} | _CRASH | {"errorMessage": "", "errorType": "MemoryError"}), "MemoryError"),
+        (_report(status="timeout"), "timeout"),
+        (_report(status="failure"), "failure"),
+        (_report(status="error", errorType="Runtime.OutOfMemory"), "Runtime.OutOfMemory"),
         ("ValueError: broken on purpose", "ValueError: broken on purpose"),  # the local AWS
     ],
 )  # fmt: skip
@@ -484,10 +487,21 @@ def test_errors_of_the_function_are_told_from_what_it_logs_of_readings(
     lines = (good, "START RequestId: 1 Version: 7", "REPORT RequestId: 1", json.dumps("ERROR"))
     aws.responses["logs.FilterLogEvents"] = logged("enrichment-log", *lines)
     assert not [each for each in examine(place) if "last 15 minutes" in each.what]
-    aws.responses["logs.FilterLogEvents"] = logged("enrichment-log", *lines, message, good)
+    aws.responses["logs.FilterLogEvents"] = logged("enrichment-log", *lines, message, good, _report(status="success"))
     (found,) = [each for each in examine(place) if "last 15 minutes" in each.what]
     assert (found.layer, found.section) == ("function", "functionerrorsalarm")
     assert found.what == f"errors in the last 15 minutes: 1, most recently {shown}"
+
+
+def test_an_invocation_that_failed_is_one_error(aws: ModelledAws, place: Place) -> None:
+    """The runtime says why, and the platform that it failed; the reason is shown."""
+    lines = (json.dumps({"level": "ERROR"} | _CRASH), _report(status="error"), _report(status="timeout", requestId="2"))
+    aws.responses["logs.FilterLogEvents"] = logged("enrichment-log", *lines[:2])
+    (found,) = [each for each in examine(place) if "last 15 minutes" in each.what]
+    assert found.what == "errors in the last 15 minutes: 1, most recently broken on purpose"
+    aws.responses["logs.FilterLogEvents"] = logged("enrichment-log", *lines)
+    (found,) = [each for each in examine(place) if "last 15 minutes" in each.what]
+    assert found.what == "errors in the last 15 minutes: 2, most recently timeout"
 
 
 def test_errors_behind_an_empty_page_are_found(aws: ModelledAws, place: Place) -> None:
