@@ -60,21 +60,17 @@ def init(*, sample: BinaryIO, write: bool) -> None:
         parse(text, FILE.name if write else "draft")
     except DescriptionError as error:
         raise IotStreamError(
-            f"the draft is incomplete, because the samples don't show this; add it:\n{error}{_unread_times(guesses)}"
+            f"the draft is incomplete, because the samples don't show this; add it:\n{error}{_possible_times(guesses)}"
         ) from error
 
 
-def _unread_times(guesses: "Guesses") -> str:
-    """Return a line about what may be the reading's time in a format that the function does not take."""
+def _possible_times(guesses: "Guesses") -> str:
+    """Return a line for each field that may be the reading's time, where none was found."""
     from iot_stream.description import Role
 
-    names = ", ".join(found.name for found in guesses.fields if found.looks_like_time)
-    if not names or any(found.role is Role.TIME for found in guesses.fields):
+    if any(found.role is Role.TIME for found in guesses.fields):
         return ""
-    return (
-        f"\n{names}: looks like a time, but only the device can change its format: to 2026-11-28T07:15:30Z, to seconds "
-        "since 1970, or to another of docs/fields.md#times"
-    )
+    return "".join(f"\n{found.name}: if it is the time, {found.if_time}" for found in guesses.fields if found.if_time)
 
 
 @readings.command("try")

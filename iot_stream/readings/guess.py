@@ -40,8 +40,9 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{1
 _OFFSET: Final = re.compile(r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)(?:\[.*\])?$")
 _MEASURED_UNITS: Final = frozenset({"°C", "°F", "%", "V", "hPa", "kPa"})  # can be whole in a sample by chance
 _LIKE_TIME: Final = re.compile(r"(?:\d{4}([./-])\d{1,2}\1\d{1,2}|\d{1,2}([./-])\d{1,2}\2\d{4})\b")
+_ANOTHER_FORMAT: Final = "have the device send 2026-11-28T07:15:30Z, or another format of docs/fields.md#times"
 _TIME_OF_DAY: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
-_DECIMAL_COMMA: Final = re.compile(r"-?\d+,\d+")
+_COMMA: Final = re.compile(r"-?\d+,\d+")
 
 
 @dataclass
@@ -57,8 +58,8 @@ class Guess:
     decimals: int | None = None
     format: TimeFormat | None = None
     optional: bool = False
-    looks_like_time: bool = False
-    """Whether its texts seem to be times, in a format that the function does not take."""
+    if_time: str = ""
+    """What to do if this is the reading's time, which its values suggest and its name or format does not."""
     examples: list[Any] = field(default_factory=list)
     why: dict[str, str] = field(default_factory=dict)
     """By key of the description: what the guess comes from."""
@@ -137,12 +138,16 @@ def _of_texts(path: Path, present: list[str]) -> Guess:
     named = names.rank(path, names.TIME) is not None and all(re.search(r"\d", value) for value in present)
     found = Guess(path, Type.KEYWORD, examples=_examples(present))
     if named or all(map(_LIKE_TIME.match, present)):
-        found.looks_like_time = True
+        found.if_time = _ANOTHER_FORMAT
         found.why["type"] = "text, not in a time format of docs/fields.md: if it is a time, have the device send one"
     elif all(map(_TIME_OF_DAY.fullmatch, present)):
         found.why["type"] = "times without a date; they can't be the reading's time"
-    elif all(map(_DECIMAL_COMMA.fullmatch, present)):
-        found.why["type"] = "text, because of the decimal comma: have the device send 21.5, which can be a measure"
+    elif all(map(_COMMA.fullmatch, present)):
+        found.why["type"] = (
+            "text, because of the comma: have the device send a number, such as 21.5, which can be a measure"
+        )
+    elif len(numbers) == len(present):
+        found.if_time = _described_as(epoch_format(numbers))
     return found
 
 
@@ -166,9 +171,9 @@ def _is_address(text: str) -> bool:
 
 
 def _number_in(text: str) -> int | Decimal | None:
-    if re.fullmatch(r"-?\d{1,18}", text):
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
         return int(text)
-    return Decimal(text) if re.fullmatch(r"-?\d{1,15}\.\d{1,15}", text) else None
+    return Decimal(text) if re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,15}", text) else None
 
 
 def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
@@ -179,7 +184,9 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
     examples = [*dict.fromkeys([_plain(min(present)), _plain(max(present))])]
     whole = all(isinstance(value, int) for value in present)
     if whole and unit not in _MEASURED_UNITS and all(SMALLEST_LONG <= value <= LARGEST_LONG for value in present):
-        return Guess(path, Type.LONG, unit=unit, examples=examples, why={"type": "whole numbers in all samples"})
+        why = {"type": "whole numbers in all samples"}
+        may_be = _described_as(epoch_format(present))
+        return Guess(path, Type.LONG, unit=unit, examples=examples, why=why, if_time=may_be)
     if whole and any(map(_is_beyond_long, present)):
         why = {"type": "whole numbers beyond 64 bits; a double keeps 16 digits, so have the device send an id as text"}
         return Guess(path, Type.DOUBLE, unit=unit, examples=examples, why=why)
@@ -193,6 +200,10 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
     return Guess(
         path, Type.SCALED_FLOAT, unit=unit, decimals=max(decimals, _LEAST_DECIMALS), examples=examples, why=why
     )
+
+
+def _described_as(form: TimeFormat | None) -> str:
+    return f'write type = "date", format = "{form}" and role = "time"' if form else ""
 
 
 def _is_beyond_long(value: object) -> bool:

@@ -70,7 +70,8 @@ def words(key: str) -> list[str]:
 
 def rank(path: Sequence[str], best_first: Sequence[str]) -> int | None:
     """Return how good a path's last words fit a list, 0 for best; None where they don't fit."""
-    spoken = f" {' '.join(word for key in path for word in words(key))}"
+    said = path[: len(path) + 1 - length_of(path)]
+    spoken = f" {' '.join(word for key in said for word in words(key))}"
     return next((number for number, name in enumerate(best_first) if spoken.endswith(f" {name}")), None)
 
 

@@ -83,7 +83,8 @@ def _advice(cause: Cause, field: Field | None, raw: bytes) -> str:
         return f'send {_wanted(field)}, or set format = "{form}" in readings.toml'
     if cause.reason == "wrong_type":
         return f"send {_wanted(field)}, or change the field's type in readings.toml"
-    return f"send {_wanted(field)}, or in another format of docs/fields.md"
+    others = ", or in another format of docs/fields.md" if field.format is TimeFormat.TEXT else ""
+    return f"send {_wanted(field)}{others}"
 
 
 def _wanted(field: Field) -> str:

@@ -317,14 +317,31 @@ def test_a_draft_without_a_time_says_which_field_may_be_one() -> None:
     """In a format that no setting of the description can read."""
     error = str(run('{"sensor": "s", "zeit": "28.11.2026 07:15"}').exception)
     assert "no field has the role time" in error
-    assert "\nzeit: looks like a time, but only the device can change its format: to 2026-11-28T07:15:30Z" in error
-    assert "looks like" not in str(run('{"sensor": "s", "a": "b"}').exception)
-    assert "looks like" not in str(run('{"x": 1, "at": "2026-11-28T07:15:30Z", "day": "28.11.2026"}').exception)
+    assert "\nzeit: if it is the time, have the device send 2026-11-28T07:15:30Z, or another format of docs" in error
+    assert "if it is the time" not in str(run('{"sensor": "s", "a": "b", "n": 7, "no": "12"}').exception)
+    assert "if it is the time" not in str(run('{"x": 1, "at": "2026-11-28T07:15:30Z", "day": "28.11.2026"}').exception)
 
 
-@pytest.mark.parametrize(
-    ("text", "told"), [("21,5", "decimal comma"), ("-3,25", "decimal comma"), ("07:15", "without a date")]
-)
+@pytest.mark.parametrize("value", [1_795_849_200_000, "1795849200000"])
+def test_an_epoch_of_another_name_becomes_the_time_as_the_error_says(value: object) -> None:
+    """The keys that it names describe it."""
+    reading = {"sensor": "s", "zeit": value}
+    result = run(json.dumps(reading))
+    cure = re.search(r"\nzeit: if it is the time, write (.*)$", str(result.exception))
+    assert cure
+    keys = cure[1].replace(", ", "\n").replace(" and ", "\n")
+    written = re.sub(r"(?m)(?<=^\[fields\.zeit\]\n)(?:.+\n?)+", f"{keys}\n", result.output)
+    time = parse(written).time
+    assert (time.name, time.format) == ("zeit", TimeFormat.EPOCH_MILLIS)
+
+
+def test_a_key_that_says_nothing_takes_its_role_from_the_one_above() -> None:
+    """As its name and unit."""
+    made = described({"device": {"value": "a-1"}, "ts": {"value": 1_795_849_200}})
+    assert (made.time.name, made.device.name) == ("ts_value", "device_value")
+
+
+@pytest.mark.parametrize(("text", "told"), [("21,5", "the comma"), ("-3,25", "the comma"), ("07:15", "without a date")])
 def test_a_text_that_is_something_else_is_no_category(text: str, told: str) -> None:
     """A panel of its values would say nothing; the comment says why it is text."""
     written = text_for(COLD_STORE_READING | {"level": text})
