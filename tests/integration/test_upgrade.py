@@ -66,40 +66,66 @@ def release(tmp_path: Path) -> Clone:
     return clone
 
 
-def _commands() -> list[list[str]]:
-    """Return the page's commands; what installs packages is left out, and the program is this environment's."""
-    (block,) = [
-        t.content for t in tokens(PROJECT / "docs" / "operations.md") if "git merge" in t.content and t.type == "fence"
-    ]
-    lines = [shlex.split(line) for line in block.splitlines() if line != "make setup"]
-    assert len(lines) == len(block.splitlines()) - 1
-    program = [sys.executable, "-m", "iot_stream"]
-    return [[*program, *line[1:]] if line[0] == ".venv/bin/iot-stream" else line for line in lines]
+def _upgrade(clone: Clone, release: Clone) -> list[subprocess.CompletedProcess[str]]:
+    """Run the page's commands; what installs packages is left out, and the program is this environment's."""
+    blocks = [token.content for token in tokens(PROJECT / "docs" / "operations.md") if token.type == "fence"]
+    merge, commit = (next(block for block in blocks if word in block) for word in ("git merge", "git commit"))
+    program = f"{shlex.quote(sys.executable)} -m iot_stream"
+    commands = (merge + commit).replace("make setup\n", "").replace(".venv/bin/iot-stream", program)
+    commands = commands.replace("ADDRESS", shlex.quote(str(release.folder))).replace("vX.Y.Z", "v2.0.0")
+    return [clone.run("sh", "-c", command) for command in commands.splitlines()]
 
 
-def test_the_upgrade_s_commands_keep_the_own_description(release: Clone, tmp_path: Path) -> None:
-    """The release changed the same lines, and another file: git alone would stop at conflicts."""
+@pytest.fixture
+def mine(release: Clone, tmp_path: Path) -> Clone:
+    """A clone with its own description, and a new release of the project beside it, which changed the same lines."""
     release.must("git", "clone", "-q", str(release.folder), str(tmp_path / "mine"))
-    mine = Clone(tmp_path / "mine")
-    mine.iot_stream("readings", "init", "--write", text=SAMPLE)
-    mine.iot_stream("readings", "build")
-    mine.commit("own readings")
+    clone = Clone(tmp_path / "mine")
+    clone.iot_stream("readings", "init", "--write", text=SAMPLE)
+    clone.iot_stream("readings", "build")
     release.edit(DESCRIPTION, 'label = "Temperature"', 'label = "Heat"')
+    release.edit("docs/send.md", "# ", "# New: ")
     release.iot_stream("readings", "build")
-    (release.folder / "functions" / "new.txt").write_text("of the release")
     release.commit("2")
     release.must("git", "tag", "v2.0.0")
+    return clone
 
-    names = {"ADDRESS": str(release.folder), "vX.Y.Z": "v2.0.0"}
-    for command in _commands():
-        result = mine.run(*(names.get(word, word) for word in command))
-        if command[:2] == ["git", "merge"]:
-            assert result.returncode == 1
-            assert set(re.findall(r"conflict in (\S+)", result.stdout)) >= {DESCRIPTION, GENERATED}
-        else:
-            assert result.returncode == 0, (command, result.stderr)
-    assert mine.must("git", "status", "--porcelain") == ""
+
+def test_the_upgrade_s_commands_keep_the_own_description(mine: Clone, release: Clone) -> None:
+    """Git alone would stop at conflicts; what is not part of the project is not committed."""
+    mine.commit("own readings")
+    (mine.folder / "sample.json").write_text(SAMPLE)
+    merge = _upgrade(mine, release)[1]
+    assert merge.returncode == 1
+    assert set(re.findall(r"conflict in (\S+)", merge.stdout)) >= {DESCRIPTION, GENERATED}
+    assert mine.must("git", "status", "--porcelain") == "?? sample.json\n"
     assert mine.must("git", "diff", "--stat", "HEAD^1", "--", DESCRIPTION) == ""
-    assert (mine.folder / "functions" / "new.txt").read_text() == "of the release"
+    assert (mine.folder / "docs" / "send.md").read_text("utf-8").startswith("# New: ")
     assert mine.must("git", "log", "--format=%s", "-1", "v2.0.0", "^HEAD") == "", "the release is merged"
     assert "up to date" in mine.iot_stream("readings", "build", "--check")
+
+
+def test_without_own_commits_it_is_the_release(mine: Clone, release: Clone) -> None:
+    """A merge commit all the same, with nothing else in it."""
+    mine.must("git", "checkout", "-q", ".")
+    _upgrade(mine, release)
+    assert mine.must("git", "status", "--porcelain") == ""
+    assert mine.must("git", "log", "--format=%s", "-1", "v2.0.0", "^HEAD") == "", "the release is merged"
+
+
+def test_what_is_not_committed_is_not_lost(mine: Clone, release: Clone) -> None:
+    """The page asks for a commit first; without one nothing is merged, and the description stays."""
+    before = (mine.folder / DESCRIPTION).read_bytes()
+    merge = _upgrade(mine, release)[1]
+    assert DESCRIPTION in merge.stdout
+    assert (mine.folder / DESCRIPTION).read_bytes() == before
+    assert mine.must("git", "log", "--format=%s", "-1", "v2.0.0", "^HEAD") == "2\n", "nothing is merged"
+
+
+def test_a_conflict_that_is_left_is_not_committed(mine: Clone, release: Clone) -> None:
+    """In a file that only a person can merge."""
+    mine.edit("docs/send.md", "# ", "# Mine: ")
+    mine.commit("own readings")
+    last = _upgrade(mine, release)[-1]
+    assert (last.returncode != 0, "docs/send.md" in last.stdout) == (True, True)
+    assert mine.must("git", "log", "--format=%s", "-1") == "own readings\n"
