@@ -145,6 +145,7 @@ class FailedRecord:
         document_id: for a document, its id; else empty.
         data: the original record, or for a document its JSON text; None when the line doesn't hold it.
         problem: why this can't be read, or only in part; empty when nothing is wrong.
+        unread: whether this stands for records that S3 did not deliver: nobody knows them, and a later attempt may.
     """
 
     key: str
@@ -158,6 +159,7 @@ class FailedRecord:
     document_id: str = ""
     data: bytes | None = field(default=None, repr=False)
     problem: str = ""
+    unread: bool = False
 
 
 class FailureObjects:
@@ -269,10 +271,10 @@ class FailureObjects:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
                 raise NoSuchFailureError(f"there is no failure object {key}") from error
-            yield FailedRecord(key, 0, kind, problem=f"the object can't be read: {error}")
+            yield FailedRecord(key, 0, kind, problem=f"the object can't be read: {error}", unread=True)
             return
         except BotoCoreError as error:
-            yield FailedRecord(key, 0, kind, problem=f"the object can't be read: {error}")
+            yield FailedRecord(key, 0, kind, problem=f"the object can't be read: {error}", unread=True)
             return
         yield from failed_records(key, kind, body.iter_chunks(_CHUNK))
 
@@ -306,7 +308,8 @@ def failed_records(key: str, kind: FailureKind, body: Iterable[bytes]) -> Iterat
                 read = True
                 yield _failed_record(key, number, kind, line)
     except (DamagedError, BotoCoreError) as error:
-        yield FailedRecord(key, number + 1, kind, problem=f"the object can't be read from here on: {error}")
+        problem, unread = f"the object can't be read from here on: {error}", isinstance(error, BotoCoreError)
+        yield FailedRecord(key, number + 1, kind, problem=problem, unread=unread)
         return
     if not read:
         yield FailedRecord(key, 0, kind, problem="the object is empty")

@@ -221,7 +221,7 @@ def replay(
 @failures.command()
 @options.target_options
 @_filters
-@click.option("--all", "all_", is_flag=True, help="All failed records, also those that can't be read.")
+@click.option("--all", "all_", is_flag=True, help="All failed records, also lines that can't be read.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; report what would be discarded.")
 @options.as_json
 def discard(
@@ -229,7 +229,8 @@ def discard(
 ) -> None:
     """Give up failed records that can't be repaired: they no longer count as failed, and are not replayed.
 
-    Nothing is deleted. An object moves to replayed/ in the bucket once all its records are replayed or discarded.
+    Nothing is deleted. An object moves to replayed/ in the bucket once all its records are replayed or discarded. With
+    filters, lines that can't be read stay. Exits with 1 if --all leaves some, because S3 did not return them.
     """
     from iot_stream.cli.replaying import run_replay
     from iot_stream.failures.replay import Options
@@ -238,9 +239,17 @@ def discard(
     if all_ == any(filters.values()):
         raise click.UsageError("select records with filters, e.g. --reason not_json, or all of them with --all")
     target = options.resolve_target(state, stack_name, aws=aws)
+    bucket = target.stack.output("BackupBucketName")
+    click.echo(
+        f"{'would discard' if dry_run else 'discarding'} failed records of s3://{bucket} "
+        f"({'AWS' if aws else 'the local stack'}); reasons are by the description in this clone",
+        err=True,
+    )
     asked = Options(_selection(**filters), dry_run=dry_run, discard=True)
     outcome = run_replay(target, asked, unchanged, hidden=as_json)
     click.echo(json.dumps(outcome.as_dict()) if as_json else _sentence(outcome, dry_run=dry_run, discard=True))
+    if all_ and not (outcome.complete or dry_run):
+        raise click.exceptions.Exit(1)
 
 
 _ROWS = 20  # broken rows that a person is shown

@@ -52,7 +52,7 @@ def run_replay(
             lock.renew()
         steps(outcome)
 
-    store = ProgressStore(target.client("s3"), bucket)
+    store = ProgressStore(target.client("s3"), bucket, backup=backup)
     replay = Replay(
         StreamDestination(target.client("kinesis"), stream, pace, time.time, time.sleep),
         lambda: IndexDestination(target.search_client(), pace, time.monotonic, time.sleep),

@@ -21,7 +21,8 @@ from iot_stream.failure_objects import FailedRecord
 __all__ = ["REPLAYED", "Progress", "ProgressError", "ProgressStore", "Remaining"]
 
 REPLAYED: Final = "replayed/"
-_FOLDER: Final = f"{REPLAYED}progress/"
+_FAILURES: Final = f"{REPLAYED}progress/"
+_BACKUPS: Final = f"{REPLAYED}backup-progress/"
 _BACKUP_START: Final = f"{REPLAYED}backup-start"
 _ENDING: Final = ".json"
 _STEP_SECONDS: Final = 1.0
@@ -62,46 +63,56 @@ class Progress:
             done = {line for first, last in state["done"] for line in range(first, last + 1)}
             return cls(done, tuple(map(int, state["pending"])), int(state["since_ms"]))
         except (ValueError, LookupError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-            raise ProgressError(
-                f"the progress of an earlier replay can't be read ({type(error).__name__}): see {_FOLDER}"
-            ) from None
+            raise ProgressError(f"not the progress of a replay ({type(error).__name__})") from None
 
 
 class ProgressStore:
-    """Keeps the progress of each object under `replayed/progress/` in `bucket`, and moves finished objects."""
+    """Keeps the progress of each object in a folder of `bucket`, and moves finished objects.
 
-    def __init__(self, s3: Any, bucket: str) -> None:
+    Args:
+        s3: a boto3 client.
+        bucket: its name.
+        backup: keep the progress of the source backup, which stays for ever because its objects don't move.
+    """
+
+    def __init__(self, s3: Any, bucket: str, *, backup: bool = False) -> None:
         self._s3 = s3
         self._bucket = bucket
+        self._folder = _BACKUPS if backup else _FAILURES
 
     def load(self, key: str) -> Progress:
         """Return the progress of the object `key`, or empty progress if none is stored."""
+        stored = self._progress_key(key)
         try:
-            body = self._s3.get_object(Bucket=self._bucket, Key=_progress_key(key))["Body"].read()
+            body = self._s3.get_object(Bucket=self._bucket, Key=stored)["Body"].read()
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
                 return Progress()
             raise ProgressError(f"the progress of {key} can't be read: {error}") from error
         except BotoCoreError as error:
             raise ProgressError(f"the progress of {key} can't be read: {error}") from error
-        return Progress.from_json(body)
+        try:
+            return Progress.from_json(body)
+        except ProgressError as error:
+            cure = "delete it, and all records of its object count as failed again"
+            raise ProgressError(f"s3://{self._bucket}/{stored}: {error}: {cure}") from None
 
     def started(self) -> set[str]:
         """Return the keys of the objects that have progress. Few have: it is removed when an object moves."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_FOLDER)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._folder)
         try:
             return {
-                entry["Key"].removeprefix(_FOLDER).removesuffix(_ENDING)
+                entry["Key"].removeprefix(self._folder).removesuffix(_ENDING)
                 for page in pages
                 for entry in page.get("Contents", ())
             }
         except (ClientError, BotoCoreError) as error:
-            raise ProgressError(f"{_FOLDER} of bucket {self._bucket} can't be listed: {error}") from error
+            raise ProgressError(f"{self._folder} of bucket {self._bucket} can't be listed: {error}") from error
 
     def save(self, key: str, progress: Progress) -> None:
         """Write the progress of the object `key`."""
         try:
-            self._s3.put_object(Bucket=self._bucket, Key=_progress_key(key), Body=progress.to_json())
+            self._s3.put_object(Bucket=self._bucket, Key=self._progress_key(key), Body=progress.to_json())
         except (ClientError, BotoCoreError) as error:
             raise ProgressError(f"the progress of {key} can't be written: {error}") from error
 
@@ -139,9 +150,12 @@ class ProgressStore:
             source = {"Bucket": self._bucket, "Key": key}
             self._s3.copy_object(Bucket=self._bucket, Key=REPLAYED + key, CopySource=source)
             self._s3.delete_object(Bucket=self._bucket, Key=key)
-            self._s3.delete_object(Bucket=self._bucket, Key=_progress_key(key))
+            self._s3.delete_object(Bucket=self._bucket, Key=self._progress_key(key))
         except (ClientError, BotoCoreError) as error:
-            raise ProgressError(f"{key} is replayed but can't be moved to {REPLAYED}: {error}") from error
+            raise ProgressError(f"{key} is resolved but can't be moved to {REPLAYED}: {error}") from error
+
+    def _progress_key(self, key: str) -> str:
+        return f"{self._folder}{key}{_ENDING}"
 
 
 class Remaining:
@@ -169,10 +183,6 @@ class Remaining:
                     self.resolved += 1
                 else:
                     yield record
-
-
-def _progress_key(key: str) -> str:
-    return f"{_FOLDER}{key}{_ENDING}"
 
 
 def _ranges(lines: Iterable[int]) -> list[tuple[int, int]]:

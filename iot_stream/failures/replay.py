@@ -164,7 +164,8 @@ class Replay:
 
     def _object(self, source: Source) -> None:
         progress = self._store.load(source.key)
-        self._settle(source.key, progress)
+        if not self._options.discard:
+            self._settle(source.key, progress)
         readings, documents = _Batch(), _Batch()
         whole = True
         for record in source.records():
@@ -202,7 +203,7 @@ class Replay:
 
     def _item(self, record: FailedRecord) -> Item | None:
         """Return the item to send for a record, or None if the record stays."""
-        if not self._options.discard and (record.problem or record.data is None):
+        if (record.problem or record.data is None) and not self._discards_unreadable(record):
             self.outcome.broken.add(record)
             return None
         if not self._options.selection.takes(record, self._reasons.of):
@@ -225,6 +226,10 @@ class Replay:
             return self._stay("too large for a record of the stream")
         again = self._reasons.of_reading(data) if self._options.check else ()
         return self._stay(f"would fail again: {', '.join(again)}") if again else Item(record.line, data)
+
+    def _discards_unreadable(self, record: FailedRecord) -> bool:
+        """Return whether everything is discarded, and nobody can read this record later either."""
+        return self._options.discard and self._options.selection == Selection() and not record.unread
 
     def _stay(self, reason: str) -> Item | None:
         self.outcome.stays[reason] += 1
@@ -253,7 +258,9 @@ class Replay:
         batch.clear()
         if not self._options.dry_run:
             progress.done |= sent.confirmed
-            progress.pending, progress.since_ms = (), 0
+            # A discard may leave lines of an interrupted replay pending; otherwise they are this batch's.
+            left = self._options.discard and tuple(line for line in progress.pending if line not in progress.done)
+            progress.pending, progress.since_ms = (left, progress.since_ms) if left else ((), 0)
             self._store.save(key, progress)
         self._on_step(self.outcome)
         return not sent.refused

@@ -31,6 +31,13 @@ def reading(data: object, **changes: object) -> FailedRecord:
     return FailedRecord(**{**made, "data": raw, "arrived_ms": HOUR} | changes)  # type: ignore[arg-type]
 
 
+def stack_of(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands act on a stack with the backup bucket; it has no other service."""
+    outputs = {"BackupBucketName": "backup", "BackupPrefix": "opensearch_backup/", "StreamName": "readings"}
+    stack = Stack("s", "arn", outputs, {"DeviceTimeZone": "UTC"})
+    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: s3, None)))
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -161,9 +168,7 @@ def test_a_shown_record_has_its_line_also_the_first(s3: Any, monkeypatch: pytest
     ]
     key = "opensearch_backup/processing-failed/2026/11/26/10/x"
     s3.put_object(Bucket="backup", Key=key, Body="\n".join(map(json.dumps, lines)))
-    outputs = {"BackupBucketName": "backup", "BackupPrefix": "opensearch_backup/"}
-    stack = Stack("s", "arn", outputs, {"DeviceTimeZone": "UTC"})
-    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: s3, None)))
+    stack_of(s3, monkeypatch)
     shown = CliRunner().invoke(cli, ["failures", "show", key])
     assert shown.exit_code == 0, shown.output
     first, second = shown.output.strip().split("\n\n")
@@ -183,9 +188,7 @@ def test_no_failures_are_said_with_where_they_would_be(
     filters: list[str], output: str, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty table leaves open whether it looked in the right place."""
-    outputs = {"BackupBucketName": "backup", "BackupPrefix": "opensearch_backup/"}
-    stack = Stack("s", "arn", outputs, {"DeviceTimeZone": "UTC"})
-    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: s3, None)))
+    stack_of(s3, monkeypatch)
     listed = CliRunner().invoke(cli, ["failures", "list", *filters])
     assert (listed.exit_code, listed.output) == (0, output)
 
@@ -197,10 +200,50 @@ def test_a_filter_looks_into_older_objects_too(s3: Any, monkeypatch: pytest.Monk
         line = {"rawData": "e30=", "errorCode": code, "lambdaArn": "a"}
         key = f"opensearch_backup/processing-failed/2026/11/26/10/{number:03}"
         s3.put_object(Bucket="backup", Key=key, Body=json.dumps(line))
-    outputs = {"BackupBucketName": "backup", "BackupPrefix": "opensearch_backup/"}
-    stack = Stack("s", "arn", outputs, {"DeviceTimeZone": "UTC"})
-    monkeypatch.setattr(Target, "local", classmethod(lambda *_: Target(stack, lambda _: s3, None)))
+    stack_of(s3, monkeypatch)
     shown = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Rare", "--json"])
     assert [json.loads(line)["code"] for line in shown.stdout.splitlines()] == ["Rare"]
     none = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Nothing", "--json"])
     assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no failed records match the filters\n")
+
+
+def test_what_is_discarded_leaves_the_lists(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run changes nothing, filters select, and the bucket and the source of the reasons are named."""
+    stack_of(s3, monkeypatch)
+    lines = [{"rawData": raw, "errorCode": "C", "lambdaArn": "a"} for raw in ("ew==", "W10=", "/w==")]  # {, [] and 0xff
+    key = "opensearch_backup/processing-failed/2026/11/26/10/x"
+    s3.put_object(Bucket="backup", Key=key, Body="\n".join(map(json.dumps, lines)))
+
+    def failures(*arguments: str) -> Any:
+        result = CliRunner(mix_stderr=False).invoke(cli, ["failures", *arguments])
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result
+
+    def listed() -> tuple[int, int]:
+        found = json.loads(failures("list", "--json").stdout)
+        return found["records"], found["resolved"]
+
+    tried = failures("discard", "--reason", "not_json", "--dry-run")
+    assert tried.stdout == "1 record would be discarded\n2 did not match the filters\n"
+    assert (
+        "would discard failed records of s3://backup (the local stack); reasons are by the description" in tried.stderr
+    )
+    assert listed() == (3, 0)
+    assert failures("discard", "--reason", "not_json").stdout.startswith(
+        "1 record discarded; 0 objects moved to replayed/"
+    )
+    assert listed() == (2, 1)
+    assert [json.loads(line)["line"] for line in failures("show", "--json").stdout.splitlines()] == [1, 2]
+    assert "1 other record of these objects resolved: replayed or discarded" in failures("list").stdout
+    assert failures("discard", "--all").stdout.startswith("2 records discarded; 1 object moved to replayed/")
+    assert listed() == (0, 0)
+
+
+def test_all_that_is_left_unread_is_an_exit_code(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What S3 does not return may be returned later."""
+    stack_of(s3, monkeypatch)
+    key = "opensearch_backup/processing-failed/2026/11/26/10/x"
+    s3.put_object(Bucket="backup", Key=key, Body=b"{}", StorageClass="GLACIER")
+    result = CliRunner().invoke(cli, ["failures", "discard", "--all"])
+    assert result.exit_code == 1
+    assert f"can't be read: {key}, line 0" in result.output

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ from moto.s3.models import s3_backends
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import TransportError
 
-from iot_stream.failure_objects import BackupLocation, FailedRecord, FailureKind, FailureObjects
+from iot_stream.failure_objects import BackupLocation, FailedRecord, FailureKind, FailureObjects, failed_records
 from iot_stream.failures.destinations import DestinationError, IndexDestination, Item, StreamDestination, partition_key
 from iot_stream.failures.pace import Pace
 from iot_stream.failures.progress import REPLAYED, Progress, ProgressError, ProgressStore, Remaining
@@ -237,9 +238,9 @@ def test_what_is_discarded_is_neither_sent_nor_lost(world: World) -> None:
     world.put(a=body)
     asked: dict[str, Any] = {"discard": True, "selection": Selection(reasons=frozenset({"not_json"}))}
     tried = world.replay(dry_run=True, **asked)
-    assert (tried.discarded, tried.other, _left_out(world)) == (2, 2, 0)
+    assert (tried.discarded, tried.other, tried.broken.count, _left_out(world)) == (2, 1, 1, 0)
     done = world.replay(**asked)
-    assert (done.discarded, done.other, done.complete, done.moved) == (2, 2, True, 0)
+    assert (done.discarded, done.other, done.broken.count, done.moved) == (2, 1, 1, 0)
     assert _remaining(world) == [("a", 0), ("a", 3)]
     assert world.replay().streamed == 1
     assert world.replay(discard=True).discarded == 1, "without a filter, also what can't be read"
@@ -253,6 +254,64 @@ def test_a_document_can_be_discarded(world: World) -> None:
     outcome = world.replay(discard=True)
     assert (outcome.discarded, outcome.indexed, outcome.moved) == (1, 0, 1)
     assert world.bulk.documents == {}
+
+
+@pytest.mark.parametrize("asked", [{}, {"selection": Selection(kind=FailureKind.PROCESSING)}])
+def test_what_s3_did_not_return_is_not_discarded(world: World, asked: dict[str, Any]) -> None:
+    """An archived object can't be read: nobody knows its records, and the next object is looked at all the same."""
+    body = failed_reading(b"{")
+    world.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}a", Body=body, StorageClass="GLACIER")
+    world.put(b=body)
+    outcome = world.replay(discard=True, **asked)
+    assert (outcome.discarded, outcome.broken.count, outcome.complete, outcome.moved) == (1, 1, False, 1)
+    assert world.object_keys() == sorted([f"{FOLDER}a", f"{REPLAYED}{FOLDER}b"])
+
+
+def test_a_body_that_breaks_off_is_not_discarded(world: World) -> None:
+    """What came before it is; the rest may be readable the next time."""
+    world.put(a=failed_reading(b"{") * 3)
+
+    def broken_off() -> Iterator[FailedRecord]:
+        body = failed_reading(b"{") * 3
+
+        def chunks() -> Iterator[bytes]:
+            yield body[: len(body) // 2]
+            raise ReadTimeoutError(endpoint_url="https://s3")
+
+        return failed_records(f"{FOLDER}a", FailureKind.PROCESSING, chunks())
+
+    outcome = world.replay(discard=True, sources=[Source(f"{FOLDER}a", broken_off)])
+    assert (outcome.discarded, outcome.broken.count, outcome.moved) == (1, 1, 0)
+    assert world.replay(discard=True).discarded == 2
+
+
+def test_a_discard_asks_nothing_of_an_interrupted_replay(world: World) -> None:
+    """Its batch may be older than the stream keeps records; what is not discarded of it stays to be decided."""
+    world.put(a=failed_reading(good(1)) + failed_reading(b"{") + failed_reading(good(2)))
+    store = ProgressStore(world.s3, BUCKET)
+    store.save(f"{FOLDER}a", Progress(set(), (0, 1), 1))
+    with pytest.raises(DestinationError, match="--unsure"):
+        world.replay()
+    assert world.replay(discard=True, selection=Selection(reasons=frozenset({"not_json"}))).discarded == 1
+    assert store.load(f"{FOLDER}a") == Progress({1}, (0,), 1)
+    assert world.replay(unsure="send").streamed == 2
+    assert world.object_keys() == [f"{REPLAYED}{FOLDER}a"]
+
+
+def test_progress_of_backups_is_not_looked_for_among_failures(world: World) -> None:
+    """Backups never move, so that theirs stays for ever."""
+    ProgressStore(world.s3, BUCKET, backup=True).save(f"{PREFIX}2026/11/26/10/x", Progress({0}))
+    assert ProgressStore(world.s3, BUCKET).started() == set()
+    assert ProgressStore(world.s3, BUCKET, backup=True).started() == {f"{PREFIX}2026/11/26/10/x"}
+
+
+def test_progress_that_can_t_be_read_is_named_with_what_to_do(world: World) -> None:
+    """The object's key, not only the folder."""
+    key = f"{REPLAYED}progress/{FOLDER}a.json"
+    world.put(a=failed_reading(good(1)))
+    world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"?")
+    with pytest.raises(ProgressError, match=re.escape(f"s3://{BUCKET}/{key}: not the progress of a replay")):
+        _read(world)
 
 
 def _remaining(world: World) -> list[tuple[str, int]]:
