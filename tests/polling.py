@@ -16,12 +16,15 @@ _NOT_YET = {429, 502, 503, 504}
 def until[Value](condition: Callable[[], Value], *, seconds: float = 90, what: str = "it") -> Value:
     """Poll until `condition` returns a true value, and return it.
 
+    Pauses grow to a quarter of a second: who waits for long would keep a processor busy, here and in what is asked.
+
     A domain that is not ready yet (no connection, or 429, 502, 503 or 504) is asked again until then, too.
 
     Raises:
         AssertionError: it did not within `seconds`; says what came last.
     """
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
+    deadline = begun + seconds
     while True:
         try:
             value = condition()
@@ -33,7 +36,7 @@ def until[Value](condition: Callable[[], Value], *, seconds: float = 90, what: s
                 raise
             last = error
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s: last {last!r}"
-        time.sleep(0.05)
+        time.sleep(min(0.25, max(0.05, (time.monotonic() - begun) / 20)))
 
 
 def _is_passing(error: requests.RequestException | TransportError) -> bool:

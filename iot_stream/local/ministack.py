@@ -101,21 +101,12 @@ class Ministack:
         """Return a boto3 client of `service` for this ministack, with the root user's credentials.
 
         Nothing of the caller's environment reaches it: no variable, configuration file, profile or proxy. `config`
-        has settings beside those for a local AWS.
+        has settings beside those for a local AWS. Who asks for the same client shares it: making one takes longer than
+        a call.
         """
         credentials = self._credentials()
-        return _session().client(
-            service,
-            endpoint_url=self.url,
-            region_name=self.region,
-            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-            config=Config(
-                retries={"mode": "standard", "total_max_attempts": 4},
-                s3={"addressing_style": "path"},
-                proxies={},  # None would take the caller's
-            ).merge(config or Config()),
-        )
+        key = (credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"])
+        return _client(service, self.url, self.region, key, config)
 
     def start(self, *, domain_endpoint: str, ca_file: Path, enforce_iam: bool = True) -> Process:
         """Start it with new credentials of the root user and return once it is ready.
@@ -170,6 +161,22 @@ class Ministack:
 
     def _ready(self) -> bool:
         return processes.responds(f"{self.url}/_ministack/ready")
+
+
+@cache
+def _client(service: str, url: str, region: str, key: tuple[str, str], config: Config | None) -> Any:
+    return _session().client(
+        service,
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id=key[0],
+        aws_secret_access_key=key[1],
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 4},
+            s3={"addressing_style": "path"},
+            proxies={},  # None would take the caller's
+        ).merge(config or Config()),
+    )
 
 
 @cache

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 
 import pytest
+from botocore.config import Config
 
 from iot_stream import domain_objects
 from iot_stream.errors import StackError
@@ -249,7 +250,7 @@ def _functions(stack: LocalStack) -> list[str]:
 def _described_delivery_stream(stack: LocalStack, name: str) -> str:
     """Return the raw description: ministack calls the destination otherwise than AWS, and boto3 drops it."""
     bodies: list[bytes] = []
-    client = stack.aws.client("firehose")
+    client = stack.aws.client("firehose", Config())  # not the shared one: it keeps the handler
     client.meta.events.register(
         "before-parse.firehose.DescribeDeliveryStream",
         lambda response_dict, **_: bodies.append(response_dict["body"]),
