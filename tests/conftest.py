@@ -181,12 +181,12 @@ def _project_stays_as_it_is() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _log_everything(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> None:
+def _log_everything(request: pytest.FixtureRequest) -> None:
     """Have every library log its most in tests marked `secrets`: no level may bring a secret to light."""
     if request.node.get_closest_marker("secrets") and not request.node.get_closest_marker(
         "e2e"
     ):  # there it runs elsewhere
-        caplog.set_level(logging.DEBUG)
+        request.getfixturevalue("caplog").set_level(logging.DEBUG)
 
 
 @pytest.hookimpl(wrapper=True)
