@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.neighbours import Neighbours
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -31,9 +33,10 @@ def browser() -> Iterator["Browser"]:
         yield launched
 
 
-@pytest.fixture(scope="module")
-def vega(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Vega's script."""
+@pytest.fixture(scope="session")
+def vega(neighbours: Neighbours) -> Path:
+    """Vega's script, made once for the run: it takes seconds."""
     from iot_stream.live.vega import bundle
 
-    return bundle(tmp_path_factory.mktemp("vega"))
+    with neighbours.one_at_a_time("vega"):
+        return bundle(neighbours.folder / "vega")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,6 @@ from iot_stream.dashboards.definition import load
 from iot_stream.live.app import Sources
 from iot_stream.live.pipeline import DelayMeter
 from iot_stream.live.reader import Reader, connect
-from iot_stream.live.vega import bundle
 from iot_stream.local.opensearch import OpenSearch
 from iot_stream.local.reader_role import create_reader_role
 from iot_stream.paths import PROJECT
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.steady
 
 
 @pytest.fixture(scope="module")
-def page(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def page(opensearch: OpenSearch, vega: Path) -> Iterator[str]:
     """The address of a live page over 500 readings of the last 14 minutes."""
     create_reader_role(opensearch, "served-*", "device-alerts-served-*")
     make_index(opensearch, "served-1", readings(500, end=datetime.now(UTC), over=timedelta(minutes=14)))
     sources = Sources(Reader(connect(opensearch)), lambda: COUNTS, Failed())
-    with serving(load().for_index("served-"), sources, bundle(tmp_path_factory.mktemp("vega"))) as url:
+    with serving(load().for_index("served-"), sources, vega) as url:
         yield url
 
 
