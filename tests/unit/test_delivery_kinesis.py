@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iot_stream.delivery.core import backoff
+from iot_stream.delivery.core.backoff import Backoff
 from iot_stream.delivery.core.get_records import epoch_ms
 from iot_stream.delivery.core.progress import ShardProgress
 from iot_stream.delivery.core.record import Record
@@ -98,9 +100,10 @@ class FakeKinesis:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read without pauses."""
+    """Read without pauses, also after errors: that they grow is what test_delivery_buffer.py shows."""
     monkeypatch.setattr(kinesis_module, "_PAUSE", 0.0)
     monkeypatch.setattr(kinesis_module, "_LIST_PAUSE", 0.01)
+    monkeypatch.setattr(backoff, "READ", Backoff(first=1, ceiling=1))
 
 
 def spawn(work: Callable[..., None], *arguments: object) -> None:
