@@ -226,6 +226,8 @@ def _point(value: Any) -> dict[str, Any]:
         longitude, latitude = value
     elif isinstance(value, dict) and {"lat", "lon"} <= value.keys():
         latitude, longitude = value["lat"], value["lon"]
+    elif isinstance(value, dict) and {"lat", "lng"} <= value.keys():
+        latitude, longitude = value["lat"], value["lng"]
     elif isinstance(value, dict) and {"latitude", "longitude"} <= value.keys():
         latitude, longitude = value["latitude"], value["longitude"]
     else:
@@ -243,7 +245,7 @@ def _undescribed(reading: dict[str, Any], table: dict[str, Any]) -> dict[str, An
         if "derived_from" not in field:
             path = field.get("path", name)
             keys = tuple(path.split(".") if isinstance(path, str) else path)
-            point = ("lat", "lon", "latitude", "longitude") if field["type"] == "geo_point" else ()
+            point = ("lat", "lon", "lng", "latitude", "longitude") if field["type"] == "geo_point" else ()
             paths += [(*keys, key) for key in point] or [keys]
     return _without(reading, paths)
 

@@ -31,7 +31,7 @@ def _leaves(node: Mapping[str, Any], above: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _is_point(value: Mapping[str, Any]) -> bool:
-    return value.keys() >= {"lat", "lon"} or value.keys() >= {"latitude", "longitude"}
+    return any(value.keys() >= keys for keys in ({"lat", "lon"}, {"lat", "lng"}, {"latitude", "longitude"}))
 
 
 def why_unusable(path: Path, present: list[Any], columns: Mapping[Path, list[Any]]) -> str | None:

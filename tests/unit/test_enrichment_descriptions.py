@@ -117,6 +117,8 @@ def test_an_undescribed_field_that_can_not_be_written_fails_its_reading_where_it
     [
         ({"lat": 52.1, "lon": 4.3}, {"lat": 52.1, "lon": 4.3}),
         ({"latitude": "52.1", "longitude": 4, "altitude": 3}, {"lat": 52.1, "lon": 4}),
+        ({"lat": 52.1, "lng": "4.3"}, {"lat": 52.1, "lon": 4.3}),
+        ({"lat": 52.1, "lon": 4.3, "lng": 9}, {"lat": 52.1, "lon": 4.3}), ({"latitude": 1, "lng": 2}, None),
         ([4.3, 52.1], {"lat": 52.1, "lon": 4.3}),
         ("52.1, 4.3", {"lat": 52.1, "lon": 4.3}),
         ({"lat": -90, "lon": 180.0}, {"lat": -90, "lon": 180}),
@@ -134,10 +136,12 @@ def test_points_are_read_in_opensearch_s_forms(value: Any, expected: Any) -> Non
         assert document(reading, VENDOR)["location"] == expected
 
 
+@pytest.mark.parametrize("keys", ["lat lon", "lat lng", "latitude longitude"])
 @pytest.mark.parametrize("port", [2, "2"], ids=["canonical", "lenient"])
-def test_what_a_point_has_beside_its_degrees_is_not_lost_without_a_trace(port: Any) -> None:
+def test_what_a_point_has_beside_its_degrees_is_not_lost_without_a_trace(port: Any, keys: str) -> None:
     """It is an undescribed field as any other: kept, or counted by its name."""
-    device = VENDOR_READING["end_device"] | {"location": {"lat": 52.1, "lon": 4.3, "alt": 3, "acc": {"m": 2}}}
+    point = dict(zip(keys.split(), (52.1, 4.3), strict=True)) | {"alt": 3, "acc": {"m": 2}}
+    device = VENDOR_READING["end_device"] | {"location": point}
     reading = VENDOR_READING | {"end_device": device, "uplink": VENDOR_READING["uplink"] | {"port": port}}
     kept = document(reading, VENDOR)
     assert kept["location"] == {"lat": 52.1, "lon": 4.3}
@@ -250,7 +254,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "scaled_float": NUMBERS,
     "boolean": st.booleans() | st.sampled_from(["true", "false", "True", 1]),
     "geo_point": st.tuples(st.integers(-190, 190), st.floats(-100, 100)).map(list)
-    | st.fixed_dictionaries({"lat": st.floats(-91, 91), "lon": st.integers(-181, 181)}),
+    | st.fixed_dictionaries({"lat": st.floats(-91, 91), "lon": st.integers(-181, 181)})
+    | st.fixed_dictionaries({"lat": st.integers(-91, 91), "lng": st.floats(-181, 181)}),
     "ip": st.ip_addresses().map(str),
 }
 TIMES = st.datetimes().map(lambda time: time.isoformat()) | st.datetimes(timezones=st.timezones()).map(str)

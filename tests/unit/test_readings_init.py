@@ -82,6 +82,7 @@ def test_the_walkthrough_s_reading_gives_its_roles() -> None:
         ("x", 2**63, Type.DOUBLE), ("x", 1e300, Type.DOUBLE), ("x", "192.0.2.1", Type.IP), ("x", "::1", Type.IP),
         ("x", "fe80::1%eth0", Type.KEYWORD), ("x", "52.1,4.3", Type.KEYWORD), ("position", "52.1,4.3", Type.GEO_POINT),
         ("gps", [4.3, 52.1], Type.GEO_POINT), ("x", {"lat": 1, "lon": 2}, Type.GEO_POINT), ("x", "", Type.KEYWORD),
+        ("x", {"lat": 1, "lng": 2}, Type.GEO_POINT), ("x", {"latitude": 1, "longitude": 2}, Type.GEO_POINT),
         ("seen", 1_795_677_330, Type.DATE), ("x", 1_795_677_330, Type.LONG), ("x", "2026-11-26 07:15", Type.DATE),
     ],
 )  # fmt: skip

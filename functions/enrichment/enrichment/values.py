@@ -23,7 +23,7 @@ __all__ = [
 
 SMALLEST_LONG: Final = -(2**63)
 LARGEST_LONG: Final = 2**63 - 1
-PointKey = Literal["lat", "lon", "latitude", "longitude"]
+PointKey = Literal["lat", "lon", "lng", "latitude", "longitude"]
 """What an object that is a geo_point is read by."""
 LARGEST_TEXT: Final = 32_766  # bytes of UTF-8: the longest term Lucene indexes, so the longest keyword
 LARGEST_WHOLE: Final = 10**15  # up to which a double's whole values are written without a point
@@ -119,7 +119,9 @@ def geo_point(value: object) -> dict[str, int | float]:
     latitude: object
     longitude: object
     match value:
-        case {"lat": latitude, "lon": longitude} | {"latitude": latitude, "longitude": longitude}:
+        case {"lat": latitude, "lon": longitude} | {"lat": latitude, "lng": longitude}:
+            pass
+        case {"latitude": latitude, "longitude": longitude}:
             pass
         case [longitude, latitude]:
             pass
