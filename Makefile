@@ -103,6 +103,7 @@ check: $(STAMPS)/dev  ## Check formatting, lint, types and the template; change 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/iot-stream readings build --check
+	$(BIN)/python -m tests.lint_panels
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	PYTHONPATH=.:functions/role_mapper $(BIN)/python -m tests.lint_template

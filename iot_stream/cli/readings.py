@@ -119,8 +119,10 @@ def template() -> None:
 def build(*, check: bool) -> None:
     """Build the files that follow from the description: templates, saved objects, alert rules, docs/readings.md."""
     from iot_stream.dashboards.definition import MOST_CATEGORIES, MOST_MEASURES, load
+    from iot_stream.dashboards.panel_check import check_panels
     from iot_stream.readings.built_files import write
 
+    check_panels(load(reading=options.load_description()))
     paths = [] if check else write(options.load_description())
     reading = options.load_built_description()
     for path in paths:

@@ -13,7 +13,7 @@ from iot_stream.dashboards.context import Context, TimeRange
 from iot_stream.dashboards.definition import Dashboard, Panel
 from iot_stream.dashboards.search import Responses, Search, fetch
 
-__all__ = ["NEWEST", "OLDEST", "panel_svg", "write"]
+__all__ = ["NEWEST", "OLDEST", "panel_svg", "without_clicks", "write"]
 
 # The oldest and the newest Vega-Lite that vl-convert carries. OpenSearch Dashboards bundles 5.6 (2.x) to 6.x (3.6).
 OLDEST, NEWEST = vl_convert.get_vegalite_versions()[0], vl_convert.get_vegalite_versions()[-1]
@@ -38,7 +38,7 @@ def panel_svg(
     vega_lite: str = NEWEST,
 ) -> str:
     """Draw one panel from OpenSearch's response, as SVG of `width` by `height` pixels on a `ground` colour."""
-    spec = _without_clicks(panel.spec_with(response))
+    spec = without_clicks(panel.spec_with(response))
     own = {key: value for key, value in spec["config"].items() if key != "kibana"}
     sized = {"width": width, "height": height, "autosize": {"type": "fit", "contains": "padding"}, "config": own}
     return str(vl_convert.vegalite_to_svg(spec | sized, vl_version=vega_lite, config=_CONFIG | {"background": ground}))
@@ -98,13 +98,13 @@ def write(dashboard: Dashboard, search: Search, folder: Path, *, start: str, kin
         yield file
 
 
-def _without_clicks(node: Any) -> Any:
+def without_clicks(node: Any) -> Any:
     """Return the specification without clicks: OpenSearch Dashboards' own function is unknown to vl-convert."""
     if isinstance(node, list):
-        return [_without_clicks(item) for item in node]
+        return [without_clicks(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: _without_clicks(value) for key, value in node.items() if key not in {"params", "values"}}
+    kept = {key: without_clicks(value) for key, value in node.items() if key not in {"params", "values"}}
     kept |= {"values": node["values"]} if "values" in node else {}
     params = [entry for entry in node.get("params", []) if "value" in entry or _is_calculated(entry)]
     return kept | ({"params": params} if params else {})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from device_alerts.documents import Alert, Device, device_document_id
 from device_alerts.rules import parse as parse_rules
@@ -92,6 +92,26 @@ def test_new_readings_appear_without_a_reload(opensearch: OpenSearch, look: Open
     until(
         lambda: rows(looked.page, "devices-by-temperature")[:1] == ["99"], seconds=30, what="the new order of the list"
     )
+
+
+def test_a_panel_that_can_t_be_drawn_fails_alone(opensearch: OpenSearch, look: Open) -> None:
+    """By its name, with the reason; all others are drawn and updated."""
+    fill(opensearch, "browsed-broken", 7)
+    looked = look("browsed-broken")
+
+    def broken(route: Route) -> None:
+        dashboard = route.fetch().json()
+        [panel] = [each for each in dashboard["panels"] if each["name"] == "activity-mix"]
+        panel["spec"]["transform"] = [{"calculate": "isValid(", "as": "x"}]
+        route.fulfill(json=dashboard)
+
+    looked.page.route("**/api/dashboard", broken)
+    looked.page.reload()
+    expect(looked.page.locator("[data-name=activity-mix] .view")).to_contain_text(
+        "This panel can't be drawn: Unexpected end of input. `iot-stream readings build` says more."
+    )
+    expect(looked.figure("Records")).to_have_text("7")
+    expect(looked.page.locator("#state")).to_have_text("Live")
 
 
 def test_pause_asks_nothing_until_it_goes_on(opensearch: OpenSearch, look: Open) -> None:

@@ -3,20 +3,19 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from iot_stream.dashboards.definition import DASHBOARDS, load
+from iot_stream.dashboards.definition import DASHBOARDS, Panel, load
+from iot_stream.dashboards.panel_check import check_panels
 from iot_stream.dashboards.saved_objects import build
 from iot_stream.dashboards.snapshot import panel_svg
 from iot_stream.dashboards.templates import category_tokens, common_tokens, measure_tokens
 from iot_stream.errors import SetupError
 from tests.unit import test_dashboards_description, test_dashboards_panels
-
-if TYPE_CHECKING:
-    from jsonschema import Draft7Validator
 
 README = (DASHBOARDS / "README.md").read_text(encoding="utf-8")
 TEMPLATE: dict[str, Any] = json.loads(re.findall(r"^   ```json\n(.*?)^   ```$", README, re.MULTILINE | re.DOTALL)[0])
@@ -40,7 +39,7 @@ def folder_with(place: Path, *lines: dict[str, Any], template: str = json.dumps(
 
 
 def test_the_tests_of_all_panels_bear_with_another_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vega_lite: "Draft7Validator"
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake_in: Callable[[Panel], str]
 ) -> None:
     """A panel that keeps the rules passes them, also with one mark and no layer; nothing counts on 54 panels."""
     before = load(folder_with(tmp_path / "before"))
@@ -61,10 +60,71 @@ def test_the_tests_of_all_panels_bear_with_another_one(
         test_dashboards_panels.test_axes_have_titles,
     ):
         test(panel)
-    test_dashboards_panels.test_specification_passes_the_vega_lite_schema(panel, vega_lite)
+    test_dashboards_panels.test_specification_passes_the_vega_lite_schema(panel, mistake_in)
     monkeypatch.setattr(test_dashboards_description, "DASHBOARDS", folder)
     monkeypatch.setattr(test_dashboards_description, "load", lambda reading: load(folder, reading))
     test_dashboards_description.test_many_measures_and_categories_make_no_more_panels_than_people_look_at()
+
+
+def _change(node: dict[str, Any], path: str, value: Any) -> str:
+    """Return the page's template as text, with one value changed, or taken out."""
+    changed = json.loads(json.dumps(node))
+    *above, last = path.split(".")
+    inner = changed
+    for key in above:
+        inner = inner[int(key) if key.isdigit() else key]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return json.dumps(changed)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("mark.type", "bars", "Vega-Lite can't compile the panel: TypeError"),
+        ("transform.0.calculate", "isValid(", "Vega-Lite can't compile the panel: Error: Unexpected end of input"),
+        ("data.name", None, '"data.name" is missing'),
+        ("data.url.body", None, '"data.url.body" is missing'),
+        ("description", None, '"description" is missing'),
+        ("data.url.body.aggs.kinds.terms.field", "activity", "no document has; write activity_type"),
+        ("data.url.body.aggs.kinds.terms.field", "q", "no document has; the fields are uuid, "),
+    ],
+)
+def test_a_mistake_in_a_template_is_told_before_it_is_built(path: str, value: Any, words: str, tmp_path: Path) -> None:
+    """The page would stay empty, without a word of which panel it is."""
+    folder = folder_with(tmp_path, LINE, template=_change(TEMPLATE, path, value))
+    with pytest.raises(SetupError, match=re.escape(words)) as refused:
+        check_panels(load(folder), folder)
+    assert str(refused.value).startswith(f"{folder / 'panels' / LINE['panel']}.json: ")
+
+
+def test_a_template_without_a_mistake_passes(tmp_path: Path) -> None:
+    """With a field that has no role as well."""
+    template = _change(TEMPLATE, "data.url.body.aggs.kinds.terms.field", "track_id")
+    check_panels(load(folder_with(tmp_path, LINE, template=template)))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("mark.type", "bars", "mark.type: 'bars' is not one of ['arc', 'area', 'bar'"),
+        ("encoding.x.type", "quantity", "encoding.x.type: 'quantity' is not one of ['quantitative', 'ordinal'"),
+        ("encoding.x.axis", {"colour": 3}, "encoding.x.axis: Additional properties are not allowed ('colour' was"),
+        ("marks", {}, "$: Additional properties are not allowed ('marks' was unexpected)"),
+    ],
+)
+def test_make_check_names_the_place(
+    path: str, value: Any, told: str, tmp_path: Path, mistake_in: Callable[[Panel], str]
+) -> None:
+    """Of a specification's dozen errors the one that says what to write."""
+    [panel] = [
+        each
+        for each in load(folder_with(tmp_path, LINE, template=_change(TEMPLATE, path, value))).panels
+        if each.kind == LINE["panel"]
+    ]
+    assert mistake_in(panel).startswith(told)
 
 
 @pytest.mark.parametrize(

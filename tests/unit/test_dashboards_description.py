@@ -4,15 +4,16 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_stream.dashboards.decimals import number_format
-from iot_stream.dashboards.definition import DASHBOARDS, MOST_CATEGORIES, MOST_MEASURES, Dashboard, load
+from iot_stream.dashboards.definition import DASHBOARDS, MOST_CATEGORIES, MOST_MEASURES, Dashboard, Panel, load
 from iot_stream.dashboards.index_template import index_template, pattern_fields
 from iot_stream.dashboards.layout import Grid, arrange
 from iot_stream.dashboards.saved_objects import build
@@ -22,9 +23,6 @@ from iot_stream.description import Field, Type, parse
 from iot_stream.description import load as load_description
 from iot_stream.readings import built_files
 from tests.walkthrough import PROJECT_FILE
-
-if TYPE_CHECKING:
-    from jsonschema import Draft7Validator
 
 COLD_STORE = """
 title = "Cold stores"
@@ -86,13 +84,11 @@ def dashboard(request: pytest.FixtureRequest) -> Dashboard:
     return load(reading=parse(DESCRIPTIONS[request.param]))
 
 
-def test_every_panel_is_valid_vega_lite(dashboard: Dashboard, vega_lite: "Draft7Validator") -> None:
+def test_every_panel_is_valid_vega_lite(dashboard: Dashboard, mistake_in: Callable[[Panel], str]) -> None:
     """No token is left, and each specification is what Vega-Lite's schema knows."""
     for panel in dashboard.panels:
-        spec = panel.spec_with(None)
         assert not re.search(r"\{\{\w|\$when", json.dumps(panel.spec)), panel.name
-        spec["config"] = {key: value for key, value in spec["config"].items() if key != "kibana"}
-        assert [error.message[:200] for error in vega_lite.iter_errors(spec)] == [], panel.name
+        assert mistake_in(panel) == "", panel.name
 
 
 def test_every_panel_draws_without_any_index(dashboard: Dashboard) -> None:

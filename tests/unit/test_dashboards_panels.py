@@ -4,9 +4,9 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,10 +19,11 @@ from iot_stream.errors import SetupError
 from tests.examples import examples
 from tests.template import load_template
 
-if TYPE_CHECKING:
-    from jsonschema import Draft7Validator
-
 DASHBOARD = load()
+SHIPPED = {
+    "category-mix", "devices-by-measure", "key-figures", "measure-by-category", "measure-by-category-over-time",
+    "measure-over-time", "records-per-second", "silent-devices",
+}  # fmt: skip
 # Where Vega expressions stand in a specification, and what OpenSearch Dashboards refuses in them
 # (its Vega plugin's `vega_validation`).
 EXPRESSION_KEYS = {"expr", "update", "test", "calculate", "filter", "signal"}
@@ -47,11 +48,9 @@ def walk(node: Any) -> Iterator[tuple[str, Any]]:
 
 
 @every_panel
-def test_specification_passes_the_vega_lite_schema(panel: Panel, vega_lite: "Draft7Validator") -> None:
-    """Every word is one that Vega-Lite knows; only OpenSearch's own parts are set aside first."""
-    spec = panel.spec_with(None)
-    spec["config"] = {key: value for key, value in panel.spec["config"].items() if key != "kibana"}
-    assert [error.message[:200] for error in vega_lite.iter_errors(spec)] == []
+def test_specification_passes_the_vega_lite_schema(panel: Panel, mistake_in: Callable[[Panel], str]) -> None:
+    """Every word is one that Vega-Lite knows."""
+    assert mistake_in(panel) == ""
 
 
 @every_panel
@@ -65,9 +64,9 @@ def test_panel_asks_the_index_pattern_by_its_title(panel: Panel) -> None:
 
 def test_only_fields_of_the_index_template_are_used() -> None:
     """A field that no document has would show nothing, without a word."""
-    template = index_template(DASHBOARD.reading)
-    known = template["template"]["mappings"]["properties"].keys()
-    asked = {value for panel in DASHBOARD.panels for key, value in walk(panel.query.body) if key == "field"}
+    known = index_template(DASHBOARD.reading)["template"]["mappings"]["properties"].keys()
+    panels = [panel for panel in DASHBOARD.panels if panel.kind in SHIPPED]  # another may have a fork's own field
+    asked = {value for panel in panels for key, value in walk(panel.query.body) if key == "field"}
     chosen = {entry["field"] for entry in DASHBOARD.filters}
     assert asked | chosen | {DASHBOARD.time_field, *DASHBOARD.latest_columns} <= known
     assert {"timestamp", "device_id", "temp_celsius", "activity_type"} <= asked

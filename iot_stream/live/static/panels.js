@@ -95,11 +95,17 @@ export class Panels {
         const rows = this.#rows[panel.name];
         if (rows) spec.data.values = [rows];
         const target = this.#holder.querySelector(`[data-name="${panel.name}"] .view`);
-        const result = await embed(target, spec, panel.title, theme, (query) => this.#filter(query));
-        if (spec.params?.some(({ name }) => name === "rows")) fitRows(target, result.view);
-        return { panel, result, view: result.view };
+        try {
+          const result = await embed(target, spec, panel.title, theme, (query) => this.#filter(query));
+          if (spec.params?.some(({ name }) => name === "rows")) fitRows(target, result.view);
+          return { panel, result, view: result.view };
+        } catch (error) {
+          target.textContent = `This panel can't be drawn: ${error.message}. \`iot-stream readings build\` says more.`;
+          return null; // the others are
+        }
       }),
     );
+    this.#shown = this.#shown.filter(Boolean);
   }
 
   #filter(query) {
