@@ -9,6 +9,10 @@ __all__ = ["LARGEST_NUMBER", "Mistake", "TableReader", "listed"]
 
 LARGEST_NUMBER: Final = sys.float_info.max
 
+_NAMES_FOR_OPTIONAL: Final = ("nullable", "required", "mandatory")  # in other tools' descriptions
+_LEAST_LIKENESS: Final = 0.7  # difflib's ratio: a slip of letters has more; nullable and label have 0.62
+_SHORTEST_KEY: Final = 3
+
 Mistake = tuple[tuple[str, ...], str]
 """The path of keys that is wrong, and what to write instead."""
 
@@ -27,14 +31,10 @@ class TableReader:
         self.mistakes.append((at, what))
 
     def known(self, table: dict[str, Any], keys: tuple[str, ...], at: tuple[str, ...]) -> None:
-        """Note each key that is not one of `keys`, with the nearest one."""
+        """Note each key that is not one of `keys`, with what was probably meant."""
         for key in table:
             if key not in keys:
-                from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
-
-                near = get_close_matches(key, keys, 1)
-                hint = f"did you mean {near[0]}?" if near else f"the keys here are {listed(keys)}"
-                self.wrong((*at, key), f"unknown key {key}: {hint}")
+                self.wrong((*at, key), f"unknown key {key}: {_hint(key.lower(), keys)}")
 
     def _value(
         self, table: dict[str, Any], key: str, at: tuple[str, ...], valid: Callable[[Any], bool], what: str
@@ -81,6 +81,16 @@ class TableReader:
         """Read one of the words of an enumeration."""
         word = self._value(table, key, at, lambda value: value in [*words], f"one of {listed(words)}")
         return None if word is None else words(word)
+
+
+def _hint(key: str, keys: tuple[str, ...]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    if "optional" in keys and key in _NAMES_FOR_OPTIONAL:
+        return "a field is required, and not null, unless it has optional = true"
+    longer_or_shorter = [known for known in keys if known.startswith(key) or key.startswith(known)]
+    near = get_close_matches(key, keys, 1, _LEAST_LIKENESS) or (longer_or_shorter if len(key) >= _SHORTEST_KEY else [])
+    return f"did you mean {' or '.join(near)}?" if near else f"the keys here are {listed(keys)}"
 
 
 def listed(words: Iterable[str]) -> str:
