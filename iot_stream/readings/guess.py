@@ -194,9 +194,10 @@ def _of_numbers(path: Path, present: Sequence[float | Decimal]) -> Guess:
     limit = scaled_float_limit(_MOST_DECIMALS)
     if decimals > _MOST_DECIMALS or not all(-limit <= value <= limit for value in present):
         return Guess(path, Type.DOUBLE, unit=unit, examples=examples)
-    why = {"decimals": f"{decimals} in the samples"}
+    raised = f"{_LEAST_DECIMALS} at least; " if decimals < _LEAST_DECIMALS else ""
+    why = {"decimals": f"{raised}{decimals or 'none'} in the samples"}
     if whole:
-        why = {"type": "whole numbers in the samples, but values with this unit may have decimals"}
+        why["type"] = "whole numbers in the samples, but values with this unit may have decimals"
     return Guess(
         path, Type.SCALED_FLOAT, unit=unit, decimals=max(decimals, _LEAST_DECIMALS), examples=examples, why=why
     )

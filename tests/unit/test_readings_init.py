@@ -221,6 +221,16 @@ def test_every_guess_has_a_comment() -> None:
     assert all("# guess: " in line for line in lines if line.startswith(("role", "unit", "decimals", "silent_after")))
 
 
+@pytest.mark.parametrize(
+    ("temp", "comment"),
+    [(-18.5, "2 at least; 1 in the samples"), (-18, "2 at least; none in the samples"), (-18.125, "3 in the samples")],
+)
+def test_the_comment_of_decimals_says_why_they_are_not_those_of_the_samples(temp: float, comment: str) -> None:
+    """Two samples with one decimal do not show that a third has no second one."""
+    [decimals, *_] = re.findall(r"decimals = (\d) +# guess: (.+)", text_for({**COLD_STORE_READING, "temp_c": temp}))
+    assert decimals == (comment[0], comment)
+
+
 def run(data: str, *options: str) -> Result:
     """Run the command with samples on standard input."""
     return CliRunner().invoke(cli, ["readings", "init", *options], input=data)
