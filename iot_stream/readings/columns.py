@@ -16,17 +16,19 @@ POINT: Final = re.compile(r"-?\d{1,3}\.\d+, ?-?\d{1,3}\.\d+")
 
 def columns_of(readings: Sequence[Mapping[str, Any]]) -> dict[Path, list[Any]]:
     """Return the values of each path, one a reading, in the order in which paths are met."""
-    rows = [dict(_leaves(reading, ())) for reading in readings]
+    rows = [dict(_leaves(reading)) for reading in readings]
     paths = dict.fromkeys(path for row in rows for path in row)
     return {path: [row.get(path, ABSENT) for row in rows] for path in paths}
 
 
-def _leaves(node: Mapping[str, Any], above: Path) -> Iterator[tuple[Path, Any]]:
-    for key, value in node.items():
-        path = (*above, key)
-        if isinstance(value, dict) and value and not _is_point(value):
-            yield from _leaves(value, path)
-        else:
+def _leaves(reading: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Yield paths and values in order; without recursion, because objects may be nested deeper than Python calls."""
+    rest: list[tuple[Path, Any]] = [((), reading)]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, dict) and value and not (path and _is_point(value)):
+            rest += [((*path, key), below) for key, below in reversed(value.items())]
+        elif path:
             yield path, value
 
 

@@ -1,10 +1,11 @@
 """Try readings with the description: what the function returns for each, without a stack."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Final
 
 from iot_stream.description import (
     ADVICE,
@@ -18,10 +19,13 @@ from iot_stream.description import (
     encode,
     parse_object,
 )
+from iot_stream.readings.columns import columns_of
 from iot_stream.readings.times import epoch_format, is_time
 from iot_stream.readings.wanted import bounds_text, wanted
 
 __all__ = ["Trial", "try_readings"]
+
+_LEAST_LIKENESS: Final = 0.8  # difflib's ratio; power_kw and powerKw have it
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,23 @@ def try_readings(
         enriched = enricher.enrich_all([raw], [arrived_at])
         line = encode(enriched.documents)[0] if enriched.documents else None
         causes = enriched.causes.get(0, ())
-        advice = tuple(_advice(cause, fields.get(cause.field or ""), raw) for cause in causes)
+        advice = tuple(
+            _misspelled(cause, raw, fields) or _advice(cause, fields.get(cause.field or ""), raw) for cause in causes
+        )
         trials.append(Trial(line, causes, tuple(enriched.dropped), advice))
     return trials
+
+
+def _misspelled(cause: Cause, raw: bytes, fields: Mapping[str, Field]) -> str:
+    """Return what to do about a missing field, if the reading has an undescribed one that is probably meant, or ""."""
+    if cause.reason != "field_missing" or cause.field is None:
+        return ""
+    others = {".".join(path): path[-1] for path in columns_of([parse_object(raw)])}
+    others = {source: key for source, key in others.items() if source not in fields}
+    same_key = [source for source, key in others.items() if key == fields[cause.field].path[-1]]
+    by_lower = {source.lower(): source for source in same_key or others}
+    near = get_close_matches(cause.field.lower(), by_lower, 1, 0 if same_key else _LEAST_LIKENESS)
+    return f"the reading has {by_lower[near[0]]}: correct the path in readings.toml, or send the field" if near else ""
 
 
 def _advice(cause: Cause, field: Field | None, raw: bytes) -> str:

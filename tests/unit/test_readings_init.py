@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,14 @@ def test_what_some_samples_lack_is_optional() -> None:
     text = text_for(full, full | {"door": None}, {key: value for key, value in full.items() if key != "door"})
     assert [field.name for field in parse(text).fields if field.optional] == ["door"]
     assert re.search(r"optional = true +# guess: absent or null in 2 of 3 samples", text)
+
+
+def test_a_value_nested_deeper_than_python_calls_has_its_path() -> None:
+    """The function takes more levels than Python's recursion limit, so init does."""
+    levels = sys.getrecursionlimit()
+    deep = '{"x":' * levels + "1" + "}" * levels
+    [found] = guess([deep.encode()]).fields
+    assert found.path == ("x",) * levels
 
 
 def test_what_can_not_be_described_is_told() -> None:

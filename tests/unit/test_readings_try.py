@@ -1,6 +1,7 @@
 """`iot-stream readings try`: each reading's document or all its reasons, as the function responds, without a stack."""
 
 import json
+import sys
 from base64 import b64decode
 from datetime import UTC
 from pathlib import Path
@@ -164,6 +165,40 @@ def test_a_wrong_value_is_told_what_is_wanted(keys: str, value: object, advice: 
     [trial] = try_readings([reading], parse(f"{roles}[fields.x]\n{keys}\n"), UTC, None)
     assert [str(cause) for cause in trial.causes] == ["wrong_type: x"]
     assert trial.advice[0].startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("conector.status", "connector.status"),
+        ("status", "connector.status"),
+        ("connector.Status", "connector.status"),
+        ("meter.power_kw", "meter.powerKw"),
+        ("connector.plug", None),  # nothing like it
+        ("connector.type", None),  # what is like it is described
+    ],
+)
+def test_a_missing_field_is_told_the_path_that_is_probably_meant(path: str, named: str | None) -> None:
+    """An undescribed field of the reading with the same key, or a path that differs by letters; as it is written."""
+    sent = {"d": "a", "t": "2026-01-01T00:00:00Z", "connector": {"status": "free", "types": "CCS"}}
+    reading = json.dumps(sent | {"meter": {"powerKw": 11}}).encode()
+    fields = {"d": "d", "t": "t", "types": "connector.types", "x": path}
+    types = {"t": 'type = "date"\nrole = "time"', "d": 'type = "keyword"\nrole = "device"'}
+    described = "\n".join(
+        f'[fields.{name}]\npath = "{where}"\n{types.get(name, 'type = "keyword"')}' for name, where in fields.items()
+    )
+    [trial] = try_readings([reading], parse(described), UTC, None)
+    assert [str(cause) for cause in trial.causes] == [f"field_missing: {path}"]
+    told = f"the reading has {named}: correct the path in readings.toml, or send the field"
+    assert trial.advice == (told if named else "send the field, or make it optional in readings.toml",)
+
+
+def test_a_reading_nested_deeper_than_python_calls_is_tried() -> None:
+    """The function takes more levels than Python's recursion limit."""
+    levels = 2 * sys.getrecursionlimit()
+    result = run('{"x":' * levels + "1" + "}" * levels)
+    assert "  field_missing: device_id - " in result.output, result
+    assert result.exit_code == 1
 
 
 _TIME_AS_TEXT = "2026-11-22T10:15:30Z"
