@@ -33,6 +33,8 @@ _KEYS = ("description", "filters_grid", "index_pattern", "latest", "refresh_ms",
 _GRID_KEYS = tuple(place.name for place in fields(Grid))
 _LATEST_KEYS = ("title", "h")
 _PANEL_KEYS = ("each", "h", "name", "panel", "title", "w")
+_TEXTS = {"panel": "the name of its template", "name": "a unique name", "title": "what is shown above it"}
+_AS_IT_WAS = "`git diff` shows how it was"
 _TAKEN = ("filters", "latest", "live")  # names of saved objects that are not panels
 
 
@@ -200,9 +202,9 @@ def load(folder: Path = DASHBOARDS, reading: Description | None = None) -> Dashb
             latest_grid=Grid(x=0, y=bottom, w=COLUMNS, h=whole["latest"]["h"]),
         )
     except KeyError as error:
-        raise SetupError(f'{folder / "dashboard.json"}: "{error.args[0]}" is missing; restore it from git') from error
+        raise SetupError(f'{folder / "dashboard.json"}: "{error.args[0]}" is missing; {_AS_IT_WAS}') from error
     except TypeError as error:
-        raise SetupError(f"{folder / 'dashboard.json'} is not valid: {error}; restore it from git") from error
+        raise SetupError(f"{folder / 'dashboard.json'} is not valid: {error}; {_AS_IT_WAS}") from error
 
 
 def _refuse_unknown_keys(folder: Path, what: str, found: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -216,7 +218,7 @@ def _refuse_unknown_keys(folder: Path, what: str, found: Mapping[str, Any], know
 
 def _instances(folder: Path, entry: Mapping[str, Any], reading: Description) -> Iterator[dict[str, Any]]:
     """Yield the tokens of each panel that a line of dashboard.json produces."""
-    _refuse_unknown_keys(folder, f'the panel "{entry.get("name")}"', entry, _PANEL_KEYS)
+    _check_line(folder, entry)
     names = slugs((*reading.measures, *reading.categories))
     choices = {
         "measure": [measure_tokens(field, names[field.name]) for field in reading.measures[:MOST_MEASURES]],
@@ -233,6 +235,26 @@ def _instances(folder: Path, entry: Mapping[str, Any], reading: Description) -> 
         for part in combination:
             tokens |= part
         yield tokens
+
+
+def _check_line(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Reject a line that has unknown keys, lacks a text, or names a template that does not exist."""
+    whole, known = folder / "dashboard.json", sorted(path.stem for path in (folder / "panels").glob("*.json"))
+    if not isinstance(entry, dict):
+        raise SetupError(
+            f"{whole}: a row has {json.dumps(entry)}; write an object with the keys {', '.join(_PANEL_KEYS)}"
+        )
+    what = f'the panel "{entry.get("name") or entry.get("title") or entry.get("panel")}"'
+    _refuse_unknown_keys(folder, what, entry, _PANEL_KEYS)
+    for key, words in _TEXTS.items():
+        value = entry.get(key)
+        if not isinstance(value, str) or not value:
+            found = f'has "{key}": {json.dumps(value)}' if key in entry else f'has no "{key}"'
+            raise SetupError(f"{whole}: {what} {found}; write {words}, as text")
+    if (kind := entry["panel"]) not in known:
+        close = get_close_matches(kind, known, n=1)
+        cure = f'write "{close[0]}"' if close else f"the templates are {', '.join(known)}"
+        raise SetupError(f'{whole}: {what} has "panel": "{kind}"; {cure}, or add {folder / "panels" / kind}.json')
 
 
 def _size(folder: Path, entry: Mapping[str, Any]) -> tuple[int, int]:

@@ -183,11 +183,62 @@ def test_an_each_that_is_none_is_refused(each: Any, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["panel", "name", "title"])
-def test_a_key_that_is_missing_is_named(key: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "panel", "words"),
+    [
+        ("panel", "{{category.slug}}-count", "the name of its template, as text"),
+        ("name", "Readings by {{category.lower_label}}", "a unique name, as text"),
+        ("title", "{{category.slug}}-count", "what is shown above it, as text"),
+    ],
+)
+def test_a_text_that_is_missing_is_asked_for(key: str, panel: str, words: str, tmp_path: Path) -> None:
+    """Without losing the rest of the line, which git does not have."""
+    for number, (change, found) in enumerate(
+        [({}, f'no "{key}"'), ({key: 5}, f'"{key}": 5'), ({key: ""}, f'"{key}": ""')]
+    ):
+        line = {name: value for name, value in LINE.items() if name != key} | change
+        with pytest.raises(SetupError) as refused:
+            load(folder_with(tmp_path / str(number), line))
+        shown = "5" if change == {"name": 5} else panel
+        assert str(refused.value).endswith(f'dashboard.json: the panel "{shown}" has {found}; write {words}')
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("key-figure", 'write "key-figures", or add '),
+        ("fault", "the templates are category-count, category-mix, devices-by-measure, key-figures, "),
+    ],
+)
+def test_a_template_that_does_not_exist_is_told_those_that_do(kind: str, words: str, tmp_path: Path) -> None:
+    """The nearest one, or all of them; or the file is added."""
+    folder = folder_with(tmp_path, LINE)
+    file = folder / "dashboard.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"panel": "category-count"', f'"panel": "{kind}"'))
+    with pytest.raises(SetupError) as refused:
+        load(folder)
+    assert f'dashboard.json: the panel "{LINE["name"]}" has "panel": "{kind}"; {words}' in str(refused.value)
+    assert str(refused.value).endswith(f", or add {folder / 'panels' / kind}.json")
+
+
+def test_a_line_that_is_no_object_is_refused(tmp_path: Path) -> None:
+    """A template's name alone, for example."""
+    folder = folder_with(tmp_path, LINE)
+    file = folder / "dashboard.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(whole | {"rows": [["silent-devices"]]}), encoding="utf-8")
+    with pytest.raises(SetupError, match='a row has "silent-devices"; write an object with the keys each, h, name'):
+        load(folder)
+
+
+@pytest.mark.parametrize("key", ["rows", "latest", "time_from"])
+def test_a_part_of_the_whole_that_is_missing_is_named(key: str, tmp_path: Path) -> None:
     """Not in Python's words."""
-    with pytest.raises(SetupError, match=rf'dashboard\.json: "{key}" is missing; restore it from git'):
-        load(folder_with(tmp_path, {name: value for name, value in LINE.items() if name != key}))
+    file = folder_with(tmp_path, LINE) / "dashboard.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({name: value for name, value in whole.items() if name != key}), encoding="utf-8")
+    with pytest.raises(SetupError, match=rf'dashboard\.json: "{key}" is missing; `git diff` shows how it was$'):
+        load(file.parent)
 
 
 def test_a_place_that_is_missing_is_asked_for(tmp_path: Path) -> None:
