@@ -85,7 +85,7 @@ def _print_summary(summary: "Summary") -> None:
         table.add_column(column, justify="right" if column == "records" else "left")
     for group, count in sorted(summary.records.items()):
         why = "\n".join(f"{reason} ({number:,})" for reason, number in summary.reasons[group].most_common())
-        table.add_row(group.kind, group.code, group.index, group.hour, f"{count:,}", why or "its data is good")
+        table.add_row(group.kind, group.code, group.index, group.hour, f"{count:,}", why)
     options.print_table(table)
 
 
@@ -297,10 +297,18 @@ def _sentence(outcome: "Outcome", *, dry_run: bool, discard: bool = False) -> st
     if outcome.earlier:
         lines.append(f"{outcome.earlier:,} had been replayed or discarded before")
     if outcome.other:
-        lines.append(f"{outcome.other:,} did not match the filters")
+        lines.append(f"{outcome.other:,} did not match the filters" + _now_valid(outcome))
     lines += [f"{count:,} not sent: {reason}" for reason, count in outcome.stays.most_common()]
     lines += outcome.broken.lines(_ROWS)
     return "\n".join(lines)
+
+
+def _now_valid(outcome: "Outcome") -> str:
+    from iot_stream.failures.reasons import VALID
+
+    return (
+        f"; {outcome.now_valid:,} of them are valid now: select them with --reason {VALID}" if outcome.now_valid else ""
+    )
 
 
 def _iso(arrived_ms: int | None) -> str:

@@ -11,7 +11,10 @@ from typing import Final
 from iot_stream.description import Enricher, ReadingError, load
 from iot_stream.failure_objects import FailedRecord, FailureKind
 
-__all__ = ["Reasons"]
+__all__ = ["VALID", "Reasons"]
+
+VALID: Final = "valid"
+"""In place of a reason: the function accepts the reading, now that the cause is cured or if it failed itself."""
 
 _ERROR_TYPE: Final = re.compile(r"\b[a-z][a-z_]*_exception\b")
 _STATUS: Final = re.compile(r"\d{3}")
@@ -28,15 +31,12 @@ class Reasons:
         self._enricher = Enricher(load(), zone)
 
     def of(self, record: FailedRecord) -> tuple[str, ...]:
-        """Return the reasons of a failed record, such as `field_missing: device_ts`; empty if its data is valid.
-
-        Good data fails when the function itself fails: the code says how.
-        """
+        """Return the reasons of a failed record, such as `field_missing: device_ts`; VALID if it has none."""
         if record.problem or record.data is None:
             return (record.problem or "no data",)
         if record.kind is FailureKind.DOCUMENT:
             return _reasons_of_document(record)
-        return self.of_reading(record.data)
+        return self.of_reading(record.data) or (VALID,)
 
     def of_reading(self, data: bytes) -> tuple[str, ...]:
         """Return why the function rejects a reading; empty if it does not."""

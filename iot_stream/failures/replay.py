@@ -13,7 +13,7 @@ from iot_stream.failure_objects import FailedRecord, FailureKind
 from iot_stream.failures.broken import Broken
 from iot_stream.failures.destinations import IndexDestination, Item, Sent, StreamDestination
 from iot_stream.failures.progress import Progress, ProgressStore
-from iot_stream.failures.reasons import Reasons
+from iot_stream.failures.reasons import VALID, Reasons
 from iot_stream.failures.selection import Selection
 from iot_stream.failures.transform import Transform, TransformError, unchanged
 
@@ -59,6 +59,7 @@ class Outcome:
         discarded: records that were given up (dry run: that would be).
         earlier: records that had been replayed or discarded before.
         other: records that were not selected.
+        now_valid: those of them that --reason left out although the function would accept them.
         stays: records that stay where they are, by reason.
         broken: rows that can't be read.
         moved: objects that moved to `replayed/`.
@@ -70,6 +71,7 @@ class Outcome:
     discarded: int = 0
     earlier: int = 0
     other: int = 0
+    now_valid: int = 0
     stays: Counter[str] = field(default_factory=Counter)
     broken: Broken = field(default_factory=Broken)
     moved: int = 0
@@ -87,7 +89,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        names = ("streamed", "indexed", "discarded", "earlier", "other", "moved", "objects")
+        names = ("streamed", "indexed", "discarded", "earlier", "other", "now_valid", "moved", "objects")
         return {name: getattr(self, name) for name in names} | {"stays": dict(self.stays)} | self.broken.as_dict()
 
 
@@ -208,6 +210,7 @@ class Replay:
             return None
         if not self._options.selection.takes(record, self._reasons.of):
             self.outcome.other += 1
+            self.outcome.now_valid += bool(self._options.selection.reasons) and self._reasons.of(record) == (VALID,)
             return None
         if self._options.discard:
             return Item(record.line, b"")

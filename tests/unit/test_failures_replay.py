@@ -248,6 +248,15 @@ def test_what_is_discarded_is_neither_sent_nor_lost(world: World) -> None:
     assert world.s3.get_object(Bucket=BUCKET, Key=f"{REPLAYED}{FOLDER}a")["Body"].read() == body
 
 
+def test_what_the_old_reason_no_longer_selects_is_told(world: World) -> None:
+    """After the cure the reason is another: whoever repeats the filter of before would send nothing."""
+    world.put(a=failed_reading(good(1), "Lambda.ProcessingFailedStatus") + failed_reading(b"{"))
+    outcome = world.replay(selection=Selection(reasons=frozenset({"wrong_type"})))
+    assert (outcome.sent, outcome.other, outcome.now_valid) == (0, 2, 1)
+    outcome = world.replay(selection=Selection(reasons=frozenset({"valid"})))
+    assert (outcome.sent, outcome.other, outcome.now_valid) == (1, 1, 0)
+
+
 def test_a_document_can_be_discarded(world: World) -> None:
     """Nothing is sent to its index."""
     world.s3.put_object(Bucket=BUCKET, Key=f"{DOCUMENTS}a", Body=failed_document(b"{}"))
