@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -51,8 +52,12 @@ def init(*, sample: BinaryIO, write: bool) -> None:
             f"a sample is not a reading: {error}: {what_to_do}. `iot-stream readings try` shows which one"
         ) from error
     if write:
+        kept = _keep(FILE)
         FILE.write_text(text, encoding="utf-8")
-        click.echo(f"written: {FILE.relative_to(PROJECT)} (git has the previous version)")
+        click.echo(
+            f"written: {FILE.relative_to(PROJECT)}"
+            + (f" (the previous one: {kept.relative_to(PROJECT)})" if kept else "")
+        )
         click.echo("check every guess, run `iot-stream readings try` on the samples, then `iot-stream readings build`")
     else:
         click.echo(text, nl=False)
@@ -62,6 +67,16 @@ def init(*, sample: BinaryIO, write: bool) -> None:
         raise IotStreamError(
             f"the draft is incomplete, because the samples don't show this; add it:\n{error}{_possible_times(guesses)}"
         ) from error
+
+
+def _keep(path: Path) -> Path | None:
+    """Copy what is about to be replaced, which may not be in git yet; return where, None if there is nothing."""
+    if not path.exists():
+        return None
+    kept = PROJECT / ".local" / f"{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}{path.suffix}"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(path.read_bytes())
+    return kept
 
 
 def _possible_times(guesses: "Guesses") -> str:

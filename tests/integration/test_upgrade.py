@@ -61,6 +61,7 @@ def release(tmp_path: Path) -> Clone:
     clone = Clone(tmp_path / "release")
     for name in ("iot_stream", "functions", "docs"):
         shutil.copytree(PROJECT / name, clone.folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.png"))
+    shutil.copy(PROJECT / ".gitignore", clone.folder)
     clone.must("git", "init", "-q")
     clone.commit("1")
     return clone

@@ -257,10 +257,13 @@ def test_the_command_prints_or_replaces_the_description(tmp_path: Path, monkeypa
     assert parse(printed.output).categories[0].examples == ("rotterdam", "hamburg")
     assert "#   alert_above, alert_below   thresholds of a measure" in printed.output
     assert parse(mine.read_text(encoding="utf-8")).device.name == "device_id"
-    assert run(samples, "--write").output.startswith(
-        "written: readings.toml (git has the previous version)\ncheck every guess"
-    )
+    before = mine.read_bytes()
+    written = run(samples, "--write").output.splitlines()
     assert mine.read_text(encoding="utf-8") == printed.output
+    kept = re.fullmatch(r"written: readings\.toml \(the previous one: (\S+)\)", written[0])
+    assert kept
+    assert (tmp_path / kept[1]).read_bytes() == before, "it may not be in git yet"
+    assert written[1].startswith("check every guess")
 
 
 def test_a_deleted_description_can_be_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,10 +271,7 @@ def test_a_deleted_description_can_be_written_anew(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(description_module, "FILE", tmp_path / "readings.toml")
     monkeypatch.setattr("iot_stream.cli.readings.PROJECT", tmp_path)
     written = run('{"device": "a-1", "time": "2026-11-22T10:15:30Z"}', "--write")
-    assert (written.exit_code, written.output.splitlines()[0]) == (
-        0,
-        "written: readings.toml (git has the previous version)",
-    )
+    assert (written.exit_code, written.output.splitlines()[0]) == (0, "written: readings.toml")
     assert load(tmp_path / "readings.toml").device.name == "device"
 
 
