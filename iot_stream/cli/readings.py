@@ -169,6 +169,7 @@ def _trials_text(trials: list["Trial"]) -> str:
             lines += [f"  {cause} - {advice}" for cause, advice in zip(trial.causes, trial.advice, strict=True)]
         if trial.dropped:
             lines.append(f"  dropped, because not described: {', '.join(trial.dropped)}")
+        lines += [f"  warning: {warning}" for warning in trial.warnings]
     failed = sum(bool(trial.causes) for trial in trials)
     return "\n".join([*lines, f"readings: {len(trials)}, failed: {failed}"])
 
@@ -179,7 +180,7 @@ def _trials_json(trials: list["Trial"]) -> str:
     from msgspec.json import encode
 
     shown = [
-        {"document": Raw(trial.document), "dropped": trial.dropped}
+        {"document": Raw(trial.document), "dropped": trial.dropped, "warnings": trial.warnings}
         if trial.document is not None
         else {
             "reasons": [

@@ -1,6 +1,7 @@
 """Try readings with the description: what the function returns for each, without a stack."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
@@ -37,12 +38,14 @@ class Trial:
         causes: everything that is wrong with it, empty where it has a document.
         dropped: fields that the document lacks because they are not described.
         advice: what to do about each cause, in their order.
+        warnings: what the function accepts and is probably wrong.
     """
 
     document: bytes | None
     causes: tuple[Cause, ...] = ()
     dropped: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def try_readings(
@@ -66,7 +69,8 @@ def try_readings(
         advice = tuple(
             _misspelled(cause, raw, fields) or _advice(cause, fields.get(cause.field or ""), raw) for cause in causes
         )
-        trials.append(Trial(line, causes, tuple(enriched.dropped), advice))
+        warnings = tuple(_unlikely_times(description, raw)) if line else ()
+        trials.append(Trial(line, causes, tuple(enriched.dropped), advice, warnings))
     return trials
 
 
@@ -112,6 +116,20 @@ def _wanted(field: Field) -> str:
 
 def _is_needed(field: Field) -> bool:
     return field.role in (Role.TIME, Role.DEVICE)
+
+
+def _unlikely_times(description: Description, raw: bytes) -> Iterator[str]:
+    """Yield a warning for each number that is a recent time in another unit: as milliseconds, seconds are in 1970.
+
+    The function accepts it.
+    """
+    for field in description.inputs:
+        if field.type is not Type.DATE or field.format is TimeFormat.TEXT:
+            continue
+        with suppress(KeyError, TypeError, ArithmeticError):  # absent, or no number
+            form = epoch_format([Decimal(str(_value(raw, field)))])
+            if form and form is not field.format:
+                yield f'{field.source} is read as {field.format}, but seems to be {form}: set format = "{form}"'
 
 
 def _value(raw: bytes, field: Field) -> Any:

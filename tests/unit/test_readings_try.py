@@ -71,7 +71,7 @@ def test_json_holds_documents_and_reasons() -> None:
         9007199254740993,
         "2026-11-22T10:15:30.123",
     )
-    assert good["dropped"] == ["note"]
+    assert (good["dropped"], good["warnings"]) == (["note"], [])
     assert [(each["reason"], each["field"]) for each in bad["reasons"]] == [
         ("number_out_of_range", "device_temp"), ("wrong_type", "track_id"), ("field_missing", "activity_type"),
     ]  # fmt: skip
@@ -222,6 +222,27 @@ def test_a_cure_that_is_named_works(field: str, value: object, form: str, cure: 
     assert trial.advice[0].endswith(f", or set {cure} in readings.toml"), trial
     [trial] = try_readings([reading], parse(WALKTHROUGH.replace(path, f"{path}{cure}\n")), UTC, None)
     assert trial.causes == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "meant"),
+    [
+        (1_795_862_436, "epoch_millis", "epoch_second"),
+        ("1795862436", "epoch_millis", "epoch_second"),
+        (1_795_862_436_000, "epoch_nanos", "epoch_millis"),
+        (1_795_862_436, "epoch_second", None),
+        (0, "epoch_millis", None),
+        (_TIME_AS_TEXT, "text", None),
+    ],
+)
+def test_a_time_in_another_unit_is_a_warning(value: object, form: str, meant: str | None) -> None:
+    """Seconds as milliseconds are a day in 1970, which the function accepts."""
+    described = WALKTHROUGH.replace('path = "device_ts"\n', f'path = "device_ts"\nformat = "{form}"\n')
+    reading = json.dumps(device_reading(device_ts=value))
+    [trial] = try_readings([reading.encode()], parse(described), UTC, None)
+    assert trial.document is not None
+    told = f'device_ts is read as {form}, but seems to be {meant}: set format = "{meant}"'
+    assert trial.warnings == ((told,) if meant else ())
 
 
 @pytest.mark.parametrize(
