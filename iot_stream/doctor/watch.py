@@ -30,7 +30,7 @@ def judge_alarms(alarms: Collection[Alarm], *, failures_left: bool = True) -> It
             text = f"{alarm.alarm} is raised by past events: no failed record is left to replay; it clears in minutes"
             yield Finding("alarms", State.WARNING, text, "", section)
         elif alarm.state == "ALARM":
-            text = f"{alarm.alarm} is raised: {alarm.reason}"
+            text = f"{alarm.alarm} is raised: {alarm.reason} (it clears within minutes once its cause is gone)"
             yield Finding("alarms", State.REFUSES, text, f"see {alarm.runbook or 'its description'}", section)
         elif alarm.state == MISSING:
             yield Finding("alarms", State.WARNING, f"{alarm.alarm} was deleted", RESTORE, RESTORING)
