@@ -58,8 +58,12 @@ def counts_text(counts: Counts) -> str:
     """Return the counts as one line."""
     searchable = "OpenSearch does not respond" if counts.searchable is None else f"{counts.searchable:,} searchable"
     parts = [f"{counts.sent:,} sent", f"{counts.transformed:,} transformed", f"{counts.delivered:,} delivered"]
-    resolved = " (all resolved)" if counts.failed and counts.unresolved is False else ""
-    parts += [searchable, f"{counts.failed:,} failed{resolved}", f"lag {_lag(counts)}"]
+    resolved = {False: " (all resolved)", True: " (`failures list` shows what is not resolved)", None: ""}
+    parts += [
+        searchable,
+        f"{counts.failed:,} failed{resolved[counts.unresolved] if counts.failed else ''}",
+        f"lag {_lag(counts)}",
+    ]
     text = " · ".join(parts)
     if not counts.delivering:
         text += " · the delivery worker is NOT running"

@@ -443,10 +443,11 @@ def test_the_counts_are_told_in_flow_order() -> None:
         ({"delivering": False}, "the delivery worker is NOT running"),
         ({"last_error": "403"}, "last error: 403"),
         ({"unresolved": False}, "10 failed (all resolved) · lag"),
-        ({"unresolved": True}, "10 failed · lag"),
+        ({"unresolved": True}, "10 failed (`failures list` shows what is not resolved) · lag"),
+        ({"unresolved": None}, "10 failed · lag"),
         ({"failed": 0, "unresolved": False}, "0 failed · lag"),
     ],
-    ids=["no OpenSearch", "no worker", "an error", "all resolved", "not all resolved", "no failure"],
+    ids=["no OpenSearch", "no worker", "an error", "all resolved", "not all resolved", "not known", "no failure"],
 )
 def test_what_is_wrong_is_told_beside_the_counts(change: dict[str, object], words: str) -> None:
     """Nobody has to guess from a count that stands still."""
