@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -94,18 +95,25 @@ def _run(
     meanwhile: Callable[[], None] = lambda: None,
     umask: int = 0o077,
 ) -> tuple[int, str]:
-    """Run `command` and return its exit code and last line; stop it if `meanwhile` raises or time runs out."""
+    """Run `command` and return its exit code and last line; stop it if `meanwhile` raises or time runs out.
+
+    Its temporary files are removed afterwards: sam leaves the folder of each zip file (samcli.lib.package.utils,
+    `zip_folder`).
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    process = processes.start(name, command, log=log, environment=environment, cwd=PROJECT, umask=umask)
-    deadline = time.monotonic() + seconds
-    try:
-        while (code := process.exit_code()) is None:
-            if time.monotonic() > deadline:
-                raise SetupError(f"{name} did not finish within {seconds:.0f} s (log: {log})")
-            meanwhile()
-            time.sleep(0.2)
-    finally:
-        process.stop()
+    with tempfile.TemporaryDirectory(prefix="sam-", dir=log.parent, ignore_cleanup_errors=True) as temporary:
+        environment = {**environment, "TMPDIR": temporary}
+        process = processes.start(name, command, log=log, environment=environment, cwd=PROJECT, umask=umask)
+        deadline = time.monotonic() + seconds
+        try:
+            while (code := process.exit_code()) is None:
+                if time.monotonic() > deadline:
+                    raise SetupError(f"{name} did not finish within {seconds:.0f} s (log: {log})")
+                meanwhile()
+                time.sleep(0.2)
+        finally:
+            process.stop()
     return code, process.log_tail()
 
 

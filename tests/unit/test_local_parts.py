@@ -324,6 +324,7 @@ class _Sam:
 
     def _start(self, _: str, command: list[str], *, environment: dict[str, str], umask: int, **__: Any) -> "_Sam":
         self.calls.append((command, environment))
+        Path(environment["TMPDIR"], "zipped").mkdir()  # as sam's zip_folder does, which removes only the file in it
         self.umask = umask
         self.polls = 0
         return self
@@ -353,6 +354,22 @@ def test_sam_build_keeps_what_downloads_need_but_not_aws(tmp_path: Path, monkeyp
     assert sam.stopped == 1
     # sam zips files with their modes, and Lambda can't run code that only its owner may read.
     assert sam.umask == 0o022
+
+
+def test_sam_leaves_no_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the system's folder for them nor in the state folder, also if what runs meanwhile fails."""
+    sam, logs = _Sam(monkeypatch), tmp_path / "logs"
+    aws = Ministack(tmp_path / "aws", 1)
+    aws.make_credentials()
+    deployment.build(logs / "build.log")
+    deployment.deploy(aws, logs / "deploy.log", stack="s")
+    with pytest.raises(ZeroDivisionError):
+        deployment.deploy(aws, logs / "deploy.log", stack="s", meanwhile=lambda: print(1 / 0))
+    folders = {Path(environment["TMPDIR"]) for _, environment in sam.calls}
+    assert len(folders) == 3
+    assert {folder.parent for folder in folders} == {logs}
+    assert list(logs.iterdir()) == []
+    assert sam.stopped == 3
 
 
 def test_a_failed_build_says_why_and_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
