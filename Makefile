@@ -44,6 +44,7 @@ $(STAMPS)/python:
 
 $(STAMPS)/uv: requirements/setup.txt | $(STAMPS)/python
 	@echo "set-up downloads about 160 MB of Python packages, 570 MB on disk, into .venv and .local of this folder;"
+	@echo "uv also keeps them in its cache (~/.cache/uv), which other projects share;"
 	@echo "the first run then downloads 110 MB of OpenSearch into the user's cache"
 	$(call installed,.venv,requirements/setup.txt,'$(PYTHON)' -m venv .venv && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt)
@@ -177,4 +178,5 @@ audit: $(STAMPS)/uv  ## Look for known vulnerabilities in every lock (asks OSV's
 		$(foreach lock,$(wildcard requirements/*.txt functions/*/requirements.txt),--requirement $(lock))
 
 clean:  ## Remove everything the project made here
-	rm -rf .venv .local .aws-sam build
+	rm -rf .venv .local .aws-sam build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -27,7 +27,7 @@ esac
 def machine(tmp_path: Path) -> Path:
     """A clone on a machine whose PATH has make and the shell, and no Python 3.13."""
     (tmp_path / "bin").mkdir()
-    for program in ("make", "sh", "awk", "mkdir", "touch", "grep", "date"):
+    for program in ("make", "sh", "awk", "mkdir", "touch", "grep", "date", "rm", "find"):
         found = shutil.which(program)
         assert found
         (tmp_path / "bin" / program).symlink_to(found)
@@ -63,6 +63,28 @@ def test_a_python_that_uv_can_install_is_installed_and_used(machine: Path) -> No
     assert calls.count("python install --quiet 3.13") == 1
     commands = make(machine, "--dry-run", ".local/stamps/uv").stdout
     assert f"'{sys.executable}' -m venv .venv" in commands
+
+
+def test_clean_removes_what_the_project_makes_and_nothing_else(machine: Path) -> None:
+    """What .gitignore calls the project's own, in subfolders too; no other file, and none behind a link."""
+    own = (PROJECT / ".gitignore").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()[1:]
+    assert "/.local/" in own
+    for pattern in own:
+        folder = machine / pattern.strip("/").replace("*", "iot_stream")
+        folder.mkdir()
+        (folder / "file").touch()
+    elsewhere = machine / "bin" / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    (machine / "package" / "__pycache__").mkdir(parents=True)
+    (machine / "package" / "linked").symlink_to(elsewhere)
+    (machine / ".venv" / "linked").symlink_to(elsewhere)
+    (machine / "package" / "module.py").touch()
+    made = make(machine, "clean")
+    assert made.returncode == 0, made.stderr
+    assert sorted(path.name for path in machine.iterdir()) == ["Makefile", "bin", "package", "requirements"]
+    assert sorted(path.name for path in (machine / "package").iterdir()) == ["linked", "module.py"]
+    assert (elsewhere / "file").exists()
 
 
 def test_a_python_that_uv_has_is_used_without_a_word(machine: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,22 @@ def _outline(page: str) -> list[tuple[str, ...]]:
 def test_the_korean_readme_keeps_step() -> None:
     """README.ko.md has the parts of README.md: the same headings, commands, diagrams, items, rows, numbers, links."""
     assert _outline("README.ko.md") == _outline("README.md")
+
+
+def test_what_the_pages_have_one_write_into_the_clone_is_not_committed() -> None:
+    """Each file that a command of theirs writes or reads in the project's folder has a line in .gitignore."""
+    ignored = [line.removeprefix("/") for line in (PROJECT / ".gitignore").read_text(encoding="utf-8").splitlines()]
+    code = "\n".join(
+        part.content
+        for page in PAGES
+        for token in tokens(page)
+        for part in [token, *(token.children or [])]
+        if part.type in {"fence", "code_block", "code_inline"}
+    )
+    option = r"(?:> |file://|--template |--readings |readings init )"
+    named = set(re.findall(rf"{option}([a-z-]+(?:\.[a-z]+)?)(?=[\s)]|$)", code))
+    assert {"secret.json", "parameters.json", "sample.json", "cold-stores.template", "password"} <= named
+    assert {name for name in named if not any(fnmatch(name, each) for each in ignored)} == set()
 
 
 def test_the_latest_release_is_the_version() -> None:
