@@ -56,16 +56,18 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
     """
     from iot_stream.cli.replaying import reasons_of
     from iot_stream.failure_objects import FailureObjects
+    from iot_stream.failures.selection import Selector
     from iot_stream.failures.summary import summarize
 
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
     reasons, remaining = reasons_of(target), _remaining(target)
+    selector = Selector(selection, reasons.of)
     objects = FailureObjects.of(target.stack, target.client("s3"))
     records = remaining.of(objects.records_of(objects.objects()))
-    summary = summarize(records, lambda record: selection.takes(record, reasons.of), reasons.of)
+    summary = summarize(records, selector.takes, reasons.of)
     if as_json:
-        click.echo(json.dumps(summary.as_dict() | {"resolved": remaining.resolved}))
+        click.echo(json.dumps(summary.as_dict() | {"resolved": remaining.resolved, "hints": selector.hints()}))
         return
     if summary.total:
         _print_summary(summary)
@@ -73,7 +75,7 @@ def list_(*, state: Path | None, aws: bool, stack_name: str, as_json: bool, **fi
         location = objects.location
         where = f"s3://{location.bucket}/{location.listed_prefix}"
         click.echo(f"no failed records in {where}" + (" match the filters" if any(filters.values()) else ""))
-    for line in [*_others(remaining), *summary.broken.lines(_ROWS)]:
+    for line in [*map(plain, selector.hints()), *_others(remaining), *summary.broken.lines(_ROWS)]:
         click.echo(line)
 
 
@@ -105,10 +107,12 @@ def show(
     """
     from iot_stream.cli.replaying import reasons_of
     from iot_stream.failure_objects import FailureObjects
+    from iot_stream.failures.selection import Selector
 
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
     reasons, remaining = reasons_of(target), _remaining(target)
+    selector = Selector(selection, reasons.of)
     objects = FailureObjects.of(target.stack, target.client("s3"))
     chosen = any(filters.values())
     newest = (
@@ -119,7 +123,7 @@ def show(
     for record in remaining.of(records):
         if left == 0:
             break
-        if not record.problem and not selection.takes(record, reasons.of):
+        if not record.problem and not selector.takes(record):
             continue
         left -= 1
         data = None if record.data is None else record.data.decode(errors="backslashreplace")
@@ -144,7 +148,7 @@ def show(
             click.echo("\n".join(f"{name:<12} {plain(value)}" for name, value in shown.items()) + "\n")
     if left == (limit or _SHOWN):
         click.echo("no failed records match the filters" if chosen else "no failed records", err=True)
-        for line in _others(remaining):
+        for line in [*map(plain, selector.hints()), *_others(remaining)]:
             click.echo(line, err=True)
 
 
@@ -298,6 +302,7 @@ def _sentence(outcome: "Outcome", *, dry_run: bool, discard: bool = False) -> st
         lines.append(f"{outcome.earlier:,} had been replayed or discarded before")
     if outcome.other:
         lines.append(f"{outcome.other:,} did not match the filters" + _now_valid(outcome))
+    lines += map(plain, outcome.hints)
     lines += [f"{count:,} not sent: {reason}" for reason, count in outcome.stays.most_common()]
     lines += outcome.broken.lines(_ROWS)
     return "\n".join(lines)

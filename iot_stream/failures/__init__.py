@@ -1,7 +1,7 @@
 """Failures: list, show and replay what Firehose left in S3.
 
 reasons      why a record failed, by the function's own rules
-selection    which of the failed records are meant
+selection    which of the failed records are meant, and what could be if none is
 summary      their number by kind, code, index, hour and reason
 progress     which records of an object are replayed, kept in the bucket
 pace         how fast they are sent

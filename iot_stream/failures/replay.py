@@ -14,7 +14,7 @@ from iot_stream.failures.broken import Broken
 from iot_stream.failures.destinations import IndexDestination, Item, Sent, StreamDestination
 from iot_stream.failures.progress import Progress, ProgressStore
 from iot_stream.failures.reasons import VALID, Reasons
-from iot_stream.failures.selection import Selection
+from iot_stream.failures.selection import Selection, Selector
 from iot_stream.failures.transform import Transform, TransformError, unchanged
 
 __all__ = ["Options", "Outcome", "Replay", "Source"]
@@ -59,6 +59,7 @@ class Outcome:
         discarded: records that were given up (dry run: that would be).
         earlier: records that had been replayed or discarded before.
         other: records that were not selected.
+        hints: what could be selected instead, if a filter selected nothing.
         now_valid: those of them that --reason left out although the function would accept them.
         stays: records that stay where they are, by reason.
         broken: rows that can't be read.
@@ -72,6 +73,7 @@ class Outcome:
     earlier: int = 0
     other: int = 0
     now_valid: int = 0
+    hints: list[str] = field(default_factory=list)
     stays: Counter[str] = field(default_factory=Counter)
     broken: Broken = field(default_factory=Broken)
     moved: int = 0
@@ -89,7 +91,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        names = ("streamed", "indexed", "discarded", "earlier", "other", "now_valid", "moved", "objects")
+        names = ("streamed", "indexed", "discarded", "earlier", "other", "now_valid", "hints", "moved", "objects")
         return {name: getattr(self, name) for name in names} | {"stays": dict(self.stays)} | self.broken.as_dict()
 
 
@@ -139,6 +141,7 @@ class Replay:
         self._store = store
         self._reasons = reasons
         self._options = options
+        self._selector = Selector(options.selection, reasons.of)
         self._clock = clock
         self._transform = transform
         self._on_step = on_step
@@ -158,6 +161,7 @@ class Replay:
             self._object(source)
             self.outcome.objects += 1
             self._on_step(self.outcome)
+        self.outcome.hints = self._selector.hints()
         return self.outcome
 
     @property
@@ -208,7 +212,7 @@ class Replay:
         if (record.problem or record.data is None) and not self._discards_unreadable(record):
             self.outcome.broken.add(record)
             return None
-        if not self._options.selection.takes(record, self._reasons.of):
+        if not self._selector.takes(record):
             self.outcome.other += 1
             self.outcome.now_valid += bool(self._options.selection.reasons) and self._reasons.of(record) == (VALID,)
             return None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from iot_stream.cli import cli
 from iot_stream.failure_objects import FailedRecord, FailureKind
 from iot_stream.failures.reasons import Reasons
-from iot_stream.failures.selection import Selection, SelectionError, parse_time
+from iot_stream.failures.selection import Selection, SelectionError, Selector, parse_time
 from iot_stream.failures.summary import Group, summarize
 from iot_stream.stack import Stack
 from iot_stream.target import Target
@@ -126,6 +126,58 @@ def test_filters(selection: Selection, *, taken: bool) -> None:
     assert selection.takes(reading(device_reading(device_ts=...)), REASONS.of) is taken
 
 
+def hints(selection: Selection, *records: FailedRecord) -> list[str]:
+    """Return what is told after these records."""
+    selector = Selector(selection, REASONS.of)
+    assert [selector.takes(record) for record in records] == [selection.takes(record, REASONS.of) for record in records]
+    return selector.hints()
+
+
+def test_a_value_that_selects_nothing_is_told_those_that_there_are() -> None:
+    """An unknown reason, the name of a field instead of its path, half a code; the likest first, then the most."""
+    hot = reading(device_reading(device_temp=-300))
+    records = [reading(b"{"), reading(b"{"), hot, reading(b"{", code="Lambda.FunctionError")]
+    told = "the failed records have the reasons: number_out_of_range: device_temp (1), not_json (3)"
+    for reason in ("out_of_range", "number_out_of_range: temp"):
+        assert hints(Selection(reasons=frozenset({reason})), *records) == [told]
+    codes = frozenset({"Lambda.FunctionErr"})
+    told = "the failed records have the codes: Lambda.FunctionError (1), Lambda.ProcessingFailedStatus (3)"
+    assert hints(Selection(codes=codes), *records) == [told]
+    assert hints(Selection(codes=codes, reasons=frozenset({"x"})), *records) == [told], "first what is first to mend"
+    both = Selection(codes=frozenset({"Lambda.FunctionError"}), reasons=frozenset({"number_out_of_range"}))
+    assert hints(both, *records) == ["the failed records have the reasons: not_json (1)"], "of the records of this code"
+
+
+def test_nothing_is_told_where_something_is_selected_or_no_value_is_wrong() -> None:
+    """Another time or kind can't be suggested."""
+    assert hints(Selection(reasons=frozenset({"not_json"})), reading(b""), reading(b"{"), reading(b"")) == []
+    assert hints(Selection(reasons=frozenset({"x"}), until_ms=HOUR), reading(b"")) == []
+    assert hints(Selection(until_ms=HOUR), reading(b"")) == []
+    assert hints(Selection(codes=frozenset({"x"})), reading(b"", code="")) == []
+
+
+def test_what_is_told_is_bounded() -> None:
+    """An object of another program may have a code in each line."""
+    records = [reading(b"", code=f"{number:04}") for number in range(2000)]
+    [told] = hints(Selection(codes=frozenset({"x"})), *records)
+    assert told.startswith("the failed records have the codes: 0000 (1), ")
+    assert told.endswith(" 0009 (1), and 990 more")
+
+
+def test_reasons_are_recomputed_once_and_only_where_a_filter_needs_them() -> None:
+    """They take as long as the function itself."""
+    asked = []
+
+    def reasons(record: FailedRecord) -> tuple[str, ...]:
+        asked.append(record)
+        return REASONS.of(record)
+
+    for wanted, times in ((Selection(reasons=frozenset({"x"})), 1), (Selection(codes=frozenset({"x"})), 0)):
+        asked.clear()
+        Selector(wanted, reasons).takes(reading(b"{"))
+        assert len(asked) == times
+
+
 def test_a_record_without_a_time_is_left_out_when_a_time_is_asked_for() -> None:
     """Nobody can say whether it is meant."""
     assert not Selection(since_ms=0).takes(reading(b"", arrived_ms=None), REASONS.of)
@@ -206,7 +258,12 @@ def test_a_filter_looks_into_older_objects_too(s3: Any, monkeypatch: pytest.Monk
     shown = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Rare", "--json"])
     assert [json.loads(line)["code"] for line in shown.stdout.splitlines()] == ["Rare"]
     none = CliRunner(mix_stderr=False).invoke(cli, ["failures", "show", "--code", "Nothing", "--json"])
-    assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no failed records match the filters\n")
+    told = "no failed records match the filters\nthe failed records have the codes: Common (100), Rare (1)\n"
+    assert (none.exit_code, none.stdout, none.stderr) == (0, "", told)
+    listed = CliRunner().invoke(cli, ["failures", "list", "--code", "Nothing"])
+    assert listed.output.splitlines()[1:] == told.splitlines()[1:]
+    listed = CliRunner().invoke(cli, ["failures", "list", "--code", "Nothing", "--json"])
+    assert json.loads(listed.output)["hints"] == told.splitlines()[1:]
 
 
 def test_what_is_discarded_leaves_the_lists(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +288,8 @@ def test_what_is_discarded_leaves_the_lists(s3: Any, monkeypatch: pytest.MonkeyP
         "would discard failed records of s3://backup (the local stack); reasons are by the description" in tried.stderr
     )
     assert listed() == (3, 0)
+    none = failures("discard", "--code", "Cod", "--dry-run").stdout.splitlines()
+    assert none[1:] == ["3 did not match the filters", "the failed records have the codes: C (3)"]
     assert failures("discard", "--reason", "not_json").stdout.startswith(
         "1 record discarded; 0 objects moved to replayed/"
     )

@@ -253,8 +253,9 @@ def test_what_the_old_reason_no_longer_selects_is_told(world: World) -> None:
     world.put(a=failed_reading(good(1), "Lambda.ProcessingFailedStatus") + failed_reading(b"{"))
     outcome = world.replay(selection=Selection(reasons=frozenset({"wrong_type"})))
     assert (outcome.sent, outcome.other, outcome.now_valid) == (0, 2, 1)
+    assert outcome.as_dict()["hints"] == ["the failed records have the reasons: valid (1), not_json (1)"]
     outcome = world.replay(selection=Selection(reasons=frozenset({"valid"})))
-    assert (outcome.sent, outcome.other, outcome.now_valid) == (1, 1, 0)
+    assert (outcome.sent, outcome.other, outcome.now_valid, outcome.hints) == (1, 1, 0, [])
 
 
 def test_a_document_can_be_discarded(world: World) -> None:
