@@ -95,11 +95,11 @@ def mine(release: Clone, tmp_path: Path) -> Clone:
 def test_the_upgrade_s_commands_keep_the_own_description(mine: Clone, release: Clone) -> None:
     """Git alone would stop at conflicts; what is not part of the project is not committed."""
     mine.commit("own readings")
-    (mine.folder / "sample.json").write_text(SAMPLE)
+    (mine.folder / "notes.txt").touch()
     merge = _upgrade(mine, release)[1]
     assert merge.returncode == 1
     assert set(re.findall(r"conflict in (\S+)", merge.stdout)) >= {DESCRIPTION, GENERATED}
-    assert mine.must("git", "status", "--porcelain") == "?? sample.json\n"
+    assert mine.must("git", "status", "--porcelain") == "?? notes.txt\n"
     assert mine.must("git", "diff", "--stat", "HEAD^1", "--", DESCRIPTION) == ""
     assert (mine.folder / "docs" / "send.md").read_text("utf-8").startswith("# New: ")
     assert mine.must("git", "log", "--format=%s", "-1", "v2.0.0", "^HEAD") == "", "the release is merged"
