@@ -197,7 +197,7 @@ def replay(
     --backup replays what was backed up before its first use; --since and --until then select by the time at which an
     object was written.
     """
-    from iot_stream.cli.replaying import run_replay
+    from iot_stream.cli.replaying import reasons_of, run_replay
     from iot_stream.failures.replay import Options
     from iot_stream.failures.transform import load_transform, unchanged
 
@@ -205,7 +205,7 @@ def replay(
         raise click.UsageError(f"--backup replays records that did not fail: omit {', '.join(given)}")
     selection = _selection(**filters)
     target = options.resolve_target(state, stack_name, aws=aws)
-    transform = load_transform(script) if script else unchanged
+    transform = load_transform(script, reasons_of(target).of) if script else unchanged
     stream, bucket = target.stack.output("StreamName"), target.stack.output("BackupBucketName")
     what = "the source backup" if backup else "failed readings"
     click.echo(

@@ -39,15 +39,18 @@ def unchanged(record: FailedRecord) -> bytes | None:
     return record.data
 
 
-def load_transform(path: Path, seconds: float = _SECONDS) -> Transform:
+def load_transform(
+    path: Path, reasons: Callable[[FailedRecord], tuple[str, ...]], seconds: float = _SECONDS
+) -> Transform:
     """Return the repair that the script at `path` defines.
 
     The script defines `transform(data, failure)`: `data` are the record's bytes, `failure` a mapping with `code`,
-    `message`, `kind`, `index`, `arrived_ms` and `key`. It returns the bytes to send (text becomes UTF-8), or None to
-    leave the record where it is. What it prints goes to stderr.
+    `reasons`, `message`, `kind`, `index`, `arrived_ms` and `key`. It returns the bytes to send (text becomes UTF-8), or
+    None to leave the record where it is. What it prints goes to stderr.
 
     Args:
         path: the script.
+        reasons: why a record failed, as `failures list` shows it.
         seconds: time limit for each record, and for loading the script.
 
     Raises:
@@ -67,9 +70,10 @@ def load_transform(path: Path, seconds: float = _SECONDS) -> Transform:
     _check_arguments(function, path)
 
     def repair(record: FailedRecord) -> bytes | None:
+        failure = _failure(record, reasons(record))
         try:
             with _guarded(f"transform did not return for line {record.line} of {record.key}", seconds):
-                result = function(record.data, _failure(record))
+                result = function(record.data, failure)
             if isinstance(result, str):
                 return result.encode()
         except (KeyboardInterrupt, TransformTimeoutError):
@@ -83,9 +87,9 @@ def load_transform(path: Path, seconds: float = _SECONDS) -> Transform:
     return repair
 
 
-def _failure(record: FailedRecord) -> Mapping[str, Any]:
+def _failure(record: FailedRecord, reasons: tuple[str, ...]) -> Mapping[str, Any]:
     names = ("key", "line", "code", "message", "index", "arrived_ms", "attempts", "document_id")
-    return {name: getattr(record, name) for name in names} | {"kind": record.kind.value}
+    return {name: getattr(record, name) for name in names} | {"kind": record.kind.value, "reasons": reasons}
 
 
 def _check_arguments(function: Callable[..., Any], path: Path) -> None:

@@ -1,5 +1,6 @@
 """Replay: every failed record is sent exactly once, whenever and however often a replay is killed; the rest stays."""
 
+import ast
 import base64
 import json
 import re
@@ -33,6 +34,7 @@ from iot_stream.failures.replay import Options, Outcome, Replay, Source
 from iot_stream.failures.selection import Selection
 from iot_stream.failures.source import SourceBackup, source_records
 from iot_stream.failures.transform import Transform, TransformError, TransformTimeoutError, load_transform, unchanged
+from iot_stream.paths import PROJECT
 from tests.aws_clients import aws_client
 from tests.builders import device_reading
 from tests.examples import examples
@@ -40,6 +42,7 @@ from tests.examples import examples
 BUCKET, STREAM, PREFIX = "backup", "readings", "opensearch_backup/"
 LOCATION = BackupLocation(BUCKET, PREFIX, PREFIX)
 FOLDER = f"{PREFIX}processing-failed/2026/11/26/10/"
+REASONS = Reasons(UTC)
 DOCUMENTS = f"{PREFIX}AmazonOpenSearchService_failed/2026/11/26/10/"
 
 
@@ -152,7 +155,7 @@ class World:
             StreamDestination(kinesis, STREAM, pace, self.clock, self.slept.append),
             lambda: IndexDestination(self.bulk, pace, self.clock, self.slept.append),  # type: ignore[arg-type]
             ProgressStore(s3, BUCKET),
-            Reasons(UTC),
+            REASONS,
             Options(**asked),
             clock=self.clock,
             transform=transform,
@@ -352,9 +355,34 @@ def test_a_transform_repairs_records(world: World, tmp_path: Path) -> None:
     readings = [device_reading(uuid="mend", device_temp="32C"), device_reading(uuid="leave"), {"no": "uuid"}]
     lines = [failed_reading(json.dumps(each).encode(), "Lambda.ProcessingFailedStatus") for each in readings]
     world.put(a=b"".join(lines))
-    outcome = world.replay(load_transform(script))
+    outcome = world.replay(load_transform(script, REASONS.of))
     assert [json.loads(data)["device_temp"] for data in world.streamed()] == [32.0]
     assert outcome.stays == {"skipped by the transform script": 1, "transform failed: KeyError (line 5)": 1}
+
+
+@pytest.mark.parametrize(
+    ("record", "reasons"),
+    [
+        (FailedRecord("k", 0, FailureKind.PROCESSING, data=b"[]"), ("not_an_object",)),
+        (FailedRecord("k", 0, FailureKind.PROCESSING, data=good(1)), ("valid",)),
+        (
+            FailedRecord("k", 0, FailureKind.DOCUMENT, "400", "mapper_parsing_exception: secret", data=b"{}"),
+            ("mapper_parsing_exception",),
+        ),
+    ],
+)
+def test_a_transform_is_told_what_the_list_shows(
+    record: FailedRecord, reasons: tuple[str, ...], tmp_path: Path
+) -> None:
+    """It repairs by reason; the page that explains it names every key."""
+    (tmp_path / "script.py").write_text("def transform(data, failure): return repr(failure)")
+    text = load_transform(tmp_path / "script.py", REASONS.of)(record)
+    assert text is not None
+    failure = ast.literal_eval(text.decode())
+    assert failure["reasons"] == reasons
+    page = (PROJECT / "docs" / "failures.md").read_text(encoding="utf-8")
+    [keys] = re.findall(r"^`failure` has the keys (.*?)\.$", page, re.MULTILINE | re.DOTALL)
+    assert sorted(re.findall(r"`(\w+)`", keys)) == sorted(failure)
 
 
 @pytest.mark.parametrize(
@@ -372,14 +400,14 @@ def test_a_script_that_can_t_be_used_is_said(tmp_path: Path, text: str, words: s
     """Before anything is sent."""
     (tmp_path / "script.py").write_text(text)
     with pytest.raises(TransformError, match=words):
-        load_transform(tmp_path / "script.py")
+        load_transform(tmp_path / "script.py", REASONS.of)
 
 
 def test_a_script_must_return_bytes(tmp_path: Path) -> None:
     """Anything else leaves the record, and the error quotes nothing of it."""
     (tmp_path / "script.py").write_text("def transform(data, failure): return {'secret': data}")
     with pytest.raises(TransformError, match=r"^transform returned dict, not bytes, text or None$"):
-        load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"secret"))
+        load_transform(tmp_path / "script.py", REASONS.of)(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"secret"))
 
 
 @pytest.mark.parametrize(
@@ -401,7 +429,7 @@ def test_however_a_script_ends_the_record_stays_and_the_others_are_sent(
     )
     bad = json.dumps(device_reading(uuid="bad")).encode()
     world.put(a=failed_reading(good(1)) + failed_reading(bad) + failed_reading(good(2)))
-    outcome = world.replay(load_transform(tmp_path / "script.py"))
+    outcome = world.replay(load_transform(tmp_path / "script.py", REASONS.of))
     assert outcome.stays == {f"transform failed: {error} (line 3)": 1}
     assert sorted(world.streamed()) == [good(1), good(2)]
     assert world.replay().streamed == 1, "the same command without the script sends what stayed"
@@ -423,14 +451,14 @@ def test_a_script_that_does_not_return_ends_the_replay_which_goes_on_from_there(
     world.put(a=failed_reading(good(1)), b=failed_reading(good(2)) + failed_reading(bad))
     words = rf"^transform did not return for line 1 of {FOLDER}b within 30 s; what was confirmed is kept"
     with pytest.raises(TransformTimeoutError, match=words):
-        world.replay(load_transform(script, seconds=30))
+        world.replay(load_transform(script, REASONS.of, seconds=30))
     assert world.streamed() == [good(1)]
     outcome = world.replay()
     assert (outcome.streamed, outcome.moved) == (2, 1)
     assert sorted(world.streamed()) == sorted([good(1), bad, good(2)])
     script.write_text(f"import signal\n{SOON}\nwhile True: pass")
     with pytest.raises(TransformTimeoutError, match=r"script\.py was not loaded within 30 s"):
-        load_transform(script, seconds=30)
+        load_transform(script, REASONS.of, seconds=30)
 
 
 def test_what_a_script_prints_is_no_part_of_the_command_s_result(
@@ -438,7 +466,7 @@ def test_what_a_script_prints_is_no_part_of_the_command_s_result(
 ) -> None:
     """`--json` stays JSON: it goes to stderr."""
     (tmp_path / "script.py").write_text("print('loaded')\ndef transform(data, failure):\n    print('called')\n")
-    load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"x"))
+    load_transform(tmp_path / "script.py", REASONS.of)(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"x"))
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "loaded\ncalled\n")
 
@@ -447,7 +475,7 @@ def test_text_that_is_not_unicode_leaves_the_record(tmp_path: Path) -> None:
     """A lone surrogate, which UTF-8 has no bytes for, is the script's error like any other."""
     (tmp_path / "script.py").write_text("def transform(data, failure): return chr(0xD800)")
     with pytest.raises(TransformError, match=r"^transform failed: UnicodeEncodeError\b"):
-        load_transform(tmp_path / "script.py")(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"x"))
+        load_transform(tmp_path / "script.py", REASONS.of)(FailedRecord("k", 0, FailureKind.PROCESSING, data=b"x"))
 
 
 def test_a_broken_object_is_a_row_not_the_end(world: World) -> None:
