@@ -1,5 +1,7 @@
 """The description of a reading: what a file says becomes objects, and every mistake is named with its line."""
 
+import re
+
 import pytest
 
 from enrichment import description_check
@@ -38,6 +40,18 @@ def test_the_walkthrough_s_description_ships() -> None:
     assert PROJECT_FILE.read_text(encoding="utf-8") == WALKTHROUGH, (
         "copy readings.toml to tests/descriptions/walkthrough.toml"
     )
+
+
+def test_the_comment_at_the_top_explains_every_key() -> None:
+    """docs/your-own-data.md and docs/fields.md send the reader there, and `readings init` copies it."""
+    header = WALKTHROUGH.partition("\n\n")[0]
+    assert all(line.startswith("#") for line in header.splitlines())
+    explained = set(re.findall(r"\w+", header))
+    assert {*description_check._TOP_KEYS, *description_check._FIELD_KEYS} - explained == set()
+    defaults = parse(SMALLEST)
+    for key in description_check._KEYS_ABOVE_FIELDS:
+        [line] = re.findall(rf"^#   {key} +(.+)$", header, re.MULTILINE)
+        assert str(getattr(defaults, key)) in line
 
 
 def test_the_walkthrough_s_description_has_its_fields() -> None:
