@@ -215,7 +215,7 @@ def judge_index(
         cure = f"PUT {newest}/_mapping with these fields, or wait for the next rotation"
         yield Finding(layer, State.WARNING, text, cure)
     else:
-        yield Finding(layer, State.OK, f"index {newest} has the {len(wanted)} fields of the description")
+        yield Finding(layer, State.OK, f"index {newest} has the {len(wanted)} fields of the documents")
 
 
 def _statements(policy: str) -> list[Mapping[str, Any]]:
