@@ -135,6 +135,16 @@ class Dashboard:
         return (*(field.name for field in self.reading.fields if field.role not in hidden), INGESTED_AT)
 
     @property
+    def latest_headings(self) -> dict[str, str]:
+        """The headings of the latest readings by field, the device time first: label and unit, or the time zone."""
+        units = dict.fromkeys(self.date_columns, "UTC") | {
+            each.name: each.unit for each in self.reading.fields if each.unit
+        }
+        labels = {each.name: each.label for each in self.reading.fields} | {INGESTED_AT: INGESTED_AT.replace("_", " ")}
+        columns = (self.time_field, *self.latest_columns)
+        return {name: capitalized(labels[name]) + (f" ({units[name]})" if name in units else "") for name in columns}
+
+    @property
     def date_columns(self) -> tuple[str, ...]:
         """The fields that are dates."""
         return (*(field.name for field in self.reading.fields if field.type is Type.DATE), INGESTED_AT)

@@ -196,7 +196,6 @@ class _Page:
             {
                 "title": shown.title,
                 "time_from": shown.time_from,
-                "time_field": shown.time_field,
                 "refresh_ms": shown.refresh_ms,
                 "filters": [{**entry, "is_text": entry["field"] in texts} for entry in shown.filters],
                 "panels": panels,
@@ -212,7 +211,7 @@ class _Page:
                     }
                     for each in shown.reading.measures
                 ],
-                "latest": {"title": shown.latest_title, "columns": shown.latest_columns, "dates": shown.date_columns},
+                "latest": {"title": shown.latest_title, "headings": shown.latest_headings},
             }
         )
 

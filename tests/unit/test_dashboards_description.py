@@ -154,6 +154,14 @@ def test_saved_objects_name_only_described_fields(dashboard: Dashboard) -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_the_latest_readings_have_the_labels_of_the_description_as_headings() -> None:
+    """With units, and UTC above times; a field without a label has its name."""
+    assert load(reading=parse(COLD_STORE)).latest_headings == {
+        "at": "At (UTC)", "sensor": "Sensor", "site": "Site's name", "temp_c": "Temperature (°C)",
+        "humidity": "Humidity (%)", "battery_mv": "Battery (mV)", "door_open": "Door", "ingested_at": "Ingested at (UTC)",
+    }  # fmt: skip
+
+
 def test_the_index_template_maps_every_field() -> None:
     """In OpenSearch's words; what is not described is one object that can't grow the mapping."""
     properties = index_template(parse(COLD_STORE))["template"]["mappings"]["properties"]

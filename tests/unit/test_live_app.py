@@ -135,8 +135,7 @@ def test_the_dashboard_comes_with_named_and_empty_data(page: ASGIApp) -> None:
         assert shown["spec"] == panel.spec_with(None)
         assert shown["data"] == panel.data_name
         assert shown["grid"] == asdict(DASHBOARD.grid_without_filters(panel))
-    assert body["latest"]["columns"] == list(DASHBOARD.latest_columns)
-    assert body["latest"]["dates"] == list(DASHBOARD.date_columns)
+    assert list(body["latest"]["headings"]) == [DASHBOARD.time_field, *DASHBOARD.latest_columns]
 
 
 def test_data_are_the_responses_with_exact_numbers(page: ASGIApp, behind: Behind) -> None:

@@ -263,13 +263,12 @@ function chip(field, value) {
 }
 
 function showLatest(readings) {
-  const columns = [dashboard.time_field, ...dashboard.latest.columns];
+  const columns = Object.keys(dashboard.latest.headings);
   element("latest-title").textContent = dashboard.latest.title;
   if (!element("latest-head").rows.length) {
     const head = element("latest-head").insertRow();
-    for (const column of columns) {
-      const name = column.replaceAll("_", " ") + (dashboard.latest.dates.includes(column) ? " (UTC)" : "");
-      head.append(Object.assign(document.createElement("th"), { textContent: name, scope: "col" }));
+    for (const [column, name] of Object.entries(dashboard.latest.headings)) {
+      head.append(Object.assign(document.createElement("th"), { textContent: name, scope: "col", title: column }));
     }
   }
   element("latest-body").replaceChildren(
