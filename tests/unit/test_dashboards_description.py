@@ -158,7 +158,8 @@ def test_the_latest_readings_have_the_labels_of_the_description_as_headings() ->
     """With units, and UTC above times; a field without a label has its name."""
     assert load(reading=parse(COLD_STORE)).latest_headings == {
         "at": "At (UTC)", "sensor": "Sensor", "site": "Site's name", "temp_c": "Temperature (°C)",
-        "humidity": "Humidity (%)", "battery_mv": "Battery (mV)", "door_open": "Door", "ingested_at": "Ingested at (UTC)",
+        "humidity": "Humidity (%)", "battery_mv": "Battery (mV)", "door_open": "Door",
+        "ingested_at": "Ingested at (UTC)",
     }  # fmt: skip
 
 
