@@ -50,7 +50,7 @@ def figures(plan: Plan) -> list[Figure]:
         Figure("Ingest", "readings at the peak", ingest.peak_readings_per_s, "/s", "average x --peak"),
         Figure("Ingest", "bytes at the peak, with keys", ingest.peak_bytes_per_s / 1e6, "MB/s", _STREAM),
         Figure("Ingest", "mode", plan.mode, "", _STREAM_PRICE),
-        Figure("Ingest", "shards, if provisioned", ingest.shards, "", _STREAM),
+        Figure("Ingest", "shards, if provisioned", ingest.shards, "", f"{_STREAM}, x 0.9"),
         Figure("Ingest", "warm throughput, if on demand", ingest.warm_mib_per_s, "MiB/s", _WARM),
         Figure("Ingest", "billed on demand, in 1 KB per record", ingest.billed_gb_month, "GB/month", _STREAM_PRICE),
         Figure("Transform", "invocations", transform.invocations_month, "/month", _LAMBDA),
@@ -161,7 +161,10 @@ def as_table(plan: Plan, prices: Prices, *, sources: bool) -> Group:
             limits.add_row(limit.name, f"{_number(limit.needed)} {limit.unit}", _number(limit.allowed), then)
         parts.append(limits)
     often = "it" if plan.stacks == 1 else f"each of {plan.stacks:,} stacks"
-    return Group(*parts, cost, Text(prices.note, style="dim"), Text(f"\nDeploy {often} with"))
+    production = (
+        'For production, put the values into samconfig.toml instead (docs/operations.md, "Size it for your fleet").'
+    )
+    return Group(*parts, cost, Text(prices.note, style="dim"), Text(f"\n{production}\nDeploy {often} with"))
 
 
 def _number(value: float | str) -> str:

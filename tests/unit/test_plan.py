@@ -497,6 +497,7 @@ def test_the_command_prints_a_table_and_the_command_that_deploys_it() -> None:
     result = CliRunner().invoke(cli, ["plan", "--devices", "1000", "--every", "10", "--keep", "30"])
     assert result.exit_code == 0, result.output
     assert "1,000 devices" in result.output
+    assert 'docs/operations.md, "Size it for your fleet"' in " ".join(result.output.split())
     assert (
         result.output.rstrip()
         .splitlines()[-1]
