@@ -268,12 +268,9 @@ class FailureObjects:
     def _records(self, key: str, kind: FailureKind) -> Iterator[FailedRecord]:
         try:
             body = self._s3.get_object(Bucket=self.location.bucket, Key=key)["Body"]
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
                 raise NoSuchFailureError(f"there is no failure object {key}") from error
-            yield FailedRecord(key, 0, kind, problem=f"the object can't be read: {error}", unread=True)
-            return
-        except BotoCoreError as error:
             yield FailedRecord(key, 0, kind, problem=f"the object can't be read: {error}", unread=True)
             return
         yield from failed_records(key, kind, body.iter_chunks(_CHUNK))

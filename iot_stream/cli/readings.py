@@ -137,14 +137,15 @@ def build(*, check: bool) -> None:
     from iot_stream.dashboards.panel_check import check_panels
     from iot_stream.readings.built_files import write
 
-    check_panels(load(reading=options.load_description()))
-    paths = [] if check else write(options.load_description())
-    reading = options.load_built_description()
+    dashboard = load(reading=options.load_description())
+    check_panels(dashboard)
+    paths = [] if check else write(dashboard.reading)
+    options.load_built_description()
     for path in paths:
         click.echo(f"written: {path.relative_to(PROJECT)}")
     if not paths:
         click.echo("all built files are up to date")
-    if left_out := load(reading=reading).without_panels:
+    if left_out := dashboard.without_panels:
         click.echo(
             f"no panels for: {', '.join(field.name for field in left_out)}. The dashboard shows the first "
             f"{MOST_MEASURES} measures and {MOST_CATEGORIES} categories in readings.toml; move the important ones up"

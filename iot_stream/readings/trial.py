@@ -96,7 +96,7 @@ def _advice(cause: Cause, field: Field | None, raw: bytes) -> str:
         return f"check the device, or change min and max in readings.toml:{bounds_text(field) or ' those of the type'}"
     if cause.reason not in {"wrong_type", "bad_timestamp"}:
         return ADVICE[cause.reason]
-    value = _value(raw, field)
+    value = _value(parse_object(raw), field)
     if value is None:
         return f"send {_wanted(field)}" + (
             ", not null" if _is_needed(field) else ", or set optional = true in readings.toml"
@@ -123,18 +123,19 @@ def _unlikely_times(description: Description, raw: bytes) -> Iterator[str]:
 
     The function accepts it.
     """
+    reading = parse_object(raw)
     for field in description.inputs:
         if field.type is not Type.DATE or field.format is TimeFormat.TEXT:
             continue
         with suppress(KeyError, TypeError, ArithmeticError):  # absent, or no number
-            form = epoch_format([Decimal(str(_value(raw, field)))])
+            form = epoch_format([Decimal(str(_value(reading, field)))])
             if form and form is not field.format:
                 yield f'{field.source} is read as {field.format}, but seems to be {form}: set format = "{form}"'
 
 
-def _value(raw: bytes, field: Field) -> Any:
+def _value(reading: Mapping[str, Any], field: Field) -> Any:
     """Return what a reading, which has the field, has there."""
-    value: Any = parse_object(raw)
+    value: Any = reading
     for key in field.path:
         value = value[key]
     return value
